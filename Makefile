@@ -1,0 +1,35 @@
+# make run: serve the page; make test: lint, type-check and run every test.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 7860
+BIN := .venv/bin
+
+.PHONY: run test lint bench clean
+
+run: .venv/run.stamp
+	$(BIN)/python app.py --host $(HOST) --port $(PORT)
+
+test: .venv/dev.stamp lint
+	./tests/browser/ensure_chromium.sh
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p app -p core && $(BIN)/mypy app.py
+
+bench: .venv/run.stamp
+	$(BIN)/python -m core bench --json
+
+.venv/run.stamp: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/dev.stamp: requirements.txt requirements-training.txt requirements-dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@ .venv/run.stamp
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

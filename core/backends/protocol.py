@@ -1,0 +1,68 @@
+"""What the engine needs from a model; every backend is one file in this package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from core.tokenizer import Codebook
+from core.types import CodeArray, FloatArray, Grid, IntArray
+
+
+class Decoding(Protocol):
+    """The state of one running generation, B prompts at once; nothing is shared between two of them."""
+
+    def logits(self) -> tuple[FloatArray, FloatArray | None]:
+        """Logits of the next code: conditional [B, V] and unconditional [B, V], the latter None when not guided."""
+        ...
+
+    def append(self, codes: IntArray) -> None:
+        """Take the [B] codes that were chosen and move on to the next position."""
+        ...
+
+    def close(self) -> None:
+        """Free the state; the generation is over or was cancelled."""
+        ...
+
+
+class Backend(Protocol):
+    """A text-to-image model over a token grid; immutable once loaded, so runs may share it."""
+
+    @property
+    def name(self) -> str:
+        """Short name for traces and messages."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights; a trace records it."""
+        ...
+
+    @property
+    def grid(self) -> Grid:
+        """Shape of the token grid."""
+        ...
+
+    @property
+    def codebook(self) -> Codebook:
+        """The code vectors that contexts are compared in."""
+        ...
+
+    def start(self, prompts: Sequence[str], guided: bool) -> Decoding:
+        """Begin a generation for B prompts; `guided` also computes the unconditional rows for CFG."""
+        ...
+
+    def embed_captions(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors [N, E] of texts, for the caption filter."""
+        ...
+
+    def encode_images(self, images: npt.NDArray[np.uint8]) -> CodeArray:
+        """Token grids [N, height, width] of RGB images [N, pixels, pixels, 3]."""
+        ...
+
+    def decode_codes(self, grids: CodeArray) -> npt.NDArray[np.uint8]:
+        """RGB images [N, pixels, pixels, 3] of token grids [N, height, width]."""
+        ...

@@ -1,0 +1,275 @@
+"""Prompt -> conditioning of the embedded model: style, colour, word pieces and their static vectors.
+
+The vectors are a table distilled once from MiniLM (core/training/distill_text.py), so that at run time a prompt costs
+a table look-up and no language model. Style and colour are parsed out, because such a table is weak at both: "red
+heart" and "blue heart" lie close together.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+from core.types import CheckpointError, ConfigError, FloatArray, IntArray
+
+STYLES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("3d", ("3d", "3-d", "glossy 3d", "fluent 3d", "three dimensional", "rendered")),
+    ("noto", ("noto", "noto color", "noto colour", "google", "google noto")),
+    ("twemoji", ("twemoji", "twitter")),
+    ("flat", ("flat", "fluent flat", "minimal flat")),
+)
+"""Each style and the phrases that ask for it; a space also stands for a hyphen."""
+
+AMBIGUOUS_STYLES = ("flat", "google", "twitter")
+"""Phrases that are content as well ("flat tire"): a style beside a style noun or set off by commas or brackets only."""
+
+STYLE_NOUNS = (
+    *("style", "styled", "styling", "design", "art", "artwork", "look", "version"),
+    *("emoji", "emojis", "icon", "icons", "render", "rendered", "rendering"),
+)
+"""Words that belong to a style phrase when they follow one: "flat design style"."""
+
+COLOURS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("red", ("red", "crimson", "scarlet", "maroon")),
+    ("orange", ("orange",)),
+    ("yellow", ("yellow", "golden")),
+    ("green", ("green",)),
+    ("teal", ("teal", "cyan", "turquoise", "aqua")),
+    ("blue", ("blue", "azure")),
+    ("purple", ("purple", "violet", "indigo")),
+    ("pink", ("pink", "magenta", "fuchsia")),
+    ("brown", ("brown",)),
+    ("black", ("black",)),
+    ("white", ("white",)),
+    ("grey", ("grey", "gray")),
+)
+"""Each colour and the words that name it."""
+
+NOUN_COLOURS = ("orange", "violet")
+"""Colour words that are things as well: a colour only directly before a word that is not in NOT_COLOURED."""
+
+NOT_COLOURED = (
+    *("fruit", "fruits", "slice", "slices", "juice", "peel", "segment", "segments", "wedge", "half", "zest"),
+    *("tree", "blossom", "marmalade", "soda", "and", "or", "with", "without", "in", "on", "of", "at", "by", "for"),
+    *("from", "to", "next", "near", "under", "over", "beside", "behind", "is", "are", "a", "an", "the", "as", "like"),
+)
+"""What follows "orange" when it is the fruit: parts of it, and words that begin something else."""
+
+MAX_PROMPT = 300
+"""Longest prompt, in characters after cleaning."""
+
+TABLE_FILE = "text.safetensors"
+TOKENIZER_FILE = "text_tokenizer.json"
+REBUILD = "restore it from the repository or run python -m core.training.distill_text"
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a prompt asks for.
+
+    text: the prompt without its style phrase (may be empty); pieces: [L] word-piece ids of text, L from 0 to the
+    encoder's max_pieces; style and colour: a name of STYLES and of COLOURS, None where the prompt names none. The
+    colour word stays in text and pieces.
+    """
+
+    text: str
+    pieces: IntArray
+    style: str | None
+    colour: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoder:
+    """Static word-piece vectors, V rows of D: row i is scales[i] * codes[i], with the weight of the piece folded in.
+
+    codes: [V, D] int8; scales: [V] float16; special tokens, among them the unknown word, are zero rows.
+    """
+
+    tokenizer: Tokenizer
+    codes: npt.NDArray[np.int8]
+    scales: npt.NDArray[np.float16]
+    max_pieces: int = 24
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TextEncoder:
+        """Encoder from text.safetensors and text_tokenizer.json in a folder; raises CheckpointError."""
+        tokenizer = _load_tokenizer(Path(folder) / TOKENIZER_FILE)
+        codes, scales = _load_table(Path(folder) / TABLE_FILE, tokenizer.get_vocab_size())
+        return cls(tokenizer, codes, scales)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of word pieces, V."""
+        return int(self.codes.shape[0])
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector, D."""
+        return int(self.codes.shape[1])
+
+    def encode(self, prompt: str) -> Caption:
+        """What the prompt asks for; raises ConfigError when it is no text of 1 to 300 characters."""
+        text, style = split_style(clean_prompt(prompt))
+        pieces = np.array(self._ids([text])[0][: self.max_pieces], dtype=np.int64)
+        return Caption(text, pieces, style, find_colour(text))
+
+    def vectors(self, pieces: IntArray) -> FloatArray:
+        """Vectors [L, D] of the word pieces [L]; raises ConfigError for an id that is not in the vocabulary."""
+        if len(pieces) and (pieces.min() < 0 or pieces.max() >= self.vocab_size):
+            got = f"{pieces.min()} to {pieces.max()}"
+            raise ConfigError(f"word pieces: got ids {got}, expected ids from 0 to {self.vocab_size - 1}")
+        vectors: FloatArray = self.codes[pieces].astype(np.float32) * self.scales[pieces, None].astype(np.float32)
+        return vectors
+
+    def pooled(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors [N, D] of N texts of any length: the normalised sum of their weighted piece vectors.
+
+        A text without a known word gives the zero vector. Texts are taken as they are, so pass Caption.text when the
+        style phrase must not count.
+        """
+        sums = [self.vectors(np.array(ids, dtype=np.int64)).sum(axis=0) for ids in self._ids(texts)]
+        stacked = np.array(sums, dtype=np.float32).reshape(len(texts), self.dim)
+        lengths = np.linalg.norm(stacked, axis=1, keepdims=True)
+        unit: FloatArray = stacked / np.where(lengths > 0, lengths, np.float32(1))
+        return unit
+
+    def table(self) -> FloatArray:
+        """All vectors [V, D], dequantised; a new array at every call."""
+        return self.codes.astype(np.float32) * self.scales[:, None].astype(np.float32)
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Word-piece ids of each text, without [CLS] and [SEP]."""
+        encodings = self.tokenizer.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+
+def clean_prompt(prompt: object) -> str:
+    """Prompt on one line, without control characters; raises ConfigError unless 1 to 300 characters are left."""
+    if not isinstance(prompt, str):
+        raise ConfigError(f"prompt: got {type(prompt).__name__}, expected text of 1 to {MAX_PROMPT} characters")
+    text = _clean(prompt)
+    if not 1 <= len(text) <= MAX_PROMPT:
+        remedy = "shorten it" if text else "say what to draw, such as 'a red heart'"
+        raise ConfigError(f"prompt: got {len(text)} characters, expected 1 to {MAX_PROMPT}; {remedy}")
+    return text
+
+
+def split_style(text: str) -> tuple[str, str | None]:
+    """Text without its style phrases, and the style that the first of them names (None: there is none).
+
+    Phrases are recognised anywhere, with "in a ... style", "... emoji of" and the like around them. Those in
+    AMBIGUOUS_STYLES need a style noun beside them or must stand between commas, brackets or ends: "flat tire" is
+    content.
+    """
+    first = _STYLE_PHRASE.search(text)
+    if first is None:
+        return text, None
+    return _tidy(_STYLE_PHRASE.sub(" ", text)), _STYLE_NAMES[_key(first[first.lastindex or 0])]
+
+
+def find_colour(text: str) -> str | None:
+    """Name of the first colour in the text, None without one.
+
+    A word with something hyphenated to it ("red-haired") is no colour, except "-coloured". "orange" and "violet" are
+    colours only before a word that they can describe: "an orange cat", "orange and white", but not "an orange" or
+    "orange juice".
+    """
+    for match in _COLOUR_WORD.finditer(text):
+        word = match[1].lower()
+        if word not in NOUN_COLOURS or _describes(text[match.end() :]):
+            return _COLOUR_NAMES[word]
+    return None
+
+
+def _describes(rest: str) -> bool:
+    """Whether a colour word that is a noun as well stands before a thing that it can describe."""
+    if rest.startswith("-"):
+        return True
+    pair = re.match(r"\s+and\s+(\w+)", rest, re.IGNORECASE)
+    if pair:
+        return pair[1].lower() in _COLOUR_NAMES
+    following = re.match(r"\s+([^\W\d_]+)", rest)
+    return following is not None and following[1].lower() not in NOT_COLOURED
+
+
+def _clean(text: str) -> str:
+    """Text with every run of white space, control characters and lone surrogates as one space, stripped."""
+    spaced = (" " if unicodedata.category(c) in ("Cc", "Cs", "Zs", "Zl", "Zp") else c for c in text)
+    return " ".join("".join(spaced).split())
+
+
+def _tidy(text: str) -> str:
+    """Text without the empty brackets, doubled commas and loose ends that a removed phrase leaves."""
+    text = re.sub(r"\(\s*\)|\[\s*\]", " ", text)
+    text = re.sub(r"\s*([,;:|])[\s,;:|]*", r"\1 ", text)
+    return " ".join(text.split()).strip(" ,;:|-.!?")
+
+
+def _key(phrase: str) -> str:
+    """Phrase in lower case with hyphens as spaces, as the look-up of styles has it."""
+    return " ".join(re.split(r"[\s-]+", phrase.lower()))
+
+
+def _alternatives(phrases: Sequence[str]) -> str:
+    """Regular expression for any of the phrases, the longest first; a space or hyphen stands for either."""
+    ordered = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
+    return "|".join(r"[\s-]+".join(re.escape(part) for part in re.split(r"[\s-]+", p)) for p in ordered)
+
+
+def _style_pattern() -> re.Pattern[str]:
+    """Pattern of a style phrase; each of its alternatives captures the words that name the style."""
+    every = [phrase for _, phrases in STYLES for phrase in phrases]
+    any_word, noun = f"(?<![\\w-])({_alternatives(every)})", f"(?:[\\s-]+(?:{'|'.join(STYLE_NOUNS)}))+(?![\\w-])"
+    clear = f"(?<![\\w-])({_alternatives([phrase for phrase in every if phrase not in AMBIGUOUS_STYLES])})(?![\\w-])"
+    lead = r"(?:(?<!\w)(?:in|with|as|using)\s+(?:(?:a|an|the)\s+)?)?"
+    alternatives = (
+        rf"(?:(?<!\w)(?:a|an|the)\s+)?{any_word}{noun}\s+of(?!\w)",  # a flat icon of
+        rf"(?:(?<!\w)in\s+the\s+)?(?<![\w-])style\s*(?:of|:)\s*{any_word}(?![\w-])",  # in the style of flat
+        rf"{lead}{any_word}{noun}",  # in a flat style
+        rf"(?:(?<!\w)in\s+)?{clear}",  # in 3d
+        rf"^{any_word}\s*(?=[,;:|])",  # flat, ...
+        rf"(?<=[,;:|(\[])\s*{any_word}\s*(?=[,;:|)\]]|[.!?]*$)",  # ..., flat
+    )
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+_STYLE_NAMES = {_key(phrase): name for name, phrases in STYLES for phrase in phrases}
+_STYLE_PHRASE = _style_pattern()
+_COLOUR_NAMES = {word: name for name, words in COLOURS for word in words}
+_COLOUR_WORD = re.compile(rf"(?<!\w)({'|'.join(_COLOUR_NAMES)})(?!\w|-(?!colou?red))", re.IGNORECASE | re.ASCII)
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    """Word-piece tokenizer from its JSON; raises CheckpointError."""
+    if not path.is_file():
+        raise CheckpointError(f"tokenizer: got no file {path}, expected one; {REBUILD}")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise CheckpointError(f"tokenizer: got {path} with {error}, expected a tokenizer; {REBUILD}") from error
+
+
+def _load_table(path: Path, vocab_size: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]]:
+    """Codes [V, D] and scales [V] of the table of vectors; raises CheckpointError."""
+    if not path.is_file():
+        raise CheckpointError(f"text vectors: got no file {path}, expected one; {REBUILD}")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"text vectors: got {path} with {error}, expected safetensors; {REBUILD}") from error
+    found = {name: (str(tensor.dtype), tensor.shape[:1]) for name, tensor in tensors.items()}
+    expected = {"codes": ("int8", (vocab_size,)), "scales": ("float16", (vocab_size,))}
+    if found != expected or tensors["codes"].ndim != 2 or tensors["scales"].ndim != 1:
+        raise CheckpointError(f"text vectors: got {found} in {path}, expected {expected}; {REBUILD}")
+    if not np.isfinite(tensors["scales"]).all():
+        raise CheckpointError(f"text vectors: got scales that are not finite in {path}, expected numbers; {REBUILD}")
+    return tensors["codes"], tensors["scales"]

@@ -1,0 +1,266 @@
+"""Build the training set: captioned emoji in four art styles, 128 x 128 pixels on white, split by concept.
+
+`python -m core.training.data --out data/` packs the pinned npm packages, renders them and writes, per style, one array
+of pictures, and one index with caption, tags, concept, style and split of every picture. Interrupted runs go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tqdm import tqdm
+
+from core.types import ArragError, ConfigError
+
+PIXELS = 128
+Pictures = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One pinned npm package and the licence that it states."""
+
+    name: str
+    version: str
+    licence: str
+    author: str
+
+    @property
+    def archive(self) -> str:
+        """File name that `npm pack` gives it."""
+        return f"{self.name.lstrip('@').replace('/', '-')}-{self.version}.tgz"
+
+
+CAPTIONS = Package("emojibase-data", "17.0.0", "MIT", "Miles Johnson")
+STYLES: dict[str, Package] = {
+    "3d": Package("@lobehub/fluent-emoji-3d", "1.1.0", "MIT", "Microsoft, packed by LobeHub"),
+    "noto": Package("@iconify-json/noto", "1.2.9", "Apache-2.0", "Google, packed by Iconify"),
+    "twemoji": Package("@iconify-json/twemoji", "1.2.5", "CC-BY-4.0", "Twitter and contributors, packed by Iconify"),
+    "flat": Package("@iconify-json/fluent-emoji-flat", "1.2.6", "MIT", "Microsoft, packed by Iconify"),
+}
+
+COLOUR_WORDS = re.compile(r"\b(red|orange|yellow|green|light blue|blue|purple|brown|black|grey|white|pink)\b ?")
+
+
+def _iconic_captions() -> dict[str, bool]:
+    """Captions of the concepts that the transformer learns, and whether one must be on the training side."""
+    lines = (Path(__file__).parent / "iconic.txt").read_text(encoding="utf-8").splitlines()
+    return {line.lstrip("!"): line.startswith("!") for line in lines if not line.startswith("#")}
+
+
+ICONIC = _iconic_captions()
+ALWAYS_TRAINED = {COLOUR_WORDS.sub("", caption) for caption, always in ICONIC.items() if always}
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """What an emoji shows, whatever the style: its caption, other words for it, and its side of the split."""
+
+    key: str
+    label: str
+    tags: tuple[str, ...]
+    iconic: bool
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture of the training set."""
+
+    concept: str
+    style: str
+    label: str
+    tags: tuple[str, ...]
+    iconic: bool
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """All pictures [N, 128, 128, 3] uint8 and, in the same order, what they show."""
+
+    pictures: Pictures
+    items: tuple[Item, ...]
+
+
+def fetch(package: Package, folder: Path) -> Path:
+    """Path of the package's archive in `folder`, packed by npm unless it is there; ConfigError without npm."""
+    path = folder / package.archive
+    if path.exists():
+        return path
+    if shutil.which("npm") is None:
+        raise ConfigError("npm: not found, expected it on the PATH; install Node.js, which brings it, and try again")
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not path.exists():
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise ConfigError(f"npm pack {package.name}@{package.version} failed ({reason}); check the network, try again")
+    return path
+
+
+def normalised_hexcode(hexcode: str) -> str:
+    """Code points in lower case without the variation selector, the one spelling that all packages share."""
+    return "-".join(part for part in hexcode.lower().split("-") if part != "fe0f")
+
+
+def family(label: str) -> str:
+    """The label without colour words, so that a red and a blue heart fall on the same side of the split."""
+    return COLOUR_WORDS.sub("", label).strip() or label
+
+
+def split_of(label: str) -> str:
+    """train, validation or test (90 : 5 : 5), decided by a hash of the label's family."""
+    name = family(label)
+    if name in ALWAYS_TRAINED:
+        return "train"
+    bucket = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 20
+    return {0: "validation", 1: "test"}.get(bucket, "train")
+
+
+def item_split(concept: Concept, style: str) -> str:
+    """The concept's side; one picture in 40 of a trained concept is held out as a (concept, style) "pair"."""
+    if concept.split != "train" or not concept.iconic or family(concept.label) in ALWAYS_TRAINED:
+        return concept.split
+    bucket = int(hashlib.sha256(f"{concept.label}/{style}".encode()).hexdigest(), 16) % 40
+    return "pair" if bucket == 0 else "train"
+
+
+def concepts(emojibase: list[dict[str, Any]]) -> list[Concept]:
+    """Everything that has a subject: no components, flags, key caps, skin tones, gendered or direction variants."""
+    found = []
+    for emoji in emojibase:
+        label, group = emoji["label"], emoji.get("group")
+        wanted = group in (0, 1, 3, 4, 5, 6, 7) and "gender" not in emoji and "facing right" not in label
+        if not wanted or re.match(r"(man|woman|men|women|family|kiss|couple)\b.", label):
+            continue
+        tags = tuple(t for t in emoji.get("tags", ()) if t != label)
+        found.append(Concept(normalised_hexcode(emoji["hexcode"]), label, tags, label in ICONIC, split_of(label)))
+    return found
+
+
+def _member(archive: Path, name: str) -> bytes:
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile(f"package/{name}")
+        if file is None:
+            raise ConfigError(f"{archive}: no {name} inside, expected the pinned package; delete the file, try again")
+        return file.read()
+
+
+def _on_white(data: bytes) -> Pictures:
+    """[128, 128, 3] uint8 of an encoded picture with transparency."""
+    picture = Image.open(io.BytesIO(data)).convert("RGBA").resize((PIXELS, PIXELS), Image.Resampling.LANCZOS)
+    canvas = Image.new("RGBA", picture.size, "white")
+    return np.asarray(Image.alpha_composite(canvas, picture).convert("RGB"))
+
+
+def _svg_sources(archive: Path) -> dict[str, str]:
+    """Hexcode -> SVG text of an Iconify package."""
+    icons = json.loads(_member(archive, "icons.json"))
+    characters = json.loads(_member(archive, "chars.json"))
+    aliases = icons.get("aliases", {})
+    sources = {}
+    for hexcode, name in characters.items():
+        while name in aliases:
+            name = aliases[name]["parent"]
+        icon = icons["icons"].get(name)
+        if icon is None:
+            continue
+        width, height = icon.get("width", icons["width"]), icon.get("height", icons["height"])
+        box = f"{icon.get('left', 0)} {icon.get('top', 0)} {width} {height}"
+        namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        size = f'width="{PIXELS}" height="{PIXELS}"'
+        sources[normalised_hexcode(hexcode)] = f'<svg {namespaces} {size} viewBox="{box}">{icon["body"]}</svg>'
+    return sources
+
+
+def _webp_sources(archive: Path) -> dict[str, bytes]:
+    """Hexcode -> encoded picture of the 3d package."""
+    with tarfile.open(archive) as tar:
+        members = {Path(m.name).stem: m for m in tar.getmembers() if m.name.endswith(".webp")}
+        files = ((name, tar.extractfile(member)) for name, member in members.items())
+        return {normalised_hexcode(name): file.read() for name, file in files if file is not None}
+
+
+def render_style(style: str, archive: Path, wanted: list[Concept]) -> tuple[list[str], Pictures]:
+    """Concept keys that the style has, and their pictures [N, 128, 128, 3]."""
+    import resvg_py  # noqa: PLC0415  (only needed here; the product runs without it)
+
+    if style == "3d":
+        encoded = _webp_sources(archive)
+    else:
+        svgs = _svg_sources(archive)
+        encoded = {}
+        for concept in tqdm(wanted, desc=f"render {style}", unit="picture"):
+            if concept.key in svgs:
+                encoded[concept.key] = bytes(resvg_py.svg_to_bytes(svg_string=svgs[concept.key]))
+    keys = [concept.key for concept in wanted if concept.key in encoded]
+    return keys, np.stack([_on_white(encoded[key]) for key in tqdm(keys, desc=f"draw {style}", unit="picture")])
+
+
+def build(out: Path) -> None:
+    """Write `<style>.npy`, `<style>.json` for every style, and `index.json`, into `out`; finished styles are kept."""
+    packages = out / "packages"
+    archives = {style: fetch(package, packages) for style, package in STYLES.items()}
+    wanted = concepts(json.loads(_member(fetch(CAPTIONS, packages), "en/data.json")))
+    by_key = {concept.key: concept for concept in wanted}
+    index = []
+    for style, archive in archives.items():
+        pictures, names = out / f"{style}.npy", out / f"{style}.json"
+        if not names.exists():
+            keys, array = render_style(style, archive, wanted)
+            np.save(pictures, array)
+            names.write_text(json.dumps(keys))
+        for key in json.loads(names.read_text()):
+            c = by_key[key]
+            index.append(asdict(Item(c.key, style, c.label, c.tags, c.iconic, item_split(c, style))))
+    (out / "index.json").write_text(json.dumps(index, ensure_ascii=False, indent=0))
+
+
+def load(folder: Path) -> DataSet:
+    """Read what `build` wrote; ConfigError when it is not there."""
+    index = folder / "index.json"
+    if not index.exists():
+        raise ConfigError(f"{folder}: no index.json, expected a built data set; run python -m core.training.data")
+    items = tuple(Item(**{**item, "tags": tuple(item["tags"])}) for item in json.loads(index.read_text()))
+    pictures = np.concatenate([np.load(folder / f"{style}.npy", allow_pickle=False) for style in STYLES])
+    if len(pictures) != len(items):
+        raise ConfigError(f"{folder}: got {len(pictures)} pictures for {len(items)} items; delete it and build again")
+    return DataSet(pictures, items)
+
+
+def main() -> int:
+    """Command line; exit status 2 and one line on an error that the user can mend."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("data"))
+    out = parser.parse_args().out
+    try:
+        build(out)
+        items = load(out).items
+    except ArragError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    iconic = [item for item in items if item.iconic]
+    print(f"{len(items)} pictures of {len({i.concept for i in items})} concepts, of which iconic: {len(iconic)}")
+    for side, count in sorted(Counter(item.split for item in iconic).items()):
+        print(f"  {side}: {count} pictures of {len({i.concept for i in iconic if i.split == side})} concepts")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

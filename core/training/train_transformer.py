@@ -1,0 +1,327 @@
+"""Train the embedded transformer on the CPU: `python -m core.training.train_transformer --data data`.
+
+Pictures become token grids once, with their colour variants; an interrupted run goes on where its checkpoint was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from core import checkpoint
+from core.backends.emoji import EmojiBackend, load_tokenizer
+from core.engine import decode
+from core.text import STYLES, Caption, TextEncoder
+from core.tokenizer import VQTokenizer
+from core.training import data, loop
+from core.training.colour import HUES, colour_name, recolour
+from core.transformer import ARTransformer, Condition, TransformerConfig, conditions
+from core.types import ArragError, CodeArray, DecodeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How long and how fast, and how often a part of the condition is changed or left out."""
+
+    seed: int = 0
+    steps: int = 2300
+    batch: int = 24
+    learning_rate: float = 2e-3
+    flat: float = 0.5
+    average: float = 0.999
+    variants: float = 0.25
+    no_caption: float = 0.1
+    no_style: float = 0.2
+    no_colour: float = 0.3
+    no_delta: float = 0.25
+    checkpoint_every: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class GridSet:
+    """Token grids of the pictures and what is said of them.
+
+    grids: [N, 1 + number of hues, 16, 16] uint16, the picture itself and its colour variants in the order of HUES;
+    coloured: [N] whether the variants exist; colours: name of the dominant hue, "" for none or a mixed one.
+    """
+
+    grids: CodeArray
+    coloured: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    colours: tuple[str, ...]
+    items: tuple[data.Item, ...]
+
+    def select(self, *splits: str) -> GridSet:
+        """Only the pictures of these sides."""
+        keep = [n for n, item in enumerate(self.items) if item.split in splits]
+        colours, items = tuple(self.colours[n] for n in keep), tuple(self.items[n] for n in keep)
+        return GridSet(self.grids[keep], self.coloured[keep], colours, items)
+
+
+def tokenise(dataset: data.DataSet, tokenizer: VQTokenizer, cache: Path) -> GridSet:
+    """Token grids of all iconic pictures and of their colour variants, kept in `cache` for the next run."""
+    chosen = [n for n, item in enumerate(dataset.items) if item.iconic]
+    items = tuple(dataset.items[n] for n in chosen)
+    pictures = dataset.pictures[chosen]
+    colours = tuple(colour_name(picture) or "" for picture in pictures)
+    if cache.exists():
+        with np.load(cache, allow_pickle=False) as saved:
+            if len(saved["grids"]) == len(items) and str(saved["codes"]) == codes_of(tokenizer):
+                return GridSet(saved["grids"], saved["coloured"], colours, items)
+    grids, coloured = [], []
+    for picture in tqdm(pictures, desc="token grids", unit="picture"):
+        variants = [v for hue in HUES if (v := recolour(picture, hue)) is not None]
+        coloured.append(bool(variants))
+        grids.append(tokenizer.encode(np.stack([picture, *(variants or [picture] * len(HUES))])))
+    result = GridSet(np.stack(grids), np.array(coloured), colours, items)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(cache, grids=result.grids, coloured=result.coloured, codes=codes_of(tokenizer))
+    return result
+
+
+def codes_of(tokenizer: VQTokenizer) -> str:
+    """Hash of the tokenizer that grids belong to."""
+    return checkpoint.fingerprint(tokenizer.state_dict())
+
+
+class Captioner:
+    """Draws what a training picture is called this time, as tensors."""
+
+    def __init__(self, encoder: TextEncoder, model: ARTransformer, settings: TrainSettings) -> None:
+        self.encoder, self.model, self.settings = encoder, model, settings
+
+    def caption(self, item: data.Item, colour: str, variant: bool, rng: np.random.Generator) -> Caption:
+        """The label, sometimes with or as a tag, in front of it the colour: always for a variant, else sometimes."""
+        label = data.family(item.label) if variant else item.label
+        draw = rng.random()
+        tag = str(rng.choice(item.tags)) if item.tags else label
+        text = label if draw < 0.8 else f"{label} {tag}" if draw < 0.93 else tag
+        named = bool(colour) and (variant or rng.random() < 0.2)
+        text = f"{colour} {text}" if named else text
+        text = f"a {text}" if rng.random() < 0.4 else text
+        encoded = self.encoder.encode(text)
+        style = None if rng.random() < self.settings.no_style else item.style
+        shown = encoded.colour or (colour if named or rng.random() < 0.3 else None)
+        if rng.random() < self.settings.no_colour:
+            shown = None
+        return replace(encoded, style=style, colour=shown or None)
+
+    def condition(self, captions: Sequence[Caption], rng: np.random.Generator) -> Condition:
+        """Tensors of the captions; some rows lose everything (for guidance), some their learned word pieces."""
+        made = conditions(captions, self.encoder, self.model)
+        drop = torch.from_numpy(rng.random(len(captions)) < self.settings.no_caption)
+        keep = (~drop).unsqueeze(1)
+        static = torch.from_numpy(rng.random(len(captions)) < self.settings.no_delta).unsqueeze(1)
+        return Condition(
+            made.vectors * keep.unsqueeze(2),
+            made.piece_ids * (keep & ~static),
+            made.present & keep,
+            made.style * ~drop,
+            made.colour * ~drop,
+        )
+
+
+def corrupt(codes: Tensor, mask_code: int, rng: np.random.Generator) -> Tensor:
+    """Inputs [B, S] with some codes replaced by another picture's or by the mask, few in most rows, many in some.
+
+    Against overfitting on the codes before and against the mistakes of the model's own samples.
+    """
+    batch, positions = codes.shape
+    kind = rng.random((batch, 1))
+    strength = rng.random((batch, 1))
+    rate = np.where(kind < 0.7, 0.1 * strength, np.where(kind < 0.93, 0.1 + 0.25 * strength, 0.9))
+    replaced = torch.from_numpy(rng.random((batch, positions)) < rate)
+    other = codes.roll(1, dims=0)
+    masked = torch.from_numpy(rng.random((batch, positions)) < 0.5)
+    return torch.where(replaced, torch.where(masked, torch.full_like(codes, mask_code), other), codes)
+
+
+def sampling_weights(items: Sequence[data.Item]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Probability of each picture; the many faces count half."""
+    weights = np.array([0.5 if item.label.endswith("face") or "face with" in item.label else 1.0 for item in items])
+    share: np.ndarray[tuple[int], np.dtype[np.float64]] = weights / weights.sum()
+    return share
+
+
+def optimizers(model: ARTransformer, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for everything else."""
+    matrices = [p for p in model.layers.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.01),
+    ]
+
+
+def nats(model: ARTransformer, condition: Condition, inputs: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy in nats per code."""
+    logits = model(inputs, model.modulate(condition))
+    return F.cross_entropy(logits.flatten(0, 1).float(), target.flatten())
+
+
+@torch.inference_mode()
+def held_out(model: ARTransformer, captioner: Captioner, grids: GridSet, shuffled: bool = False) -> float:
+    """Nats per code of pictures under their own captions with style (or, shuffled, under another picture's)."""
+    labels = [item.label for item in grids.items]
+    if shuffled:
+        labels = labels[len(labels) // 2 :] + labels[: len(labels) // 2]
+    captions = [replace(captioner.encoder.encode(t), style=i.style) for t, i in zip(labels, grids.items, strict=True)]
+    codes = torch.from_numpy(grids.grids[:, 0].astype(np.int64)).flatten(1)
+    total = 0.0
+    for first in range(0, len(codes), 32):
+        part = codes[first : first + 32]
+        condition = conditions(captions[first : first + 32], captioner.encoder, model)
+        total += float(nats(model, condition, part, part)) * len(part)
+    return total / len(codes)
+
+
+class Batches:
+    """Training batches: a pure function of the seed and the step, so that a resumed run sees the same."""
+
+    def __init__(self, grids: GridSet, captioner: Captioner, settings: TrainSettings) -> None:
+        self.grids, self.captioner, self.settings = grids, captioner, settings
+        self.weights = sampling_weights(grids.items)
+        self.hues = list(HUES)
+
+    def draw(self, step: int) -> tuple[Tensor, Tensor, Condition]:
+        """Corrupted inputs [B, S], targets [B, S] and the condition."""
+        settings, grids = self.settings, self.grids
+        rng = np.random.default_rng((settings.seed, step))
+        captions, codes = [], []
+        for n in rng.choice(len(grids.items), size=settings.batch, p=self.weights):
+            variant = int(rng.integers(1, len(self.hues) + 1)) if rng.random() < settings.variants else 0
+            variant = variant if grids.coloured[n] else 0
+            colour = self.hues[variant - 1] if variant else grids.colours[n]
+            captions.append(self.captioner.caption(grids.items[n], colour, variant > 0, rng))
+            codes.append(grids.grids[n, variant].reshape(-1))
+        target = torch.from_numpy(np.stack(codes).astype(np.int64))
+        inputs = corrupt(target, self.captioner.model.config.codes, rng)
+        return inputs, target, self.captioner.condition(captions, rng)
+
+
+def known_pieces(encoder: TextEncoder, items: Sequence[data.Item]) -> Tensor:
+    """Word pieces of the training captions and tags and of the colours, ascending."""
+    texts = {item.label for item in items} | {tag for item in items for tag in item.tags} | set(HUES)
+    ids = {int(piece) for text in texts for piece in encoder.encode(text).pieces}
+    return torch.tensor(sorted(ids), dtype=torch.int64)
+
+
+def train(grids: GridSet, out: Path, run: Path, settings: TrainSettings) -> ARTransformer:
+    """Train, or go on with the run in `run`, and write the averaged weights to `out`."""
+    torch.manual_seed(settings.seed)
+    encoder = TextEncoder.load(out)
+    training, validation, pairs = grids.select("train"), grids.select("validation"), grids.select("pair")
+    known = known_pieces(encoder, training.items)
+    model = ARTransformer(TransformerConfig(known_pieces=len(known)))
+    model.known.copy_(known)
+    average = loop.averaged(model, settings.average)
+    steppers = optimizers(model, settings.learning_rate)
+    start = 0
+    if (state := loop.load_state(run)) is not None:
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        for optimizer, saved in zip(steppers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        start = int(state["step"])
+    captioner = Captioner(encoder, model, settings)
+    batches = Batches(training, captioner, settings)
+    compiled = torch.compile(nats)
+    progress = tqdm(
+        range(start, settings.steps), initial=start, total=settings.steps, desc="transformer", mininterval=5
+    )
+    running, since = 0.0, time.monotonic()
+    for step in progress:
+        inputs, target, condition = batches.draw(step)
+        factor = loop.cosine(step, settings.steps, 100, settings.flat)
+        loss = compiled(model, condition, inputs, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in steppers:
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        average.update_parameters(model)
+        running = loss.item() if step == start else 0.98 * running + 0.02 * loss.item()
+        if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
+            model_now = averaged_copy(average)
+            rate = settings.batch * settings.checkpoint_every / (time.monotonic() - since)
+            since = time.monotonic()
+            line = (
+                f"step {step + 1}: loss {running:.3f}, validation {held_out(model_now, captioner, validation):.3f} "
+                f"(wrong caption {held_out(model_now, captioner, validation, shuffled=True):.3f}), "
+                f"held-out pairs {held_out(model_now, captioner, pairs):.3f} nats a code, {rate:.1f} images/s"
+            )
+            progress.write(line)
+            loop.save_state(run, {
+                "model": model.state_dict(), "average": average.state_dict(), "step": step + 1,
+                "optimizers": [optimizer.state_dict() for optimizer in steppers],
+            })  # fmt: skip
+    final = averaged_copy(average)
+    checkpoint.save_weights(out, "transformer", final)
+    checkpoint.write_config(out, "transformer", asdict(final.config))
+    return final
+
+
+def averaged_copy(average: AveragedModel) -> ARTransformer:
+    """The averaged transformer, for judging and shipping."""
+    inner: ARTransformer = average.module  # type: ignore[assignment]
+    model = ARTransformer(inner.config)
+    model.load_state_dict(inner.state_dict())
+    return model.eval()
+
+
+SHEET_PROMPTS = (
+    "pizza", "red apple", "dog face", "red heart", "cat face", "automobile", "house", "sun", "banana", "rose",
+    "rocket", "fish", "panda", "penguin", "strawberry", "hamburger", "birthday cake", "evergreen tree", "ghost",
+    "octopus", "butterfly", "guitar", "umbrella", "crown",
+    "blue cat face", "green heart", "purple house", "pineapple", "polar bear", "basketball", "dragon", "skateboard",
+)  # fmt: skip
+
+
+def contact_sheet(backend: EmojiBackend, path: Path) -> None:
+    """Every prompt in the four styles, then without one, sampled with the default settings and no retrieval."""
+    settings = DecodeSettings(method="model", seed=1)
+    rows = []
+    for style in [name for name, _ in STYLES] + [""]:
+        prompts = [f"{prompt}, {style} style" if style else prompt for prompt in SHEET_PROMPTS]
+        steps = list(decode(backend, None, prompts, settings))
+        codes = np.array([[record.code for record in step] for step in steps], np.uint16).T
+        rows.append(backend.decode_codes(codes.reshape(len(prompts), backend.grid.height, backend.grid.width)))
+    half = len(SHEET_PROMPTS) // 2
+    loop.contact_sheet([row[:half] for row in rows] + [row[half:] for row in rows], path)
+
+
+def main() -> int:
+    """Command line; exit status 2 and one line on an error that the user can mend."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text")
+    parser.add_argument("--run", type=Path, default=Path("runs/transformer"), help="checkpoints and the contact sheet")
+    for name, value in asdict(TrainSettings()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    arguments = vars(parser.parse_args())
+    folder, out, run = (arguments.pop(name) for name in ("data", "out", "run"))
+    try:
+        grids = tokenise(data.load(folder), load_tokenizer(out), run / "grids.npz")
+        train(grids, out, run, TrainSettings(**arguments))
+        contact_sheet(EmojiBackend.load(out), run / "contact_sheet.png")
+    except ArragError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

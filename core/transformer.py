@@ -1,0 +1,328 @@
+"""The embedded autoregressive transformer: words, style and colour in; logits of one code after another out.
+
+Sequence: T-1 word pieces and a start token, then the codes so far; index T-1+p predicts the code of position p.
+The condition reaches every position twice: through adaptive norms (DiT, arXiv 2212.09748) and through a canvas, a
+low-rank bias for each position predicted from the condition alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.text import COLOURS, STYLES, Caption, TextEncoder
+from core.types import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerConfig:
+    """Sizes of the embedded transformer."""
+
+    codes: int = 1024
+    rows: int = 16
+    columns: int = 16
+    pieces: int = 15
+    text_dim: int = 192
+    styles: int = 4
+    colours: int = 12
+    known_pieces: int = 0
+    layers: int = 6
+    width: int = 256
+    heads: int = 4
+    hidden: int = 704
+    modulation_rank: int = 64
+    canvas_channels: int = 16
+
+    @property
+    def grid(self) -> Grid:
+        """Shape of the token grid."""
+        return Grid(self.rows, self.columns)
+
+    @property
+    def prefix(self) -> int:
+        """Length T of what stands before the codes: the word pieces and the start token."""
+        return self.pieces + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What B prompts ask for, as tensors.
+
+    vectors: [B, pieces, text_dim] static word-piece vectors, zero where there is none; piece_ids: [B, pieces] rows of
+    the learned piece table, 0 for an unknown or absent piece; present: [B, pieces] bool; style, colour: [B] with
+    0 for none. All zero and absent is the null condition of classifier-free guidance.
+    """
+
+    vectors: Tensor
+    piece_ids: Tensor
+    present: Tensor
+    style: Tensor
+    colour: Tensor
+
+    def null(self) -> Condition:
+        """The unconditional rows of the same batch."""
+        return Condition(*(torch.zeros_like(getattr(self, name)) for name in self.__slots__))
+
+    def joined(self, other: Condition) -> Condition:
+        """Both batches, one after the other."""
+        return Condition(*(torch.cat([getattr(self, n), getattr(other, n)]) for n in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Modulation:
+    """What the condition makes of the network, computed once per prompt.
+
+    layers: [L, B, 6, D] shift, scale and gate of both halves of every block; head: [B, 2, D]; canvas: [B, S, D];
+    words: [B, T-1, D] the prefix; visible: [B, T] which prefix entries may be attended to.
+    """
+
+    layers: Tensor
+    head: Tensor
+    canvas: Tensor
+    words: Tensor
+    visible: Tensor
+
+
+class KVCache:
+    """Keys and values of all layers for the sequence so far; preallocated, one per generation."""
+
+    def __init__(self, config: TransformerConfig, batch: int) -> None:
+        length = config.prefix + config.grid.positions
+        shape = (config.layers, batch, config.heads, length, config.width // config.heads)
+        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
+        self.length = 0
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add [B, heads, n, head_dim] of the newest entries; all of the layer's so far. `advance` ends the step."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, count: int) -> None:
+        """All layers have taken `count` entries."""
+        self.length += count
+
+
+class AdaptiveRMSNorm(nn.Module):
+    """RMS norm whose scale and shift come from the condition."""
+
+    def forward(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """[B, n, D] with [B, 1, D] shift and scale."""
+        return F.rms_norm(x, x.shape[-1:]) * (1 + scale) + shift
+
+
+class Attention(nn.Module):
+    """Causal self-attention with normalised queries and keys and two-dimensional rotary positions."""
+
+    def __init__(self, config: TransformerConfig, layer: int) -> None:
+        super().__init__()
+        self.heads, self.layer = config.heads, layer
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.output = nn.Linear(config.width, config.width, bias=False)
+        nn.init.zeros_(self.output.weight)
+
+    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor, cache: KVCache | None) -> Tensor:
+        """[B, n, D]; rotary [2, n, head_dim]; mask [B, 1, n, m] over the m entries so far."""
+        batch, count, width = x.shape
+        q, k, v = self.qkv(x).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = rotate(F.rms_norm(q, q.shape[-1:]), rotary), rotate(F.rms_norm(k, k.shape[-1:]), rotary)
+        if cache is not None:
+            k, v = cache.extend(self.layer, k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.output(mixed.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return]
+
+
+class SwiGLU(nn.Module):
+    """Gated feed-forward layer."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(config.width, 2 * config.hidden, bias=False)
+        self.down = nn.Linear(config.hidden, config.width, bias=False)
+        nn.init.zeros_(self.down.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, n, D] to the same shape."""
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
+
+
+class DecoderLayer(nn.Module):
+    """One block; submodules are named as in transformers' Llama so that FAiD's hooks find them."""
+
+    def __init__(self, config: TransformerConfig, layer: int) -> None:
+        super().__init__()
+        self.input_layernorm = AdaptiveRMSNorm()
+        self.self_attn = Attention(config, layer)
+        self.post_attention_layernorm = AdaptiveRMSNorm()
+        self.mlp = SwiGLU(config)
+
+    def forward(self, x: Tensor, modulation: Tensor, rotary: Tensor, mask: Tensor, cache: KVCache | None) -> Tensor:
+        """[B, n, D] to the same shape; modulation [B, 6, D]."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation.unsqueeze(2).unbind(1)
+        x = x + (1 + gate1) * self.self_attn(self.input_layernorm(x, shift1, scale1), rotary, mask, cache)
+        return x + (1 + gate2) * self.mlp(self.post_attention_layernorm(x, shift2, scale2))  # type: ignore[no-any-return]
+
+
+class ARTransformer(nn.Module):
+    """Predicts token grids code by code; holds no state of a generation."""
+
+    rotary: Tensor
+    known: Tensor
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, rank, positions = config.width, config.modulation_rank, config.grid.positions
+        self.code_embedding = nn.Embedding(config.codes + 1, width)  # the last one: masked out (training only)
+        self.row_embedding = nn.Embedding(config.rows, width)
+        self.column_embedding = nn.Embedding(config.columns, width)
+        self.start = nn.Parameter(torch.zeros(width))
+        self.piece_delta = nn.Embedding(config.known_pieces + 1, config.text_dim)
+        self.word_input = nn.Linear(config.text_dim, width)
+        self.word_position = nn.Embedding(config.pieces, width)
+        self.pooled_input = nn.Linear(config.text_dim, width)
+        self.style_embedding = nn.Embedding(config.styles + 1, width)
+        self.colour_embedding = nn.Embedding(config.colours + 1, width)
+        self.condition = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width), nn.SiLU())
+        self.modulation_in = nn.Linear(width, rank * config.layers)
+        self.modulation_out = nn.Parameter(torch.zeros(config.layers, rank, 6 * width))
+        self.head_modulation = nn.Linear(width, 2 * width)
+        self.canvas_in = nn.Linear(width, positions * config.canvas_channels)
+        self.canvas_out = nn.Linear(config.canvas_channels, width, bias=False)
+        self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.layers))
+        self.norm = AdaptiveRMSNorm()
+        self.head = nn.Linear(width, config.codes)
+        self.register_buffer("known", torch.zeros(config.known_pieces, dtype=torch.int64))  # word-piece ids, ascending
+        self.register_buffer("rotary", rotary_table(config), persistent=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(self.piece_delta.weight)
+        nn.init.zeros_(self.head_modulation.weight)
+        nn.init.zeros_(self.head.weight)
+
+    def modulate(self, condition: Condition) -> Modulation:
+        """Everything that depends on the condition alone."""
+        config, batch = self.config, len(condition.style)
+        present = condition.present.unsqueeze(-1)
+        vectors = (condition.vectors + self.piece_delta(condition.piece_ids)) * present
+        words = self.word_input(vectors) + self.word_position.weight
+        pooled = F.normalize(vectors.sum(1), dim=-1) * present.any(1)
+        c = self.pooled_input(pooled * config.text_dim**0.5)
+        c = c + self.style_embedding(condition.style) + self.colour_embedding(condition.colour)
+        c = self.condition(c)
+        low_rank = self.modulation_in(c).view(batch, config.layers, -1).transpose(0, 1)
+        layers = torch.bmm(low_rank, self.modulation_out).view(config.layers, batch, 6, -1)
+        canvas = self.canvas_out(self.canvas_in(c).view(batch, config.grid.positions, -1))
+        visible = torch.cat([condition.present, torch.ones_like(condition.present[:, :1])], dim=1)
+        return Modulation(layers, self.head_modulation(c).view(batch, 2, -1), canvas, words, visible)
+
+    def forward(self, codes: Tensor, modulation: Modulation) -> Tensor:
+        """Teacher-forced logits [B, S, V] of token grids [B, S]: entry p sees the codes before p only."""
+        batch, positions = codes.shape
+        start = self.start.expand(batch, 1, -1)
+        inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + self.places(0, positions, modulation)
+        x = torch.cat([modulation.words, inputs], dim=1)
+        mask = attention_mask(modulation.visible, x.shape[1], 0)
+        hidden = self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, None)
+        return self.logits(hidden[:, self.config.pieces :], modulation)
+
+    def places(self, first: int, count: int, modulation: Modulation) -> Tensor:
+        """[B, count, D]: row, column and canvas of the positions that are predicted."""
+        target = torch.arange(first, first + count, device=self.start.device)
+        row, column = target // self.config.columns, target % self.config.columns
+        place = self.row_embedding(row) + self.column_embedding(column)
+        return place + modulation.canvas[:, first : first + count]  # type: ignore[no-any-return]
+
+    def trunk(self, x: Tensor, modulation: Modulation, rotary: Tensor, mask: Tensor, cache: KVCache | None) -> Tensor:
+        """All layers over the newest entries [B, n, D]."""
+        for layer, values in zip(self.layers, modulation.layers, strict=True):
+            x = layer(x, values, rotary, mask, cache)
+        return x
+
+    def logits(self, hidden: Tensor, modulation: Modulation) -> Tensor:
+        """[B, n, V] of the last layer's output."""
+        shift, scale = modulation.head.unsqueeze(2).unbind(1)
+        return self.head(self.norm(hidden, shift, scale))  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def step(self, modulation: Modulation, cache: KVCache, position: int, codes: Tensor | None) -> Tensor:
+        """Logits [B, V] of `position`, from the codes [B] of the position before it (None at the first)."""
+        if codes is None:
+            newest = self.start.expand(len(modulation.canvas), 1, -1)
+        else:
+            newest = self.code_embedding(codes).unsqueeze(1)
+        x = newest + self.places(position, 1, modulation)
+        if codes is None:
+            x = torch.cat([modulation.words, x], dim=1)
+        count = x.shape[1]
+        rotary = self.rotary[:, cache.length : cache.length + count]
+        mask = attention_mask(modulation.visible, count, cache.length)
+        hidden = self.trunk(x, modulation, rotary, mask, cache)
+        cache.advance(count)
+        return self.logits(hidden[:, -1:], modulation)[:, 0]
+
+
+def conditions(captions: Sequence[Caption], encoder: TextEncoder, model: ARTransformer) -> Condition:
+    """The captions as tensors for `model`; word pieces beyond its prefix are cut off."""
+    limit, known = model.config.pieces, model.known.numpy()
+    vectors = torch.zeros(len(captions), limit, model.config.text_dim)
+    piece_ids = torch.zeros(len(captions), limit, dtype=torch.int64)
+    present = torch.zeros(len(captions), limit, dtype=torch.bool)
+    for row, caption in enumerate(captions):
+        pieces = caption.pieces[:limit]
+        count = len(pieces)
+        vectors[row, :count] = torch.from_numpy(encoder.vectors(pieces))
+        present[row, :count] = True
+        if len(known):
+            found = np.searchsorted(known, pieces).clip(max=len(known) - 1)
+            piece_ids[row, :count] = torch.from_numpy(np.where(known[found] == pieces, found + 1, 0))
+    styles, colours = [name for name, _ in STYLES], [name for name, _ in COLOURS]
+    style = torch.tensor([1 + styles.index(c.style) if c.style else 0 for c in captions])
+    colour = torch.tensor([1 + colours.index(c.colour) if c.colour else 0 for c in captions])
+    return Condition(vectors, piece_ids, present, style, colour)
+
+
+def rotary_table(config: TransformerConfig) -> Tensor:
+    """[2, T + S, head_dim] cosine and sine: half of the pairs turn with the row, half with the column.
+
+    The prefix stands at row -1, column -1; its order is given by the learned word positions.
+    """
+    head_dim = config.width // config.heads
+    frequencies = 32.0 ** -(torch.arange(head_dim // 4) / (head_dim // 4))
+    target = torch.arange(config.grid.positions)
+    image = torch.stack([target // config.columns, target % config.columns])
+    places = torch.cat([torch.full((2, config.pieces), -1), image], dim=1)
+    angles = torch.cat([places[0, :, None] * frequencies, places[1, :, None] * frequencies], dim=1)
+    doubled = torch.cat([angles, angles], dim=1)
+    return torch.stack([doubled.cos(), doubled.sin()])
+
+
+def rotate(x: Tensor, rotary: Tensor) -> Tensor:
+    """Turn the pairs (i, i + head_dim / 2) of [B, heads, n, head_dim] (RoFormer, arXiv 2104.09864)."""
+    cosine, sine = rotary.to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    turned: Tensor = x * cosine + torch.cat([-second, first], dim=-1) * sine
+    return turned
+
+
+def attention_mask(visible: Tensor, count: int, offset: int) -> Tensor:
+    """[B, 1, count, offset + count] bool: causal, and without the absent word pieces of the prefix.
+
+    An absent piece still sees itself, so that no row of the softmax is empty.
+    """
+    total = offset + count
+    query = torch.arange(offset, total, device=visible.device)[:, None]
+    key = torch.arange(total, device=visible.device)[None]
+    shown = F.pad(visible, (0, max(0, total - visible.shape[1])), value=True)[:, None, None, :total]
+    return ((key <= query) & shown) | (key == query)

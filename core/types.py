@@ -1,0 +1,193 @@
+"""The data that flows through the engine: frozen dataclasses and the error tree."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Method = Literal["model", "daid"]
+Aggregate = Literal["sum", "nearest"]
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+CodeArray = npt.NDArray[np.uint16]
+
+
+class ArragError(Exception):
+    """Base of all errors that a user can cause and mend; the message says got, expected, remedy."""
+
+
+class ConfigError(ArragError):
+    """A setting or an argument is outside of what is allowed."""
+
+
+class CheckpointError(ArragError):
+    """Model weights are missing, damaged or of another shape."""
+
+
+class DatabaseError(ArragError):
+    """A patch database is missing, damaged or made for another codebook."""
+
+
+class TraceError(ArragError):
+    """A recorded trace is damaged, of another version, or not a trace at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Height and width of a token grid, in codes; positions run in raster order."""
+
+    height: int
+    width: int
+
+    @property
+    def positions(self) -> int:
+        """Number of codes in the grid."""
+        return self.height * self.width
+
+    def row_col(self, position: int) -> tuple[int, int]:
+        """Row and column of a raster position."""
+        return divmod(position, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The K retrieved entries of one query, ascending by distance.
+
+    codes: [K] what came next in the source image; distances: [K] squared L2 between contexts, plus the position
+    term where one is set; entries: [K] numbers of the entries in the database, which gives their provenance.
+    """
+
+    codes: IntArray
+    distances: FloatArray
+    entries: IntArray
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What one position asked (codes of its context, e.g. TL, T, TR, L) and what came back."""
+
+    query: IntArray
+    neighbours: Neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Why a position retrieved nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Wall-clock time of one position, split by part; a batch shares one measurement."""
+
+    model: float
+    search: float
+    blend: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """Everything that decided the code of one position.
+
+    logits: [V] float32 after guidance and before temperature; u: the uniform that the inverse CDF was sampled with.
+    """
+
+    position: int
+    logits: FloatArray
+    retrieval: Retrieval | Skipped
+    u: float
+    code: int
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """Settings of one generation; validated when made.
+
+    temperature, top_k (0: off) and top_p (1: off) shape the model's distribution before the blend. retrieval_weight
+    is lambda (0..1); retrieval_temperature is tau, in units of squared L2; n_neighbours is K (0: all entries);
+    gate (0: off) scales lambda by exp(-d_min / gate); caption_filter (0: off) keeps the n images whose captions are
+    nearest to the prompt; position_weight (0: off) adds w * (drow^2 + dcol^2) to the distance; styles (empty: all)
+    filters the database by art style.
+    """
+
+    seed: int = 0
+    method: Method = "daid"
+    temperature: float = 0.7
+    top_k: int = 0
+    top_p: float = 0.95
+    cfg_scale: float = 1.5
+    retrieval_weight: float = 0.1
+    retrieval_temperature: float = 0.1
+    n_neighbours: int = 64
+    aggregate: Aggregate = "sum"
+    gate: float = 0.5
+    caption_filter: int = 0
+    position_weight: float = 0.0
+    styles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, kind, low, high in _LIMITS:
+            _check_number(name, getattr(self, name), kind, low, high)
+        _check_choice("method", self.method, get_args(Method))
+        _check_choice("aggregate", self.aggregate, get_args(Aggregate))
+        if not isinstance(self.styles, tuple) or not all(isinstance(s, str) for s in self.styles):
+            raise ConfigError(f"styles: got {self.styles!r}, expected a tuple of style names")
+
+    @property
+    def retrieves(self) -> bool:
+        """Whether a database is asked at all."""
+        return self.method == "daid" and self.retrieval_weight > 0
+
+    @classmethod
+    def from_json(cls, values: object) -> DecodeSettings:
+        """Settings from a JSON object; unknown names are an error, missing ones take their defaults."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings: got {type(values).__name__}, expected a JSON object")
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(str(k) for k in set(values) - known):
+            expected = ", ".join(sorted(known))
+            raise ConfigError(f"settings: got unknown {', '.join(unknown)}; expected some of {expected}")
+        arguments: dict[str, Any] = dict(values)
+        if isinstance(arguments.get("styles"), list):
+            arguments["styles"] = tuple(arguments["styles"])
+        return cls(**arguments)
+
+
+_LIMITS: tuple[tuple[str, type, float, float], ...] = (
+    ("seed", int, 0, 2**32 - 1),
+    ("temperature", float, 0.01, 10),
+    ("top_k", int, 0, 65536),
+    ("top_p", float, 0.01, 1),
+    ("cfg_scale", float, 0, 20),
+    ("retrieval_weight", float, 0, 1),
+    ("retrieval_temperature", float, 1e-4, 100),
+    ("n_neighbours", int, 0, 100_000),
+    ("gate", float, 0, 100),
+    ("caption_filter", int, 0, 10_000_000),
+    ("position_weight", float, 0, 100),
+)
+
+
+def _check_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
+    """Raise ConfigError unless value is a finite number of that kind in [low, high] (an int passes as a float)."""
+    allowed = (int,) if kind is int else (int, float)
+    number = "a whole number" if kind is int else "a number"
+    is_number = isinstance(value, allowed) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not low <= value <= high:
+        raise ConfigError(f"{name}: got {value!r}, expected {number} from {low:g} to {high:g}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError unless value is one of the choices."""
+    if value not in choices:
+        raise ConfigError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
