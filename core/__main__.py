@@ -1,0 +1,179 @@
+"""Command line: `python -m core generate "a red heart, 3d style"`, `database`, `bench`; see `--help` of each."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from core.backends import BACKENDS, load_backend
+from core.database import PatchDatabase
+from core.engine import decode
+from core.evaluation import bench
+from core.trace import Trace
+from core.types import ArragError, ConfigError, DecodeSettings
+
+DATABASES = Path(__file__).resolve().parents[1] / "assets" / "databases"
+IMAGE_SUFFIXES = (".png", ".webp", ".jpg")
+HELP = {
+    "seed": "seed of the run; the same seed and settings give the same picture",
+    "method": "model (no retrieval) | daid (mix the distribution of the retrieved codes into the model's)",
+    "temperature": "sampling temperature of the model's distribution",
+    "top_k": "keep the k likeliest codes of the model; 0: off",
+    "top_p": "keep the fewest codes of the model that hold this share of the mass; 1: off",
+    "cfg_scale": "classifier-free guidance; 1: off, and twice as fast",
+    "retrieval_weight": "lambda: share of the retrieval distribution in the blend, 0..1",
+    "retrieval_temperature": "tau: softmax temperature over distances, in units of squared L2",
+    "neighbours": "K: entries retrieved per position; 0: the whole database",
+    "aggregate": "sum (mass of all neighbours with a code) | nearest (of the nearest one only)",
+    "gate": "scale lambda by exp(-d_min / gate), so that far neighbours do not speak; 0: off",
+    "caption_filter": "retrieve only from the n images whose captions are nearest to the prompt; 0: off",
+    "position_weight": "add w * (drow^2 + dcol^2) to the distance; 0: off",
+    "styles": "retrieve only from these art styles, such as 3d,noto; empty: all",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and exits with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse, without the usage text."""
+        sys.exit(_complain(message))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it worked, 2 and one line on stderr when the user can mend it."""
+    parser = Parser(prog="python -m core", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    _add_generate(commands.add_parser("generate", help="draw one picture"))
+    _add_database(commands.add_parser("database", help="build or describe a patch database"))
+    bench.add_arguments(commands.add_parser("bench", help="measure speed, loss and sizes on this machine"))
+    chosen = parser.parse_args(arguments)
+    try:
+        result: int = chosen.run(chosen)
+    except ArragError as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"{error.filename or 'file'}: {error.strerror or error}; check the path")
+    except KeyboardInterrupt:
+        return _complain("interrupted")
+    return result
+
+
+def _complain(message: str) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prompt")
+    parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
+    parser.add_argument("--database", default="emoji", help="a name in assets/databases, or a folder")
+    for name, default in _options():
+        shown = ",".join(default) if isinstance(default, tuple) else default
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"{HELP[name]} (default: {shown})")
+    parser.add_argument("--out", type=Path, default=Path("out.png"), help="picture to write")
+    parser.add_argument("--trace", type=Path, help="trace to write, .npz")
+    parser.set_defaults(run=_generate)
+
+
+def _options() -> list[tuple[str, Any]]:
+    """Names and defaults of the settings on the command line."""
+    defaults = DecodeSettings()
+    return [("neighbours" if f.name == "n_neighbours" else f.name, getattr(defaults, f.name)) for f in fields(defaults)]
+
+
+def _settings(chosen: argparse.Namespace) -> DecodeSettings:
+    """The settings; a text that is no number is left as it is, so that the check names what is allowed."""
+    values: dict[str, Any] = {}
+    for name, default in _options():
+        given = getattr(chosen, name)
+        if isinstance(default, tuple):
+            given = tuple(filter(None, (s.strip() for s in given.split(",")))) if isinstance(given, str) else given
+        elif isinstance(given, str) and not isinstance(default, str):
+            with contextlib.suppress(ValueError):
+                given = type(default)(given)
+        values["n_neighbours" if name == "neighbours" else name] = given
+    return DecodeSettings(**values)
+
+
+def _generate(chosen: argparse.Namespace) -> int:
+    settings = _settings(chosen)
+    for path, suffixes in ((chosen.out, IMAGE_SUFFIXES), (chosen.trace, (".npz",))):
+        _check_output(path, suffixes)
+    backend = load_backend(chosen.backend)
+    database = open_database(chosen.database, backend) if settings.retrieves else None
+    begin = time.perf_counter()
+    steps = decode(backend, database, [chosen.prompt], settings)
+    records = [step[0] for step in tqdm(steps, total=backend.grid.positions, unit="patch", desc="generate")]
+    seconds = time.perf_counter() - begin
+    trace = Trace.record(backend, database, chosen.prompt, settings, records)
+    codes = trace.codes.astype("<u2")
+    pictures = backend.decode_codes(codes.reshape(1, backend.grid.height, backend.grid.width))
+    Image.fromarray(pictures[0]).save(chosen.out)
+    if chosen.trace:
+        trace.save(chosen.trace)
+    report = {
+        "image": str(chosen.out),
+        "trace": str(chosen.trace) if chosen.trace else None,
+        "codes_sha256": hashlib.sha256(codes.tobytes()).hexdigest(),
+        "positions": len(records),
+        "retrieving_positions": trace.retrieving_positions,
+        "flips": len(trace.flips()),
+        "seconds": round(seconds, 3),
+        "retrieval_seconds": round(trace.seconds.search, 3),
+    }
+    print(json.dumps(report))
+    return 0
+
+
+def _check_output(path: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Raise ConfigError before any work when a result could not be written."""
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(f"output file: got {str(path)!r}, expected a name that ends in {' or '.join(suffixes)}")
+    if not path.parent.is_dir():
+        raise ConfigError(f"output file: got {str(path)!r}, but there is no folder {str(path.parent)!r}; make it first")
+
+
+def open_database(name: str, backend: Any) -> PatchDatabase:
+    """The database of that name in assets/databases, or in that folder, checked against the backend's codebook."""
+    folder = DATABASES / name if (DATABASES / name).is_dir() and name not in ("", ".", "..") else Path(name)
+    if not folder.is_dir():
+        known = ", ".join(sorted(p.name for p in DATABASES.iterdir() if p.is_dir())) if DATABASES.is_dir() else "none"
+        raise ConfigError(f"database: got {name!r}, expected a folder or one of {known}")
+    return PatchDatabase.load(folder, backend.codebook)
+
+
+def _add_database(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("info",), help="info: what a database holds")
+    parser.add_argument("--database", default="emoji", help="a name in assets/databases, or a folder")
+    parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
+    parser.set_defaults(run=_database_info)
+
+
+def _database_info(chosen: argparse.Namespace) -> int:
+    database = open_database(chosen.database, load_backend(chosen.backend))
+    styles = {s: int(np.sum([i.style == s for i in database.metadata])) for s in database.styles}
+    print(json.dumps({
+        "images": len(database.images), "entries": len(database), "unique_contexts": database.unique_contexts,
+        "styles": styles, "context_radius": database.context.radius, "border": database.context.border,
+        "index": database.index_kind, "fingerprint": database.fingerprint,
+    }))  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

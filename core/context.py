@@ -1,0 +1,101 @@
+"""Which positions retrieve and why not, and the context codes that queries and keys are made of.
+
+The index, FAiD training and decoding all read contexts through `context_codes`, so that they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from core.tokenizer import Codebook
+from core.types import ConfigError, FloatArray, Grid, IntArray
+
+Border = Literal["skip", "zero"]
+
+MISSING = -1
+"""Stands for a cell outside of the grid in context codes; its code vector is zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The already generated neighbourhood that a position is looked up by.
+
+    radius: 1 is TL, T, TR, L (4 codes; what the released code does), 2 is two rows of five above and two codes to the
+    left (12 codes). border: "skip" lets a position without its full context retrieve nothing (released code); "zero"
+    fills missing cells with the zero vector (the paper's h-hop neighbourhoods).
+    """
+
+    radius: int = 1
+    border: Border = "skip"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.radius, bool) or self.radius not in (1, 2):
+            raise ConfigError(f"context radius: got {self.radius!r}, expected 1 or 2")
+        if self.border not in get_args(Border):
+            raise ConfigError(f"context border: got {self.border!r}, expected one of {', '.join(get_args(Border))}")
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """(row, col) of each context cell relative to the position, in raster order; all lie before the position."""
+        reach = range(-self.radius, self.radius + 1)
+        above = tuple((row, col) for row in range(-self.radius, 0) for col in reach)
+        return above + tuple((0, col) for col in range(-self.radius, 0))
+
+    @property
+    def size(self) -> int:
+        """Number of context codes n: 4 or 12."""
+        return len(self.offsets)
+
+
+def skip_reason(context: Context, grid: Grid, position: int) -> str | None:
+    """Why a position retrieves nothing, in words for the reader; None when it does retrieve."""
+    row, col = grid.row_col(position)
+    if context.border == "zero":
+        return "first position: nothing is generated yet" if position == 0 else None
+    if row < context.radius:
+        return _missing("row", "above", row, "first row", context.radius)
+    if col < context.radius:
+        return _missing("column", "to the left", col, "first column", context.radius)
+    right = grid.width - 1 - col
+    if right < context.radius:
+        return _missing("column", "to the right", right, "last column", context.radius)
+    return None
+
+
+def _missing(line: str, side: str, there: int, edge: str, needed: int) -> str:
+    """Sentence for a context that reaches over the border: `there` lines of the `needed` ones exist."""
+    if there == 0:
+        return f"{edge}: there is nothing {side}"
+    return f"only {there} {line} {side}: the context needs {needed}"
+
+
+def retrieving_positions(context: Context, grid: Grid) -> IntArray:
+    """Raster positions [P] that query the database; the same ones of every image are its entries."""
+    positions = [p for p in range(grid.positions) if skip_reason(context, grid, p) is None]
+    return np.array(positions, dtype=np.int64)
+
+
+def context_codes(context: Context, grids: npt.NDArray[np.integer], positions: IntArray) -> IntArray:
+    """Context codes [N, P, n] of token grids [N, H, W] at raster positions [P].
+
+    Cells outside of the grid are MISSING. Cells at or after a position are never read, so a grid that is still being
+    generated may hold anything there.
+    """
+    height, width = grids.shape[1:]
+    offsets = np.array(context.offsets, dtype=np.int64)
+    rows = positions[:, None] // width + offsets[:, 0]
+    cols = positions[:, None] % width + offsets[:, 1]
+    inside = (rows >= 0) & (cols >= 0) & (cols < width)
+    codes = grids[:, rows.clip(0, height - 1), cols.clip(0, width - 1)].astype(np.int64)
+    codes[:, ~inside] = MISSING
+    return codes
+
+
+def keys(codebook: Codebook, codes: IntArray) -> FloatArray:
+    """Concatenated unit code vectors [..., n * d] of context codes [..., n]; MISSING gives zeros."""
+    vectors: FloatArray = np.where(codes[..., None] == MISSING, np.float32(0), codebook.vectors[codes])
+    return vectors.reshape(*codes.shape[:-1], -1)

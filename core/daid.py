@@ -1,0 +1,123 @@
+"""DAiD (distribution-augmentation in decoding): mix what was retrieved into what the model predicts.
+
+Pure functions over float64 distributions [V]. The engine and every derived view of a trace go through `blend_step`, so
+that "what would another retrieval weight have chosen here" is answered by the code that made the picture.
+Source: Qi et al. 2025 (arXiv 2506.06962), where not said otherwise at the function.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
+
+Distribution = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Distributions [V] of one position: the model's, the neighbours' (None: no neighbours), and their mix.
+
+    weight is the retrieval weight after the gate, 0 where nothing was retrieved.
+    """
+
+    model: Distribution
+    retrieval: Distribution | None
+    blended: Distribution
+    weight: float
+
+
+def blend_step(logits: FloatArray, neighbours: Neighbours | None, settings: DecodeSettings) -> Blend:
+    """Everything between the logits [V] of one position and the distribution that its code is sampled from."""
+    model = model_distribution(logits, settings.temperature, settings.top_k, settings.top_p)
+    if neighbours is None or len(neighbours) == 0:
+        return Blend(model, None, model, 0.0)
+    retrieval = retrieval_distribution(neighbours, len(model), settings.retrieval_temperature, settings.aggregate)
+    wanted = settings.retrieval_weight if settings.retrieves else 0.0
+    weight = gated_weight(wanted, settings.gate, neighbours.distances)
+    return Blend(model, retrieval, blend(model, retrieval, weight), weight)
+
+
+def retrieval_distribution(
+    neighbours: Neighbours, vocab_size: int, temperature: float, aggregate: Aggregate
+) -> Distribution:
+    """Distribution [V] over the codes of the neighbours: softmax of -distance / temperature.
+
+    A code that occurs several times gets the mass of all its occurrences under "sum" (the paper's formula, as in
+    kNN-LM) and of its nearest one only under "nearest" (released code). temperature is in units of squared L2.
+    Raises ConfigError without neighbours or when one of their codes is not in the vocabulary.
+    """
+    codes = neighbours.codes
+    if len(codes) == 0:
+        raise ConfigError("neighbours: got none, expected at least one; use the model's distribution instead")
+    if codes.min() < 0 or codes.max() >= vocab_size:
+        raise ConfigError(f"neighbours: got codes {codes.min()}..{codes.max()}, expected 0..{vocab_size - 1}")
+    distances = neighbours.distances.astype(np.float64)
+    mass = np.exp((distances.min() - distances) / temperature)
+    total = np.zeros(vocab_size)
+    gather = np.add if aggregate == "sum" else np.maximum
+    gather.at(total, codes, mass)
+    return _normalised(total)
+
+
+def gated_weight(weight: float, gate: float, distances: FloatArray) -> float:
+    """Retrieval weight scaled by exp(-d_min / gate), so that far neighbours do not speak; gate 0 leaves it as it is.
+
+    distances: [K] squared L2, K >= 1. The gate is this project's, not the paper's.
+    """
+    return weight * math.exp(-float(distances.min()) / gate) if gate > 0 else weight
+
+
+def model_distribution(logits: FloatArray, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Distribution:
+    """The model's distribution [V]: softmax of logits / temperature, truncated and renormalised.
+
+    top_k (0: off) keeps the k likeliest codes; top_p (1: off) then keeps the fewest codes that hold that share of the
+    mass (Holtzman et al. 2020), at least one. Equal codes go lowest first. Raises ConfigError without a finite maximum.
+    """
+    peak = float(logits.max())
+    if not math.isfinite(peak):
+        raise ConfigError(f"logits: got a maximum of {peak}, expected finite numbers; the weights may be damaged")
+    mass = np.exp((logits.astype(np.float64) - peak) / temperature)
+    if 0 < top_k < len(mass) or top_p < 1:
+        mass = _truncate(mass, top_k, top_p)
+    return _normalised(mass)
+
+
+def _normalised(mass: Distribution) -> Distribution:
+    """Masses as a distribution that sums to 1."""
+    distribution: Distribution = mass / mass.sum()
+    return distribution
+
+
+def _truncate(mass: Distribution, top_k: int, top_p: float) -> Distribution:
+    """Masses with all but the top_k, then all but the top_p share of what is left, set to zero."""
+    order = np.argsort(-mass, kind="stable")[: top_k or None]
+    if top_p < 1:
+        cumulative = np.cumsum(mass[order])
+        order = order[: int(np.searchsorted(cumulative, top_p * cumulative[-1])) + 1]
+    kept = np.zeros_like(mass)
+    kept[order] = mass[order]
+    return kept
+
+
+def blend(model: Distribution, retrieval: Distribution, weight: float) -> Distribution:
+    """(1 - weight) * model + weight * retrieval, after guidance and truncation of the model's side."""
+    return (1 - weight) * model + weight * retrieval
+
+
+def sample(probabilities: Distribution, u: float) -> int:
+    """The code that the uniform u in [0, 1] picks by inverse CDF in code order.
+
+    Codes of probability 0 are never picked. Raises ConfigError for a u outside of the unit interval or without mass.
+    """
+    cumulative = np.cumsum(probabilities)
+    total = float(cumulative[-1])
+    if not 0 <= u <= 1 or not 0 < total < math.inf:
+        raise ConfigError(f"sample: got u = {u}, mass = {total}; expected u in [0, 1] and a positive mass")
+    code = int(np.searchsorted(cumulative, u * total, side="right"))
+    # u = 1, or a product that rounds up to the total, points behind the last code
+    return code if code < len(cumulative) else int(np.flatnonzero(probabilities)[-1])

@@ -1,0 +1,138 @@
+"""Speed, exactness, loss and sizes as measured on this machine: `python -m core bench --json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from core.backends import Backend, load_backend
+from core.context import context_codes, retrieving_positions
+from core.context import keys as context_keys
+from core.database import PatchDatabase
+from core.engine import decode
+from core.evaluation.likelihood import ASSETS, PLAIN, HeldOut, nats_per_code
+from core.types import DecodeSettings, IntArray
+
+ROOT = ASSETS.parent
+PROMPT = "a red heart, 3d style"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--json", action="store_true", help="print one flat JSON object on the last line")
+    parser.add_argument("--runs", type=int, default=7, help="paired runs; medians are reported")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Measure everything and print it."""
+    figures: dict[str, float | int | bool] = {"app_start_seconds": app_start_seconds()}
+    backend = load_backend("emoji")
+    database = PatchDatabase.load(ASSETS / "databases" / "emoji", backend.codebook)
+    figures |= image_seconds(backend, database, max(1, chosen.runs))
+    figures |= search_figures(backend, database)
+    figures |= likelihood_figures(backend, database)
+    figures["asset_bytes"] = sum(path.stat().st_size for path in ASSETS.rglob("*") if path.is_file())
+    if chosen.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(f"{name:24} {value}" for name, value in figures.items()))
+    return 0
+
+
+def image_seconds(backend: Backend, database: PatchDatabase, runs: int) -> dict[str, float]:
+    """Median time of one image with guidance, without and with DAiD; the two take turns, after one warm-up each."""
+    daid = DecodeSettings()
+    times: list[tuple[float, float]] = []
+    for turn in tqdm(range(runs + 1), desc="images"):
+        pair = []
+        for settings in (replace(daid, method="model", seed=turn), replace(daid, method="daid", seed=turn)):
+            # a new view each time: its cache is as cold as for a first visitor
+            fresh = database.subset(database.images)
+            begin = time.perf_counter()
+            for _ in decode(backend, fresh, [PROMPT], settings):
+                pass
+            pair.append(time.perf_counter() - begin)
+        times.append((pair[0], pair[1]))
+    model, with_daid = np.array(times[1:]).T
+    return {
+        "image_seconds_model": round(float(np.median(model)), 4),
+        "image_seconds_daid": round(float(np.median(with_daid)), 4),
+        "daid_overhead": round(float(np.median(with_daid / model)) - 1, 4),
+    }
+
+
+def search_figures(backend: Backend, database: PatchDatabase) -> dict[str, float | int | bool]:
+    """Median time of a query that nothing cached, over the whole database, and whether the answers are exact."""
+    held = PatchDatabase.load(ASSETS / "heldout" / "test", backend.codebook)
+    places = retrieving_positions(database.context, database.grid)
+    codes = context_codes(database.context, np.asarray(held.grids), places)
+    queries = np.unique(codes.reshape(-1, database.context.size), axis=0)
+    queries = np.random.default_rng(0).permutation(queries)[:1000]
+    neighbours = DecodeSettings().n_neighbours
+    seconds = []
+    for query in tqdm(queries, desc="searches"):
+        begin = time.perf_counter()
+        database.search(query[None], neighbours)
+        seconds.append(time.perf_counter() - begin)
+    exact = all(_is_exact(database, query, neighbours) for query in tqdm(queries[:50], desc="oracle"))
+    return {
+        "search_p50_ms": round(1000 * float(np.median(seconds)), 4),
+        "search_exact": exact,
+        "entries": len(database),
+    }
+
+
+def _is_exact(database: PatchDatabase, query: IntArray, k: int) -> bool:
+    """Whether a search gives what a brute force over float keys gives: same distances, and entries at them."""
+    places = retrieving_positions(database.context, database.grid)
+    target = context_keys(database.codebook, query)
+    contexts = (context_codes(database.context, grid[None], places)[0] for grid in np.asarray(database.grids))
+    distances = np.concatenate([((context_keys(database.codebook, c) - target) ** 2).sum(-1) for c in contexts])
+    found = database.search(query[None], k)[0]
+    best = np.sort(distances)[:k]
+    near = np.allclose(found.distances, best, atol=1e-5)
+    return near and bool(np.allclose(distances[found.entries], found.distances, atol=1e-5))
+
+
+def likelihood_figures(backend: Backend, database: PatchDatabase) -> dict[str, float]:
+    """Nats per code on the test side, without and with DAiD at the default settings."""
+    held = HeldOut(backend, "test")
+    default = DecodeSettings()
+    settings = replace(default, temperature=PLAIN.temperature, top_p=PLAIN.top_p, cfg_scale=PLAIN.cfg_scale)
+    seen = held.observations(database, settings)
+    return {
+        "nll_model": round(nats_per_code(seen, replace(settings, method="model")), 4),
+        "nll_daid": round(nats_per_code(seen, settings), 4),
+    }
+
+
+def app_start_seconds(limit: float = 120.0) -> float:
+    """Time from starting app.py until its page answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    begin = time.perf_counter()
+    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while time.perf_counter() - begin < limit and server.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
+                    return round(time.perf_counter() - begin, 3)
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+    finally:
+        server.terminate()
+        server.wait()
+    return float("nan")

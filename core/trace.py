@@ -1,0 +1,367 @@
+"""A recorded generation: saved without pickle, checked when loaded, and everything that can be derived from it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.backends.protocol import Backend
+from core.context import Context, retrieving_positions
+from core.daid import Blend, Distribution, blend_step, sample
+from core.database import PatchDatabase
+from core.types import (
+    ArragError,
+    CodeArray,
+    DecodeSettings,
+    Grid,
+    IntArray,
+    Neighbours,
+    Retrieval,
+    Seconds,
+    Skipped,
+    StepRecord,
+    TraceError,
+)
+
+FORMAT = "ar-rag trace"
+VERSION = 1
+MAX_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image that neighbours came from; codes: its token grid [H, W]."""
+
+    image: int
+    caption: str
+    style: str
+    concept: str
+    source: str
+    codes: CodeArray
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which model and database made a trace, by name and hash; codes: size V of the codebook."""
+
+    backend: str
+    model: str
+    codebook: str
+    codes: int
+    database: str | None
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All that decided an image, position by position; a run that was stopped has fewer steps than positions."""
+
+    prompt: str
+    settings: DecodeSettings
+    origin: Origin
+    grid: Grid
+    steps: tuple[StepRecord, ...]
+    sources: Mapping[int, Source]
+
+    @classmethod
+    def record(
+        cls,
+        backend: Backend,
+        database: PatchDatabase | None,
+        prompt: str,
+        settings: DecodeSettings,
+        steps: Sequence[StepRecord],
+    ) -> Trace:
+        """The trace of one prompt's records, with the sources of its neighbours."""
+        used = database if settings.retrieves else None
+        origin = Origin(
+            backend=backend.name,
+            model=backend.fingerprint,
+            codebook=backend.codebook.fingerprint,
+            codes=backend.codebook.size,
+            database=used.fingerprint if used else None,
+            context=used.context if used else Context(),
+        )
+        return cls(prompt, settings, origin, backend.grid, tuple(steps), _sources(used, steps))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every position has a code."""
+        return len(self.steps) == self.grid.positions
+
+    @property
+    def codes(self) -> IntArray:
+        """The codes [n] that were sampled, in raster order."""
+        return np.array([step.code for step in self.steps], dtype=np.int64)
+
+    def blend(self, position: int) -> Blend:
+        """Model, retrieval and blended distribution [V] of a position."""
+        step = self.steps[position]
+        return blend_step(step.logits, neighbours(step), self.settings)
+
+    def code_without_retrieval(self, position: int) -> int:
+        """The code that the same uniform picks from the model's distribution alone."""
+        return sample(self.blend(position).model, self.steps[position].u)
+
+    def flips(self) -> IntArray:
+        """Positions where retrieval changed the code."""
+        changed = [s.position for s in self.steps if s.code != self.code_without_retrieval(s.position)]
+        return np.array(changed, dtype=np.int64)
+
+    def provenance(self, position: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Image numbers, rows and columns [K] of a position's neighbours."""
+        found = neighbours(self.steps[position])
+        entries = found.entries if found else np.zeros(0, np.int64)
+        places = retrieving_positions(self.origin.context, self.grid)
+        images, slots = np.divmod(entries, len(places))
+        rows, columns = np.divmod(places[slots], self.grid.width)
+        return images, rows, columns
+
+    @property
+    def retrieving_positions(self) -> int:
+        """Number of positions that asked the database."""
+        return sum(isinstance(step.retrieval, Retrieval) for step in self.steps)
+
+    @property
+    def seconds(self) -> Seconds:
+        """Time of the whole run, by part."""
+        parts = [step.seconds for step in self.steps]
+        return Seconds(sum(p.model for p in parts), sum(p.search for p in parts), sum(p.blend for p in parts))
+
+    def save(self, path: Path) -> None:
+        """Write one npz file: arrays and, as meta.json, everything else."""
+        arrays, meta = _to_arrays(self), _to_meta(self)
+        partial = path.with_name(path.name + ".partial")
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("meta.json", json.dumps(meta, ensure_ascii=False))
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Trace:
+        """Read a trace; TraceError says what is wrong with a file that is damaged, hostile or of another version."""
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return _from_archive(archive)
+        except TraceError as error:
+            raise TraceError(f"{path.name}: {error}") from None
+        except OSError as error:
+            raise TraceError(f"{path.name}: cannot be read ({error.strerror or 'damaged'}); check the path") from None
+        except (zipfile.BadZipFile, ArragError, ValueError, TypeError, KeyError, EOFError, RuntimeError) as error:
+            raise TraceError(f"{path.name}: not a trace, or damaged ({error}); record it again") from None
+
+
+def neighbours(step: StepRecord) -> Neighbours | None:
+    """The neighbours of a step, if it retrieved."""
+    return step.retrieval.neighbours if isinstance(step.retrieval, Retrieval) else None
+
+
+def entropy(distribution: Distribution) -> float:
+    """Entropy in nats."""
+    positive = distribution[distribution > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
+def kl_divergence(p: Distribution, q: Distribution) -> float:
+    """KL(p || q) in nats; q is floored at 1e-12, so a code that q excludes counts heavily but finitely."""
+    shown = p > 0
+    return float((p[shown] * np.log(p[shown] / np.maximum(q[shown], 1e-12))).sum())
+
+
+def _sources(database: PatchDatabase | None, steps: Sequence[StepRecord]) -> dict[int, Source]:
+    """The images that the neighbours of these steps came from, by their number."""
+    entries = [found.entries for step in steps if (found := neighbours(step)) is not None]
+    if database is None or not entries:
+        return {}
+    images = np.unique(database.provenance(np.unique(np.concatenate(entries)))[0])
+    return {int(image): _source(database, int(image)) for image in images}
+
+
+def _source(database: PatchDatabase, image: int) -> Source:
+    info = database.metadata[image]
+    return Source(image, info.caption, info.style, info.concept, info.source, np.array(database.grids[image]))
+
+
+def _to_meta(trace: Trace) -> dict[str, Any]:
+    sources = [{k: v for k, v in asdict(s).items() if k != "codes"} for s in trace.sources.values()]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "prompt": trace.prompt,
+        "settings": asdict(trace.settings),
+        "origin": asdict(trace.origin),
+        "grid": asdict(trace.grid),
+        "skipped": [s.retrieval.reason if isinstance(s.retrieval, Skipped) else None for s in trace.steps],
+        "sources": sources,
+    }
+
+
+def _to_arrays(trace: Trace) -> dict[str, npt.NDArray[Any]]:
+    steps, height, width = trace.steps, trace.grid.height, trace.grid.width
+    found = [neighbours(step) or _NO_NEIGHBOURS for step in steps]
+    blank = np.zeros(trace.origin.context.size, np.int64)
+    queries = [s.retrieval.query if isinstance(s.retrieval, Retrieval) else blank for s in steps]
+    seconds = [(s.seconds.model, s.seconds.search, s.seconds.blend) for s in steps]
+    sources = [s.codes for s in trace.sources.values()]
+    return {
+        "logits": np.array([s.logits for s in steps], "<f4").reshape(len(steps), trace.origin.codes),
+        "u": np.array([s.u for s in steps], "<f8"),
+        "codes": np.array([s.code for s in steps], "<i4"),
+        "seconds": np.array(seconds, "<f4").reshape(len(steps), 3),
+        "queries": np.array(queries, "<i4").reshape(len(steps), len(blank)),
+        "counts": np.array([len(n) for n in found], "<i4"),
+        "neighbour_codes": np.concatenate([n.codes for n in [_NO_NEIGHBOURS, *found]]).astype("<i4"),
+        "neighbour_distances": np.concatenate([n.distances for n in [_NO_NEIGHBOURS, *found]]).astype("<f4"),
+        "neighbour_entries": np.concatenate([n.entries for n in [_NO_NEIGHBOURS, *found]]).astype("<i8"),
+        "source_codes": np.array(sources, "<u2").reshape(len(sources), height, width),
+    }
+
+
+_NO_NEIGHBOURS = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+def _from_archive(archive: zipfile.ZipFile) -> Trace:
+    """Read and check every member; nothing is allocated before its size was checked."""
+    if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+        raise TraceError(f"unpacks to more than {MAX_BYTES >> 20} MB, expected less; it is no trace of this program")
+    if "meta.json" not in archive.namelist():
+        raise TraceError("no meta.json inside, expected a trace saved by this program; choose another file")
+    meta = json.loads(archive.read("meta.json"))
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("version") != VERSION:
+        raise TraceError(f"expected format {FORMAT!r}, version {VERSION}; record it again with this program")
+    origin_meta = dict(meta["origin"])
+    origin = Origin(**{**origin_meta, "context": Context(**origin_meta["context"])})
+    grid = Grid(**meta["grid"])
+    _check_meta(meta, origin, grid)
+    arrays = {name: _read_array(archive, name) for name in _EXPECTED}
+    _check_arrays(arrays, meta, origin, grid)
+    return Trace(
+        prompt=meta["prompt"],
+        settings=DecodeSettings.from_json(meta["settings"]),
+        origin=origin,
+        grid=grid,
+        steps=_to_steps(arrays, meta["skipped"]),
+        sources={
+            s["image"]: Source(**s, codes=c) for s, c in zip(meta["sources"], arrays["source_codes"], strict=True)
+        },
+    )
+
+
+_EXPECTED: dict[str, str] = {
+    "logits": "<f4",
+    "u": "<f8",
+    "codes": "<i4",
+    "seconds": "<f4",
+    "queries": "<i4",
+    "counts": "<i4",
+    "neighbour_codes": "<i4",
+    "neighbour_distances": "<f4",
+    "neighbour_entries": "<i8",
+    "source_codes": "<u2",
+}
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """One array, after its header was compared with the size of the member."""
+    data = archive.read(f"{name}.npy")
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise TraceError(f"{name}: got npy version {version}, expected (1, 0)")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    expected = np.dtype(_EXPECTED[name])
+    if dtype != expected or int(np.prod(shape, dtype=object)) * expected.itemsize != len(data) - file.tell():
+        raise TraceError(f"{name}: got {dtype} {shape}, expected {expected} of the member's size")
+    array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _check_meta(meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
+    """TraceError unless the JSON part has the types that the rest relies on."""
+    texts = (meta["prompt"], origin.backend, origin.model, origin.codebook, origin.database or "")
+    if not all(isinstance(text, str) and len(text) <= 2000 for text in texts):
+        raise TraceError("meta.json: expected short texts for prompt and origin")
+    numbers = (origin.codes, grid.height, grid.width)
+    if not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 65536 for n in numbers):
+        raise TraceError(f"meta.json: got codes and grid {numbers}, expected whole numbers from 1 to 65536")
+    if not isinstance(meta["skipped"], list) or not 0 < len(meta["skipped"]) <= grid.positions:
+        raise TraceError("meta.json: expected one skip reason (or null) per step, and no more steps than positions")
+    if not all(reason is None or (isinstance(reason, str) and len(reason) <= 200) for reason in meta["skipped"]):
+        raise TraceError("meta.json: expected skip reasons to be short texts or null")
+    if not isinstance(meta["sources"], list) or len({s["image"] for s in meta["sources"]}) != len(meta["sources"]):
+        raise TraceError("meta.json: expected a list of different sources")
+    for source in meta["sources"]:
+        if set(source) != {"image", "caption", "style", "concept", "source"} or not isinstance(source["image"], int):
+            raise TraceError("meta.json: expected image, caption, style, concept and source for every source")
+        if not all(isinstance(v, str) and len(v) <= 2000 for k, v in source.items() if k != "image"):
+            raise TraceError("meta.json: expected the texts of a source to be short")
+
+
+def _check_arrays(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
+    """TraceError unless shapes agree and every number lies in its range."""
+    steps, found = len(meta["skipped"]), int(arrays["counts"].sum())
+    shapes = {
+        "logits": (steps, origin.codes),
+        "u": (steps,),
+        "codes": (steps,),
+        "seconds": (steps, 3),
+        "queries": (steps, origin.context.size),
+        "counts": (steps,),
+        "neighbour_codes": (found,),
+        "neighbour_distances": (found,),
+        "neighbour_entries": (found,),
+        "source_codes": (len(meta["sources"]), grid.height, grid.width),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise TraceError(f"{name}: got shape {arrays[name].shape}, expected {shape}")
+    last = origin.codes - 1
+    ranges: dict[str, tuple[int | None, int | None]] = {
+        "u": (0, 1),
+        "codes": (0, last),
+        "queries": (-1, last),
+        "counts": (0, None),
+        "seconds": (0, None),
+    }
+    ranges |= {"neighbour_codes": (0, last), "neighbour_distances": (0, None), "neighbour_entries": (0, None)}
+    ranges |= {"source_codes": (0, last), "logits": (None, None)}
+    for name, (low, high) in ranges.items():
+        values = arrays[name]
+        inside = np.isfinite(values) & (values >= low if low is not None else True)
+        if not (inside & (values <= high if high is not None else True)).all():
+            raise TraceError(f"{name}: got a value outside of {low}..{high}, or one that is not finite")
+    images = arrays["neighbour_entries"] // max(1, len(retrieving_positions(origin.context, grid)))
+    if not np.isin(images, [s["image"] for s in meta["sources"]]).all():
+        raise TraceError("neighbour_entries: got an entry of an image that is not among the sources")
+
+
+def _to_steps(arrays: dict[str, npt.NDArray[Any]], skipped: Sequence[str | None]) -> tuple[StepRecord, ...]:
+    """The records; skipped positions have no neighbours."""
+    ends = np.cumsum(arrays["counts"])
+    steps = []
+    for position, reason in enumerate(skipped):
+        part = slice(ends[position] - arrays["counts"][position], ends[position])
+        answer: Retrieval | Skipped = Skipped(reason or "")
+        if reason is None:
+            found = Neighbours(
+                arrays["neighbour_codes"][part].astype(np.int64),
+                arrays["neighbour_distances"][part],
+                arrays["neighbour_entries"][part],
+            )
+            answer = Retrieval(arrays["queries"][position].astype(np.int64), found)
+        elif arrays["counts"][position]:
+            raise TraceError(f"counts: got neighbours at position {position}, which retrieved nothing")
+        seconds = Seconds(*(float(s) for s in arrays["seconds"][position]))
+        u, code = float(arrays["u"][position]), int(arrays["codes"][position])
+        steps.append(StepRecord(position, arrays["logits"][position], answer, u, code, seconds))
+    return tuple(steps)

@@ -1,0 +1,84 @@
+"""The step-by-step transformer against its own teacher-forced pass, and what must not influence what."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from core.backends.emoji import EmojiBackend
+from core.transformer import KVCache, attention_mask, conditions
+
+PROMPTS = ["a red heart, 3d style", "pizza", "a very small blue dog that sits in the green grass near the old house"]
+
+
+def stepwise(backend: EmojiBackend, prompts: list[str], codes: np.ndarray, guided: bool = False) -> np.ndarray:
+    decoding = backend.start(prompts, guided)
+    rows = []
+    for position in range(codes.shape[1]):
+        conditional, unconditional = decoding.logits()
+        rows.append(conditional if unconditional is None else np.concatenate([conditional, unconditional]))
+        decoding.append(codes[:, position])
+    decoding.close()
+    return np.stack(rows, axis=1)
+
+
+@pytest.fixture
+def codes(backend: EmojiBackend) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, backend.codebook.size, size=(len(PROMPTS), backend.grid.positions))
+
+
+def teacher_forced(backend: EmojiBackend, prompts: list[str], codes: np.ndarray) -> np.ndarray:
+    model = backend.transformer
+    condition = conditions([backend.encoder.encode(p) for p in prompts], backend.encoder, model)
+    with torch.inference_mode():
+        return model(torch.from_numpy(codes), model.modulate(condition)).numpy()
+
+
+def test_cached_decoding_equals_the_uncached_pass(backend: EmojiBackend, codes: np.ndarray) -> None:
+    expected = teacher_forced(backend, PROMPTS, codes)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(stepwise(backend, PROMPTS, codes), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_row_equals_the_prompt_alone(backend: EmojiBackend, codes: np.ndarray) -> None:
+    together = stepwise(backend, PROMPTS, codes)
+    for row, prompt in enumerate(PROMPTS):
+        np.testing.assert_allclose(
+            stepwise(backend, [prompt], codes[row : row + 1])[0], together[row], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_guidance_rows_do_not_touch_the_conditional_ones(backend: EmojiBackend, codes: np.ndarray) -> None:
+    both = stepwise(backend, PROMPTS, codes, guided=True)
+    np.testing.assert_allclose(both[: len(PROMPTS)], stepwise(backend, PROMPTS, codes), rtol=1e-4, atol=1e-5)
+    unconditional = both[len(PROMPTS) :]
+    other = stepwise(backend, ["something else", "sun", "moon"], codes, guided=True)[len(PROMPTS) :]
+    np.testing.assert_allclose(unconditional, other, rtol=1e-4, atol=1e-5)
+
+
+def test_no_position_sees_a_later_code(backend: EmojiBackend, codes: np.ndarray) -> None:
+    changed = codes.copy()
+    changed[:, 20:] = (changed[:, 20:] + 1) % backend.codebook.size
+    before, after = teacher_forced(backend, PROMPTS, codes), teacher_forced(backend, PROMPTS, changed)
+    np.testing.assert_allclose(before[:, :21], after[:, :21], rtol=1e-4, atol=1e-5)
+    assert np.abs(before[:, 21:] - after[:, 21:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("other", ["a red heart, flat style", "a blue heart, 3d style", "a red pizza, 3d style"])
+def test_style_colour_and_words_all_count(backend: EmojiBackend, codes: np.ndarray, other: str) -> None:
+    first, second = (teacher_forced(backend, [p], codes[:1]) for p in (PROMPTS[0], other))
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_mask_is_causal_and_hides_absent_pieces() -> None:
+    visible = torch.tensor([[True, False, True]])
+    expected = torch.tensor([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 1, 1]], dtype=torch.bool)
+    assert torch.equal(attention_mask(visible, 4, 0)[0, 0], expected)
+    assert torch.equal(attention_mask(visible, 1, 3)[0, 0], expected[3:])
+
+
+def test_a_cache_belongs_to_one_generation(backend: EmojiBackend) -> None:
+    first, second = KVCache(backend.transformer.config, 1), KVCache(backend.transformer.config, 1)
+    first.advance(4)
+    assert (first.length, second.length) == (4, 0)

@@ -1,0 +1,103 @@
+"""Weights and configuration: what is written is read back, and every damage has its own sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from core import checkpoint
+from core.backends import load_backend
+from core.backends.emoji import EmojiBackend
+from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
+from core.types import CheckpointError, ConfigError
+
+
+@pytest.fixture
+def module() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+
+
+def test_weights_survive_as_half_precision(module: nn.Module, tmp_path: Path) -> None:
+    checkpoint.save_weights(tmp_path, "part", module)
+    other = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    checkpoint.load_weights(tmp_path, "part", other)
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, rtol=1e-3, atol=1e-3)
+    assert other[0].weight.dtype == torch.float32  # type: ignore[union-attr]
+
+
+def test_large_weights_are_split_and_old_parts_removed(
+    module: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "part-9.safetensors").write_bytes(b"old")
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 20)
+    checkpoint.save_weights(tmp_path, "part", module)
+    assert len(list(tmp_path.glob("part-*.safetensors"))) > 2
+    checkpoint.load_weights(tmp_path, "part", module)
+
+
+def test_damage_is_named(module: nn.Module, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no part-1"):
+        checkpoint.load_weights(tmp_path, "part", module)
+    (tmp_path / "part-1.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match="not a readable"):
+        checkpoint.load_weights(tmp_path, "part", module)
+    checkpoint.save_weights(tmp_path, "part", nn.Linear(4, 3))
+    with pytest.raises(CheckpointError, match="another"):
+        checkpoint.load_weights(tmp_path, "part", module)
+    with torch.no_grad():
+        module[0].weight[0, 0] = float("nan")  # type: ignore[union-attr, index, operator]
+    checkpoint.save_weights(tmp_path, "part", module)
+    with pytest.raises(CheckpointError, match="not finite"):
+        checkpoint.load_weights(tmp_path, "part", module)
+
+
+def test_config_round_trip_and_errors(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no config\.json"):
+        checkpoint.read_config(tmp_path)
+    values = {name: getattr(TokenizerConfig(), name) for name in TokenizerConfig.__slots__}
+    checkpoint.write_config(tmp_path, "tokenizer", values)
+    checkpoint.write_config(tmp_path, "other", {"a": 1})
+    config = checkpoint.read_config(tmp_path)
+    assert checkpoint.config_part(config, "tokenizer", TokenizerConfig) == TokenizerConfig()
+    with pytest.raises(CheckpointError, match="must have exactly"):
+        checkpoint.config_part(config, "other", TokenizerConfig)
+    config["tokenizer"]["codes"] = "many"
+    with pytest.raises(CheckpointError, match=r"tokenizer\.codes"):
+        checkpoint.config_part(config, "tokenizer", TokenizerConfig)
+    for content in ("[1]", "{"):
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(CheckpointError, match="JSON"):
+            checkpoint.read_config(tmp_path)
+
+
+def test_fingerprint_depends_on_names_and_values_only() -> None:
+    one, two = {"a": torch.ones(2), "b": torch.zeros(2)}, {"b": torch.zeros(2), "a": torch.ones(2)}
+    assert checkpoint.fingerprint(one) == checkpoint.fingerprint(two)
+    assert checkpoint.fingerprint(one) != checkpoint.fingerprint({"a": torch.ones(2), "b": torch.ones(2)})
+
+
+def test_codebook_normalises_and_refuses_what_has_no_direction() -> None:
+    book = Codebook.from_vectors(np.array([[3.0, 4.0], [0.0, 2.0]], np.float32))
+    np.testing.assert_allclose(book.vectors, [[0.6, 0.8], [0.0, 1.0]], atol=1e-7)
+    assert (book.size, book.dim) == (2, 2)
+    assert book.fingerprint == Codebook.from_vectors(book.vectors * 2).fingerprint
+    for bad in ([[0.0, 0.0], [1.0, 0.0]], [[float("nan"), 1.0], [1.0, 0.0]], [[1.0, 0.0]]):
+        with pytest.raises(CheckpointError, match="codebook"):
+            Codebook.from_vectors(np.array(bad, np.float32))
+
+
+def test_unknown_backend_is_named() -> None:
+    with pytest.raises(ConfigError, match="'nothing', expected one of emoji"):
+        load_backend("nothing")
+
+
+def test_parts_that_do_not_fit_are_refused(backend: EmojiBackend) -> None:
+    other = VQTokenizer(TokenizerConfig(pixels=128, codes=16, fine_width=8, coarse_width=16))
+    with pytest.raises(CheckpointError, match="train or restore both together"):
+        EmojiBackend.assemble(other, backend.encoder, backend.transformer)

@@ -1,0 +1,119 @@
+"""The command line on the embedded model: its report, its files, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.__main__ import main
+from core.trace import Trace
+
+FAST = ["--cfg-scale", "1"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    assert main(["generate", *arguments]) == 0
+    report: dict[str, object] = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    return report
+
+
+def test_generate_writes_picture_and_trace_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, trace_path = tmp_path / "heart.png", tmp_path / "heart.npz"
+    options = ["--method", "daid", "--seed", "7", "--retrieval-weight", "0.3", "--retrieval-temperature", "0.1"]
+    options += [
+        "--neighbours",
+        "64",
+        "--aggregate",
+        "sum",
+        "--gate",
+        "0.5",
+        "--caption-filter",
+        "32",
+        "--cfg-scale",
+        "2",
+    ]
+    options += ["--database", "emoji", "--styles", "3d,noto", "--out", str(out), "--trace", str(trace_path)]
+    report = run(capsys, "a red heart, 3d style", *options)
+    assert set(report) == {
+        "image", "trace", "codes_sha256", "positions", "retrieving_positions", "flips", "seconds", "retrieval_seconds",
+    }  # fmt: skip
+    assert (report["positions"], report["retrieving_positions"]) == (256, 210)
+    assert Image.open(out).size == (128, 128)
+    trace = Trace.load(trace_path)
+    assert trace.settings.styles == ("3d", "noto")
+    assert {source.style for source in trace.sources.values()} <= {"3d", "noto"}
+    assert len(trace.sources) <= 32
+    assert report["flips"] == len(trace.flips())
+
+
+def test_same_seed_same_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "a.png"), *FAST]
+    first, again = (run(capsys, "a dog", *out)["codes_sha256"] for _ in range(2))
+    assert first == again
+    assert run(capsys, "a dog", *out, "--seed", "1")["codes_sha256"] != first
+
+
+def test_method_model_retrieves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run(capsys, "a dog", "--method", "model", "--out", str(tmp_path / "a.png"), *FAST)
+    assert (report["retrieving_positions"], report["flips"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", "x", "--seed", "abc"], "seed: got 'abc', expected a whole number from 0"),
+        (["generate", "x", "--seed", "-1"], "seed: got -1, expected a whole number from 0"),
+        (["generate", "x", "--retrieval-weight", "2"], "retrieval_weight: got 2.0, expected a number from 0 to 1"),
+        (["generate", "x", "--temperature", "nan"], "temperature: got nan"),
+        (["generate", "x", "--method", "magic"], "method: got 'magic', expected one of model, daid"),
+        (["generate", "x", "--aggregate", "mean"], "aggregate: got 'mean', expected one of sum, nearest"),
+        (["generate", "x", "--styles", "oil"], "styles: got oil; expected some of 3d, flat, noto, twemoji"),
+        (["generate", "x", "--database", "nowhere"], "database: got 'nowhere', expected a folder or one of emoji"),
+        (["generate", "x", "--backend", "gan"], "backend: got 'gan', expected one of emoji"),
+        (["generate", "x", "--out", "picture.xyz"], "output file: got 'picture.xyz'"),
+        (["generate", "x", "--out", "no/such/folder/a.png"], "there is no folder 'no/such/folder'"),
+        (["generate", "x", "--trace", "a.txt"], "output file: got 'a.txt'"),
+        (["generate", "  "], "prompt: got 0 characters"),
+        (["generate", "x" * 301], "prompt: got 301 characters, expected 1 to 300"),
+        (["generate"], "required: prompt"),
+        (["generate", "x", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["paint"], "invalid choice: 'paint'"),
+        ([], "required: command"),
+        (["database", "info", "--database", "nowhere"], "database: got 'nowhere'"),
+    ],
+)  # fmt: skip
+def test_mistakes_get_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status: object = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert said in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_database_info_counts_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["database", "info"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["entries"] == info["images"] * 210
+    assert sum(info["styles"].values()) == info["images"]
+    assert 0 < info["unique_contexts"] <= info["entries"]
+
+
+def test_picture_shows_the_codes_of_the_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from core.backends import load_backend  # noqa: PLC0415
+
+    run(capsys, "a pizza", "--out", str(tmp_path / "a.png"), "--trace", str(tmp_path / "a.npz"), *FAST)
+    codes = Trace.load(tmp_path / "a.npz").codes.reshape(1, 16, 16).astype(np.uint16)
+    expected = load_backend("emoji").decode_codes(codes)[0]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)

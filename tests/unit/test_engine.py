@@ -1,0 +1,127 @@
+"""The decoding loop: isolation, determinism, cancellation, and what retrieval may and may not change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.backends.emoji import EmojiBackend, EmojiDecoding
+from core.context import Context, context_codes, retrieving_positions
+from core.daid import blend_step, sample
+from core.database import PatchDatabase
+from core.engine import Step, decode, guide, neighbours_of, uniforms
+from core.types import ConfigError, DecodeSettings, Retrieval, Skipped
+from tests.tiny import tiny_backend, tiny_database
+
+DAID = DecodeSettings(seed=5, retrieval_weight=0.5, n_neighbours=8, gate=0.0, temperature=1.0, top_p=1.0)
+
+
+def codes_of(steps: Iterable[Step], row: int = 0) -> list[int]:
+    return [step[row].code for step in steps]
+
+
+def test_yields_every_position_once_in_raster_order(backend: EmojiBackend, database: PatchDatabase) -> None:
+    steps = list(decode(backend, database, ["pizza", "dog"], DAID))
+    assert [step[0].position for step in steps] == list(range(backend.grid.positions))
+    assert all(len(step) == 2 and step[0].logits.shape == (backend.codebook.size,) for step in steps)
+
+
+def test_same_seed_same_codes_and_another_seed_others(backend: EmojiBackend, database: PatchDatabase) -> None:
+    first = codes_of(decode(backend, database, ["pizza"], DAID))
+    assert codes_of(decode(backend, database, ["pizza"], DAID)) == first
+    assert codes_of(decode(backend, database, ["pizza"], replace(DAID, seed=6))) != first
+
+
+def test_batch_rows_equal_single_runs_with_consecutive_seeds(backend: EmojiBackend, database: PatchDatabase) -> None:
+    prompts = ["pizza, 3d style", "a green dog", "heart"]
+    steps = list(decode(backend, database, prompts, DAID))
+    for row, prompt in enumerate(prompts):
+        assert codes_of(decode(backend, database, [prompt], replace(DAID, seed=5 + row))) == codes_of(steps, row)
+
+
+def test_weight_zero_equals_no_retrieval(backend: EmojiBackend, database: PatchDatabase) -> None:
+    plain = codes_of(decode(backend, None, ["pizza"], replace(DAID, method="model")))
+    assert codes_of(decode(backend, database, ["pizza"], replace(DAID, retrieval_weight=0.0))) == plain
+    assert codes_of(decode(backend, None, ["pizza"], replace(DAID, retrieval_weight=0.0))) == plain
+    assert codes_of(decode(backend, database, ["pizza"], DAID)) != plain
+
+
+def test_interleaved_runs_give_what_they_give_alone(backend: EmojiBackend, database: PatchDatabase) -> None:
+    other = replace(DAID, seed=9, cfg_scale=1.0, method="model")
+    alone = codes_of(decode(backend, database, ["pizza"], DAID)), codes_of(decode(backend, None, ["dog"], other))
+    together = zip(
+        decode(backend, database, ["pizza"], DAID),
+        decode(backend, None, ["dog"], other),
+        strict=True,
+    )
+    pairs = [(a[0].code, b[0].code) for a, b in together]
+    assert ([a for a, _ in pairs], [b for _, b in pairs]) == alone
+
+
+def test_closing_the_generator_closes_the_decoding(backend: EmojiBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[EmojiDecoding] = []
+    monkeypatch.setattr(EmojiDecoding, "close", lambda self: closed.append(self))
+    run = decode(backend, None, ["pizza"], replace(DAID, method="model"))
+    next(run)
+    assert not closed
+    run.close()  # type: ignore[attr-defined]
+    assert len(closed) == 1
+
+
+def test_every_code_follows_from_its_record(backend: EmojiBackend, database: PatchDatabase) -> None:
+    for (record,) in decode(backend, database, ["pizza"], DAID):
+        blend = blend_step(record.logits, neighbours_of(record.retrieval), DAID)
+        assert sample(blend.blended, record.u) == record.code
+
+
+@pytest.mark.parametrize("context", [Context(), Context(2), Context(1, "zero")])
+def test_retrieves_where_the_context_allows_and_asks_for_what_is_there(context: Context) -> None:
+    backend = tiny_backend()
+    database = tiny_database(backend, context=context)
+    steps = [step[0] for step in decode(backend, database, ["pizza"], DAID)]
+    asked = [s.position for s in steps if isinstance(s.retrieval, Retrieval)]
+    assert asked == retrieving_positions(context, backend.grid).tolist()
+    grid = np.array([s.code for s in steps]).reshape(1, backend.grid.height, backend.grid.width)
+    for step in steps:
+        if isinstance(step.retrieval, Skipped):
+            assert step.retrieval.reason
+        else:
+            expected = context_codes(context, grid, np.array([step.position]))[0, 0]
+            assert step.retrieval.query.tolist() == expected.tolist()
+
+
+def test_filters_limit_where_neighbours_come_from(backend: EmojiBackend, database: PatchDatabase) -> None:
+    def images(settings: DecodeSettings) -> set[int]:
+        found = [neighbours_of(step[0].retrieval) for step in decode(backend, database, ["pizza"], settings)]
+        return {int(i) for n in found if n is not None for i in database.provenance(n.entries)[0]}
+
+    assert {database.metadata[i].style for i in images(replace(DAID, styles=("flat",)))} == {"flat"}
+    near = images(replace(DAID, caption_filter=3))
+    assert len(near) <= 3
+    assert all("pizza" in database.metadata[i].caption for i in near)
+
+
+def test_guidance_formula() -> None:
+    conditional, unconditional = np.array([[1.0, 2.0]], np.float32), np.array([[0.0, 3.0]], np.float32)
+    assert guide(conditional, unconditional, 2.0).tolist() == [[2.0, 1.0]]
+    assert guide(conditional, None, 2.0) is conditional
+
+
+def test_uniforms_are_fixed_for_ever() -> None:
+    np.testing.assert_allclose(uniforms(7, 3), uniforms(7, 10)[:3])
+    assert ((uniforms(0, 4096) >= 0) & (uniforms(0, 4096) < 1)).all()
+    assert abs(uniforms(0, 4096).mean() - 0.5) < 0.03
+
+
+def test_errors_come_before_the_first_step(backend: EmojiBackend, database: PatchDatabase) -> None:
+    with pytest.raises(ConfigError, match="database: got none"):
+        decode(backend, None, ["pizza"], DAID)
+    with pytest.raises(ConfigError, match="styles"):
+        decode(backend, database, ["pizza"], replace(DAID, styles=("oil",)))
+    with pytest.raises(ConfigError, match="another codebook"):
+        decode(tiny_backend(seed=1), database, ["pizza"], DAID)
+    with pytest.raises(ConfigError, match="prompt"):
+        next(decode(backend, database, [""], DAID))

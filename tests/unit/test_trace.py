@@ -1,0 +1,223 @@
+"""Recorded traces: the round trip, what is derived from them, and files that must be refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.backends.emoji import EmojiBackend
+from core.database import PatchDatabase
+from core.engine import decode
+from core.trace import Trace, entropy, kl_divergence, neighbours
+from core.types import DecodeSettings, Skipped, TraceError
+
+SETTINGS = DecodeSettings(seed=2, retrieval_weight=0.5, n_neighbours=6, gate=0.0, styles=("3d",), cfg_scale=2.0)
+
+
+@pytest.fixture(scope="module")
+def trace(backend: EmojiBackend, database: PatchDatabase) -> Trace:
+    records = [step[0] for step in decode(backend, database, ["a red heart"], SETTINGS)]
+    return Trace.record(backend, database, "a red heart", SETTINGS, records)
+
+
+@pytest.fixture
+def saved(trace: Trace, tmp_path: Path) -> Path:
+    trace.save(tmp_path / "run.npz")
+    return tmp_path / "run.npz"
+
+
+def test_round_trip_keeps_everything(trace: Trace, saved: Path) -> None:
+    loaded = Trace.load(saved)
+    assert (loaded.prompt, loaded.settings, loaded.origin, loaded.grid) == (
+        trace.prompt, trace.settings, trace.origin, trace.grid)  # fmt: skip
+    for ours, theirs in zip(trace.steps, loaded.steps, strict=True):
+        assert (ours.position, ours.u, ours.code) == (theirs.position, theirs.u, theirs.code)
+        assert np.array_equal(ours.logits, theirs.logits)
+        if isinstance(ours.retrieval, Skipped):
+            assert ours.retrieval == theirs.retrieval
+        else:
+            mine, other = neighbours(ours), neighbours(theirs)
+            assert mine is not None
+            assert other is not None
+            assert all(np.array_equal(getattr(mine, n), getattr(other, n)) for n in ("codes", "distances", "entries"))
+    assert list(loaded.sources) == list(trace.sources)
+    assert all(np.array_equal(loaded.sources[n].codes, trace.sources[n].codes) for n in trace.sources)
+    assert loaded.flips().tolist() == trace.flips().tolist()
+
+
+def test_a_numpy_user_can_open_it_without_pickle(saved: Path) -> None:
+    with np.load(saved, allow_pickle=False) as archive:
+        assert archive["logits"].shape == (64, 48)
+
+
+def test_a_stopped_run_is_a_trace_too(trace: Trace, tmp_path: Path) -> None:
+    stopped = replace(trace, steps=trace.steps[:9])
+    stopped.save(tmp_path / "stopped.npz")
+    loaded = Trace.load(tmp_path / "stopped.npz")
+    assert len(loaded.steps) == 9
+    assert not loaded.complete
+    assert trace.complete
+
+
+def test_flips_are_where_the_same_uniform_picks_another_code_without_retrieval(
+    trace: Trace, backend: EmojiBackend
+) -> None:
+    flips = trace.flips().tolist()
+    assert 0 < len(flips) < len(trace.steps)
+    for step in trace.steps:
+        cumulative = np.cumsum(trace.blend(step.position).model)
+        without = int(np.searchsorted(cumulative, step.u * cumulative[-1], side="right"))
+        assert (step.position in flips) == (without != step.code)
+    assert not any(isinstance(trace.steps[p].retrieval, Skipped) for p in flips)
+
+
+def test_provenance_agrees_with_the_database(trace: Trace, database: PatchDatabase) -> None:
+    for step in trace.steps:
+        found = neighbours(step)
+        images, rows, columns = trace.provenance(step.position)
+        if found is None:
+            assert len(images) == 0
+            continue
+        for expected, got in zip(database.provenance(found.entries), (images, rows, columns), strict=True):
+            assert expected.tolist() == got.tolist()
+        codes = [trace.sources[int(i)].codes[r, c] for i, r, c in zip(images, rows, columns, strict=True)]
+        assert codes == found.codes.tolist()
+        assert {trace.sources[int(i)].style for i in images} == {"3d"}
+
+
+def test_entropy_and_divergence_by_hand() -> None:
+    assert entropy(np.array([0.5, 0.5, 0.0])) == pytest.approx(math.log(2))
+    assert entropy(np.array([1.0, 0.0])) == 0
+    assert kl_divergence(np.array([0.5, 0.5]), np.array([0.25, 0.75])) == pytest.approx(
+        0.5 * math.log(2) + 0.5 * math.log(2 / 3)
+    )
+    assert kl_divergence(np.array([0.5, 0.5]), np.array([0.5, 0.5])) == 0
+    assert math.isfinite(kl_divergence(np.array([0.5, 0.5]), np.array([1.0, 0.0])))
+
+
+def test_method_model_records_no_database(backend: EmojiBackend, database: PatchDatabase) -> None:
+    settings = replace(SETTINGS, method="model")
+    records = [step[0] for step in decode(backend, database, ["dog"], settings)]
+    trace = Trace.record(backend, database, "dog", settings, records)
+    assert (trace.origin.database, trace.sources, trace.retrieving_positions) == (None, {}, 0)
+    assert trace.flips().tolist() == []
+    assert trace.blend(20).retrieval is None
+
+
+# -- files that must be refused ---------------------------------------------------------------------------------------
+
+
+def rewrite(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """The trace with some members changed."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def with_meta(**changes: Any) -> Callable[[dict[str, bytes]], None]:
+    def change(members: dict[str, bytes]) -> None:
+        members["meta.json"] = json.dumps({**json.loads(members["meta.json"]), **changes}).encode()
+
+    return change
+
+
+def with_array(name: str, make: Callable[[Any], Any]) -> Callable[[dict[str, bytes]], None]:
+    def change(members: dict[str, bytes]) -> None:
+        array = np.load(io.BytesIO(members[f"{name}.npy"]), allow_pickle=False)
+        file = io.BytesIO()
+        np.save(file, make(array), allow_pickle=True)
+        members[f"{name}.npy"] = file.getvalue()
+
+    return change
+
+
+def set_first(value: float) -> Callable[[Any], Any]:
+    def make(array: Any) -> Any:
+        array.reshape(-1)[0] = value
+        return array
+
+    return make
+
+
+REFUSED: dict[str, Callable[[dict[str, bytes]], None]] = {
+    "another version": with_meta(version=99),
+    "another format": with_meta(format="something"),
+    "prompt is a number": with_meta(prompt=7),
+    "huge prompt": with_meta(prompt="x" * 3000),
+    "settings out of range": with_meta(settings={"seed": -1}),
+    "unknown setting": with_meta(settings={"evil": 1}),
+    "grid too large": with_meta(grid={"height": 10**9, "width": 10**9}),
+    "grid of text": with_meta(grid={"height": "8", "width": 8}),
+    "origin is a list": with_meta(origin=[1]),
+    "origin is empty": with_meta(origin={}),
+    "no steps": with_meta(skipped=[]),
+    "more steps than positions": with_meta(skipped=[None] * 65),
+    "reasons are numbers": with_meta(skipped=[1] * 64),
+    "sources are numbers": with_meta(sources=[1, 2]),
+    "no sources": with_meta(sources=[]),
+    "meta is a list": lambda members: members.update({"meta.json": b"[]"}),
+    "meta is not JSON": lambda members: members.update({"meta.json": b"{"}),
+    "meta is deep": lambda members: members.update({"meta.json": b"[" * 100_000}),
+    "meta is missing": lambda members: members.pop("meta.json") and None,
+    "an array is missing": lambda members: members.pop("u.npy") and None,
+    "an array is garbage": lambda members: members.update({"u.npy": b"garbage"}),
+    "an array is cut off": lambda members: members.update({"logits.npy": members["logits.npy"][:-8]}),
+    "logits are not finite": with_array("logits", set_first(float("nan"))),
+    "u above one": with_array("u", set_first(1.5)),
+    "code outside the codebook": with_array("codes", set_first(48)),
+    "negative code": with_array("codes", set_first(-1)),
+    "negative distance": with_array("neighbour_distances", set_first(-1)),
+    "entry of an unknown image": with_array("neighbour_entries", set_first(10**9)),
+    "wrong count": with_array("counts", lambda a: a + 1),
+    "negative count": with_array("counts", set_first(-1)),
+    "neighbours where none may be": with_array("counts", lambda a: np.roll(a, 1)),
+    "wrong type": with_array("u", lambda a: a.astype(np.float32)),
+    "wrong shape": with_array("logits", lambda a: a.reshape(-1)),
+    "objects": with_array("u", lambda a: np.array([{}] * len(a), dtype=object)),
+    "source codes outside the codebook": with_array("source_codes", set_first(48)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_damaged_and_hostile_traces_are_refused_in_one_line(saved: Path, name: str) -> None:
+    rewrite(saved, REFUSED[name])
+    with pytest.raises(TraceError, match=r"run\.npz: ") as caught:
+        Trace.load(saved)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_claims_more_than_the_file_has_allocates_nothing(saved: Path) -> None:
+    def change(members: dict[str, bytes]) -> None:
+        header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+        padded = header + b" " * (118 - len(header) - 1) + b"\n"
+        members["u.npy"] = b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
+
+    with pytest.raises(TraceError, match="member's size"):
+        Trace.load(rewrite(saved, change))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04broken"])
+def test_files_that_are_no_archive_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(TraceError, match=r"x\.npz"):
+        Trace.load(path)
+
+
+def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.npz", tmp_path):
+        with pytest.raises(TraceError, match=path.name):
+            Trace.load(path)

@@ -1,0 +1,59 @@
+"""Settings are checked when they are made, and come back from JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.types import ConfigError, DecodeSettings, Grid
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", -1), ("seed", 1.5), ("seed", True), ("seed", "7"), ("seed", 2**32), ("method", "magic"),
+        ("temperature", 0), ("temperature", float("nan")), ("temperature", float("inf")), ("top_k", -1),
+        ("top_p", 0), ("top_p", 1.01), ("cfg_scale", -1), ("retrieval_weight", 1.1), ("retrieval_weight", -0.1),
+        ("retrieval_temperature", 0), ("n_neighbours", -1), ("n_neighbours", 2.0), ("aggregate", "mean"),
+        ("gate", -1), ("caption_filter", -1), ("position_weight", float("inf")), ("styles", "3d"), ("styles", (1,)),
+        ("method", ["daid"]), ("temperature", None),
+    ],
+)  # fmt: skip
+def test_bad_values_name_the_setting_and_what_was_given(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        DecodeSettings(**{name: value})
+    message = str(caught.value)
+    assert message.startswith(f"{name}: got {value!r}, expected ")
+    assert "\n" not in message
+
+
+def test_json_round_trip() -> None:
+    settings = DecodeSettings(seed=9, styles=("3d", "noto"), aggregate="nearest", retrieval_weight=0.25)
+    assert DecodeSettings.from_json(json.loads(json.dumps(asdict(settings)))) == settings
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    )
+)
+def test_any_json_gives_settings_or_a_config_error(value: object) -> None:
+    with contextlib.suppress(ConfigError):
+        assert isinstance(DecodeSettings.from_json(value), DecodeSettings)
+
+
+def test_retrieves_only_with_a_method_and_a_weight() -> None:
+    assert DecodeSettings(method="daid", retrieval_weight=0.1).retrieves
+    assert not DecodeSettings(method="daid", retrieval_weight=0.0).retrieves
+    assert not DecodeSettings(method="model").retrieves
+
+
+def test_grid_positions_run_in_raster_order() -> None:
+    grid = Grid(2, 3)
+    assert [grid.row_col(p) for p in range(grid.positions)] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
