@@ -143,6 +143,23 @@ def table_sum(tables: FloatArray, contexts: CodeArray) -> FloatArray:
     return total
 
 
+def tie_rank(entries: IntArray) -> IntArray:
+    """Order among entries at the same distance: scattered, so that the k of many that are taken represent them all.
+
+    By number, thousands of blank contexts would be answered by the first two images. Multiplying by an odd number is
+    one-to-one modulo 2^32 (Knuth's multiplicative hashing).
+    """
+    return entries * _SCATTER & 0xFFFFFFFF
+
+
+def entry_of_rank(ranks: IntArray) -> IntArray:
+    """Inverse of tie_rank."""
+    return ranks * pow(_SCATTER, -1, 2**32) & 0xFFFFFFFF
+
+
+_SCATTER = 2654435761
+
+
 def _within_kth(distances: FloatArray, k: int) -> IntArray:
     """Indices, ascending, of all that are not farther than the k-th smallest distance."""
     if k >= len(distances):
@@ -200,7 +217,7 @@ class PatchDatabase:
         renumbered[used] = np.arange(len(used))
         self._contexts = np.ascontiguousarray(store.contexts[:, used])  # [n, U of this view]
         self._context_of = renumbered[context_of]  # [P, images of this view]
-        self._entries = (packed & 0xFFFFFFFF).astype(np.int32)  # [E], by context, then by number
+        self._entries = entry_of_rank(packed & 0xFFFFFFFF).astype(np.int32)  # [E], by context, then by tie rank
         self._starts = starts  # [U], where the entries of each context begin
         self._counts = np.diff(starts, append=len(packed))  # [U]
         self.index_kind = index or choose_kind(len(starts))
@@ -228,7 +245,7 @@ class PatchDatabase:
         offsets = np.cumsum([0, *map(len, bytes_of)], dtype=np.int64)
         joined = np.frombuffer(b"".join(bytes_of), np.uint8) if pictures else None
         half = None if captions is None else captions.astype(np.float16)
-        store = _make_store(codebook, context or Context(), grids, tuple(metadata), half, joined, offsets)
+        store = _make_store(codebook, context or Context(), np.array(grids), tuple(metadata), half, joined, offsets)
         return cls(store, np.arange(len(grids)), index)
 
     @classmethod
@@ -251,7 +268,19 @@ class PatchDatabase:
         return cls(store, np.arange(manifest.images), index)
 
     def save(self, folder: Path) -> None:
-        """Write the images of this view as a database of their own; deterministic, replaces file by file."""
+        """Write the images of this view as a database of their own; deterministic, replaces file by file.
+
+        Raises DatabaseError for an empty view or a folder that cannot be written.
+        """
+        if len(self.images) == 0:
+            raise DatabaseError("save: got a view of no images, expected at least one; choose some first")
+        try:
+            self._write_files(folder)
+        except OSError as error:
+            raise DatabaseError(f"{folder}: got {error}, expected a folder that can be written") from error
+
+    def _write_files(self, folder: Path) -> None:
+        """See save. The manifest comes last: a folder without it is no database."""
         store, images = self._store, self.images
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "grids.npy", lambda file: _save_array(file, store.grids[images]))
@@ -371,7 +400,7 @@ class PatchDatabase:
     def search(
         self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
     ) -> list[Neighbours]:
-        """The k nearest entries (0: all) of every query [B, n] of context codes, ascending, ties by lowest number.
+        """The k nearest entries (0: all) of every query [B, n] of context codes, ascending, ties by tie rank.
 
         position_weight w adds w * (drow^2 + dcol^2), measured from the raster `position`, to every distance before the
         nearest are chosen. Raises ConfigError for codes or numbers outside of their range.
@@ -419,7 +448,7 @@ class PatchDatabase:
         contexts, distances = self._index.nearest(query, tables, min(k, len(self._starts)))
         order = np.argsort(distances)
         contexts, distances = contexts[order], distances[order]
-        counts = np.minimum(self._counts[contexts], k)  # entries of a context ascend: only its first k can be wanted
+        counts = np.minimum(self._counts[contexts], k)  # a context's entries stand by tie rank: only its first k count
         last = distances[np.searchsorted(np.cumsum(counts), k)]
         used = int(np.searchsorted(distances, last, side="right"))
         places = _ranges(self._starts[contexts[:used]], counts[:used])
@@ -448,12 +477,12 @@ class PatchDatabase:
         return penalties
 
     def _neighbours(self, distances: FloatArray, entries: Int32Array, k: int) -> Neighbours:
-        """The k first by distance, then number, with their codes.
+        """The k first by distance, then tie rank, with their codes.
 
-        The bits of floats >= 0 order as the floats do, so one sort of (distance bits, entry) pairs does it.
+        The bits of floats >= 0 order as the floats do, so one sort of (distance bits, rank) pairs does it.
         """
-        packed = np.sort(distances.view(np.int32).astype(np.int64) << 32 | entries)[:k]
-        chosen = packed & 0xFFFFFFFF
+        packed = np.sort(distances.view(np.int32).astype(np.int64) << 32 | tie_rank(entries.astype(np.int64)))[:k]
+        chosen = entry_of_rank(packed & 0xFFFFFFFF)
         images, slots = np.divmod(chosen, len(self._store.positions))
         codes = self._store.grids.reshape(len(self._store.grids), -1)[images, self._store.positions[slots]]
         ordered = (packed >> 32).astype(np.int32).view(np.float32)
@@ -479,12 +508,17 @@ class _Cache:
     def put(self, name: tuple[object, ...], neighbours: Neighbours) -> None:
         """Remember, and forget the oldest until everything fits; what is too large alone is not kept."""
         with self._lock:
-            if name in self._items or len(neighbours) > self._capacity:
+            if name in self._items or _cost(neighbours) > self._capacity:
                 return
             self._items[name] = neighbours
-            self._held += len(neighbours)
+            self._held += _cost(neighbours)
             while self._held > self._capacity:
-                self._held -= len(self._items.popitem(last=False)[1])
+                self._held -= _cost(self._items.popitem(last=False)[1])
+
+
+def _cost(neighbours: Neighbours) -> int:
+    """What remembering them counts as; one more than their number, so that empty answers are bounded too."""
+    return len(neighbours) + 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -519,7 +553,7 @@ def _make_store(
         context=context,
         grid=grid,
         vectors=transposed_vectors(codebook),
-        grids=codes,
+        grids=_read_only(codes),
         metadata=metadata,
         captions=captions,
         pictures=pictures,
@@ -575,10 +609,10 @@ def _unique_contexts(
 
 
 def _sorted_entries(context_of: Int32Array, images: IntArray) -> IntArray:
-    """(context << 32 | entry) of all entries [P, N] of some images [N], ascending."""
+    """(context << 32 | tie rank) of all entries [P, N] of some images [N], ascending."""
     positions = len(context_of)
     entries = images * positions + np.arange(positions)[:, None]
-    return np.sort((context_of.astype(np.int64) << 32 | entries).ravel())
+    return np.sort((context_of.astype(np.int64) << 32 | tie_rank(entries)).ravel())
 
 
 def _read_only(array: Any) -> Any:

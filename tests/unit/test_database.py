@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.context import Context
-from core.database import ImageInfo, PatchDatabase, _Cache, choose_kind
+from core.database import ImageInfo, PatchDatabase, _Cache, choose_kind, entry_of_rank, tie_rank
 from core.tokenizer import Codebook
 from core.types import ConfigError, DatabaseError, Neighbours
 
@@ -136,6 +136,22 @@ def test_a_saved_view_is_a_database_of_its_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.grids, GRIDS[1::2])
     assert [info.style for info in loaded.metadata] == ["b"] * 3
     assert [loaded.picture(i) for i in range(3)] == [None, b"4", b"six"]
+
+
+def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="view of no images"):
+        build().subset([]).save(tmp_path / "empty")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatabaseError, match="expected a folder"):
+        build().save(tmp_path / "file")
+
+
+def test_the_caller_keeps_its_arrays() -> None:
+    grids = GRIDS.astype(np.uint16)
+    database = build(grids=grids)
+    before = database.fingerprint
+    grids[:] = 0
+    assert database.fingerprint == before
 
 
 def test_other_codebook_is_refused(folder: Path) -> None:
@@ -328,11 +344,28 @@ def test_malformed_searches_are_refused(queries: Any, options: dict[str, Any], m
         build().search(queries, **{"k": 3} | options)
 
 
-def test_ties_go_to_the_lowest_entry() -> None:
+def test_ties_go_by_tie_rank() -> None:
     same_grid = np.tile(GRIDS[:1], (6, 1, 1))
     found = build(grids=same_grid).search(same_grid[:1, :2].reshape(1, -1)[:, [0, 1, 2, 5]], 3)[0]
-    assert found.entries.tolist() == [0, 9, 18]  # the first of the 9 entries of each image
+    tied = np.arange(0, 54, 9)  # the first of the 9 entries of each image
+    assert found.entries.tolist() == tied[np.argsort(tie_rank(tied))][:3].tolist()
     assert (found.distances == 0).all()
+
+
+def test_ties_represent_all_images() -> None:
+    """A blank that every image has is answered by many images, not by the first ones."""
+    blank = np.zeros((200, 6, 6), int)
+    database = PatchDatabase.build(CODEBOOK, blank, [ImageInfo("")] * 200)
+    found = database.search(np.zeros((1, 4), int), 64)[0]
+    images = database.provenance(found.entries)[0]
+    assert len(np.unique(images)) > 40
+    assert np.ptp(images) > 150
+
+
+def test_tie_rank_is_one_to_one() -> None:
+    entries = np.array([0, 1, 2, 209, 302_189, 2**31 - 1])
+    assert entry_of_rank(tie_rank(entries)).tolist() == entries.tolist()
+    assert len(np.unique(tie_rank(np.arange(10_000)))) == 10_000
 
 
 def test_batch_is_one_by_one() -> None:
@@ -364,13 +397,16 @@ def test_cache_forgets_the_least_recently_used() -> None:
     def some(count: int) -> Neighbours:
         return Neighbours(np.zeros(count, np.int64), np.zeros(count, np.float32), np.zeros(count, np.int64))
 
-    cache = _Cache(10)
+    cache = _Cache(12)
     for name in ("a", "b"):
         cache.put((name,), some(5))
     assert cache.get(("a",)) is not None
     cache.put(("c",), some(4))
-    cache.put(("too large",), some(11))
+    cache.put(("too large",), some(12))
     assert [cache.get((name,)) is not None for name in ("a", "b", "c", "too large")] == [True, False, True, False]
+    for number in range(50):
+        cache.put((number,), some(0))
+    assert [cache.get((number,)) is not None for number in (0, 37, 38, 49)] == [False, False, True, True]
 
 
 def test_threads_share_a_database() -> None:
