@@ -15,13 +15,23 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
-from core.context import Context, context_codes, keys, retrieving_positions
+from core.context import Context, context_codes, retrieving_positions
+from core.index import (
+    INDEX_KINDS,
+    choose_kind,
+    distance_tables,
+    entry_of_rank,
+    ranges,
+    table_sum,
+    tie_rank,
+    transposed_vectors,
+    within_kth,
+)
 from core.tokenizer import Codebook
 from core.types import CodeArray, ConfigError, DatabaseError, FloatArray, Grid, IntArray, Neighbours
 
@@ -45,132 +55,6 @@ class ImageInfo:
     style: str = ""
     concept: str = ""
     source: str = ""
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Index kinds: who is near, among unique contexts
-
-
-class ContextIndex(Protocol):
-    """Finds the nearest ones of U unique contexts [n, U]."""
-
-    def __init__(self, codebook: Codebook, contexts: CodeArray) -> None: ...
-
-    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
-        """Numbers and distances, in any order, of contexts that include the k nearest and all ties with the last."""
-        ...
-
-
-class ScanIndex:
-    """Adds up the table look-ups of every context in numpy; the fastest for small databases."""
-
-    def __init__(self, codebook: Codebook, contexts: CodeArray) -> None:
-        self._contexts = contexts
-
-    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
-        """See ContextIndex."""
-        distances = table_sum(tables, self._contexts)
-        near = _within_kth(distances, k)
-        return near, distances[near]
-
-
-class QuantizerIndex:
-    """A faiss product quantizer whose centroids are the code vectors, which makes its distances exact.
-
-    2 n bytes a context. Its cost starts at 0.1 ms for each of the n codes (16 bits: 65,536 centroids, whatever V).
-    """
-
-    _MOST = 1024
-    """Longest list asked of faiss; its heap makes longer ones slower than a scan."""
-
-    _SLACK = 1e-4
-    """Far more than faiss and `table_sum` can differ by, since they round in another order."""
-
-    def __init__(self, codebook: Codebook, contexts: CodeArray) -> None:
-        self._codebook, self._contexts = codebook, contexts
-        n = len(contexts)
-        centroids = np.full((n, 65536, codebook.dim), 1e3, np.float32)  # unused ones are far away
-        centroids[:, : codebook.size] = codebook.vectors
-        centroids[:, codebook.size : codebook.size + 1] = 0  # a missing cell
-        self._index = faiss.IndexPQ(n * codebook.dim, n, 16)
-        faiss.copy_array_to_vector(centroids.ravel(), self._index.pq.centroids)
-        self._index.is_trained = True
-        self._index.add_sa_codes(np.ascontiguousarray(contexts.T).view(np.uint8))
-
-    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
-        """See ContextIndex. Asks for some more than k and looks at the last one, to be sure that no tie was cut off."""
-        key = keys(self._codebook, query)[None]
-        ask = k + 32
-        while ask <= min(self._MOST, self._contexts.shape[1]):
-            rough, ids = self._index.search(key, ask)
-            if rough[0, -1] > rough[0, k - 1] + self._SLACK:
-                return ids[0], table_sum(tables, self._contexts[:, ids[0]])
-            ask *= 4
-        return ScanIndex(self._codebook, self._contexts).nearest(query, tables, k)
-
-
-INDEX_KINDS: Final[dict[str, type[ContextIndex]]] = {"scan": ScanIndex, "quantizer": QuantizerIndex}
-
-
-def choose_kind(contexts: int) -> str:
-    """Index kind for that many unique contexts; the two cross at about 100,000 (measured, one thread)."""
-    return "scan" if contexts < 100_000 else "quantizer"
-
-
-def transposed_vectors(codebook: Codebook) -> FloatArray:
-    """Code vectors [d, V + 1], then the zero vector of a missing cell (which MISSING = -1 also points at)."""
-    return np.ascontiguousarray(np.pad(codebook.vectors, ((0, 1), (0, 0))).T)
-
-
-def distance_tables(vectors: FloatArray, query: IntArray) -> FloatArray:
-    """Squared L2 [n, V + 1] of each query code [n] to every column of vectors [d, V + 1].
-
-    Sums squared differences, so that equal codes are at exactly 0, which 2 - 2 cos does not give in float32.
-    """
-    difference = vectors - vectors.T[query][:, :, None]
-    tables: FloatArray = np.square(difference, out=difference).sum(axis=1)
-    return tables
-
-
-def table_sum(tables: FloatArray, contexts: CodeArray) -> FloatArray:
-    """Distances [U] of contexts [n, U]: the sum of one look-up a code, always in the same order."""
-    block = 65536  # numpy looks up by int64: converting block by block stays in the cache and needs no copy of all
-    total = np.zeros(contexts.shape[1], np.float32)
-    for start in range(0, len(total), block):
-        part = total[start : start + block]
-        for table, codes in zip(tables, contexts[:, start : start + block], strict=True):
-            part += table.take(codes.astype(np.intp), mode="clip")
-    return total
-
-
-def tie_rank(entries: IntArray) -> IntArray:
-    """Order among entries at the same distance: scattered, so that the k of many that are taken represent them all.
-
-    By number, thousands of blank contexts would be answered by the first two images. Multiplying by an odd number is
-    one-to-one modulo 2^32 (Knuth's multiplicative hashing).
-    """
-    return entries * _SCATTER & 0xFFFFFFFF
-
-
-def entry_of_rank(ranks: IntArray) -> IntArray:
-    """Inverse of tie_rank."""
-    return ranks * pow(_SCATTER, -1, 2**32) & 0xFFFFFFFF
-
-
-_SCATTER = 2654435761
-
-
-def _within_kth(distances: FloatArray, k: int) -> IntArray:
-    """Indices, ascending, of all that are not farther than the k-th smallest distance."""
-    if k >= len(distances):
-        return np.arange(len(distances))
-    return np.flatnonzero(distances <= np.partition(distances, k - 1)[k - 1])
-
-
-def _ranges(starts: IntArray, counts: IntArray) -> IntArray:
-    """Concatenation of start, start + 1, ... (count of them) for each pair; every count is at least 1."""
-    ends = np.cumsum(counts)
-    return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -451,7 +335,7 @@ class PatchDatabase:
         counts = np.minimum(self._counts[contexts], k)  # a context's entries stand by tie rank: only its first k count
         last = distances[np.searchsorted(np.cumsum(counts), k)]
         used = int(np.searchsorted(distances, last, side="right"))
-        places = _ranges(self._starts[contexts[:used]], counts[:used])
+        places = ranges(self._starts[contexts[:used]], counts[:used])
         return np.repeat(distances[:used], counts[:used]), self._entries[places]
 
     def _near_placed(self, tables: FloatArray, k: int, penalties: FloatArray) -> tuple[FloatArray, Int32Array]:
@@ -464,7 +348,7 @@ class PatchDatabase:
         totals = distances[self._context_of[cheapest]] + penalties[cheapest, None]
         slots = np.flatnonzero(penalties <= np.partition(totals, k - 1, axis=None)[k - 1])
         totals = distances[self._context_of[slots]] + penalties[slots, None]
-        near = _within_kth(totals.ravel(), k)
+        near = within_kth(totals.ravel(), k)
         places, columns = np.divmod(near, len(self.images))
         entries = self.images[columns] * len(self._store.positions) + slots[places]
         return totals.ravel()[near], entries.astype(np.int32)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from core.context import Border, Context, context_codes, retrieving_positions
-from core.database import INDEX_KINDS, ImageInfo, PatchDatabase, table_sum, tie_rank
+from core.database import ImageInfo, PatchDatabase
+from core.index import INDEX_KINDS, table_sum, tie_rank
 from core.tokenizer import Codebook
 from core.types import Grid, Neighbours
 

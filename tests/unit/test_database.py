@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.context import Context
-from core.database import ImageInfo, PatchDatabase, _Cache, choose_kind, entry_of_rank, tie_rank
+from core.database import ImageInfo, PatchDatabase, _Cache
+from core.index import choose_kind, entry_of_rank, tie_rank
 from core.tokenizer import Codebook
 from core.types import ConfigError, DatabaseError, Neighbours
 
