@@ -55,7 +55,7 @@ def prompts_of(database: PatchDatabase) -> list[str]:
 
 
 def observe(
-    logits: FloatArray, grid: npt.NDArray[np.integer], prompt: str, view: PatchDatabase, settings: DecodeSettings
+    logits: FloatArray, grid: npt.NDArray[np.integer], view: PatchDatabase, settings: DecodeSettings
 ) -> list[Observation]:
     """Observations of one image, its neighbours taken from `view` with the settings' K and position term."""
     places = retrieving_positions(view.context, view.grid)
@@ -98,7 +98,7 @@ class HeldOut:
             if settings.caption_filter:
                 vector = self.backend.embed_captions([prompt])[0]
                 view = view.subset(view.nearest_captions(vector, settings.caption_filter))
-            collected += observe(logits, grid, prompt, view, settings)
+            collected += observe(logits, grid, view, settings)
         return collected
 
 
