@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,13 +106,25 @@ def fetch(package: Package, folder: Path) -> Path:
         return path
     if shutil.which("npm") is None:
         raise ConfigError("npm: not found, expected it on the PATH; install Node.js, which brings it, and try again")
-    folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not path.exists():
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise ConfigError(f"npm pack {package.name}@{package.version} failed ({reason}); check the network, try again")
+    with tempfile.TemporaryDirectory(dir=_made(folder)) as partial:  # an interrupted download leaves no archive
+        command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
+        done = subprocess.run(command, cwd=partial, capture_output=True, text=True, check=False)
+        packed = Path(partial) / package.archive
+        if done.returncode != 0 or not packed.exists():
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+            asked = f"{package.name}@{package.version}"
+            raise ConfigError(f"npm pack {asked} failed ({reason}); check the network, try again")
+        packed.replace(path)
     return path
+
+
+def _made(folder: Path) -> Path:
+    """The folder, made if need be; ConfigError where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from None
+    return folder
 
 
 def normalised_hexcode(hexcode: str) -> str:
@@ -155,11 +168,12 @@ def concepts(emojibase: list[dict[str, Any]]) -> list[Concept]:
 
 
 def _member(archive: Path, name: str) -> bytes:
-    with tarfile.open(archive) as tar:
-        file = tar.extractfile(f"package/{name}")
-        if file is None:
-            raise ConfigError(f"{archive}: no {name} inside, expected the pinned package; delete the file, try again")
-        return file.read()
+    try:
+        with tarfile.open(archive) as tar:
+            file = tar.extractfile(f"package/{name}")
+            return file.read() if file else b""
+    except (tarfile.TarError, OSError, EOFError, KeyError):
+        raise ConfigError(f"{archive}: no readable {name} inside; delete the file and try again") from None
 
 
 def _on_white(data: bytes) -> Pictures:

@@ -173,7 +173,11 @@ def train(dataset: data.DataSet, out: Path, run: Path, settings: TrainSettings) 
         average.update_parameters(model)
         if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
             psnr = held_out_psnr(eval_copy(average), held_out[:64])
-            progress.set_postfix(loss=f"{loss.item():.3f}", held_out_psnr=f"{psnr:.2f}")
+            rate = len(pixels) * (progress.format_dict["rate"] or 0)
+            progress.write(
+                f"step {step + 1}: loss {loss.item():.3f}, held-out PSNR {psnr:.2f} dB, {rate:.0f} "
+                f"{'crops' if crop else 'images'}/s"
+            )
             loop.save_state(run, {
                 "model": model.state_dict(), "average": average.state_dict(), "codes": updater.state(),
                 "optimizer": optimizer.state_dict(), "step": step + 1,

@@ -193,3 +193,39 @@ def test_code_updater_restarts_dead_codes_and_keeps_unit_length() -> None:
     torch.testing.assert_close(model.codebook.norm(dim=1), torch.ones(16))
     moved = (model.codebook - before).norm(dim=1) > 1e-3
     assert int(moved.sum()) == 15  # all but the one that is in use
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = np.stack([disc((200, 20 * n, 10)) for n in range(8)])
+    items = tuple(data.Item(f"c{n}", "3d", "pizza", (), True, "train" if n < 6 else "test") for n in range(8))
+    dataset = data.DataSet(pictures, items)
+    settings = train_tokenizer.TrainSettings(crop_steps=3, whole_steps=1, crops=2, wholes=2, checkpoint_every=2)
+    whole = train_tokenizer.train(dataset, tmp_path / "a", tmp_path / "run-a", settings)
+
+    save = loop.save_state
+
+    def save_then_stop(folder: Path, state: dict[str, object]) -> None:
+        save(folder, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_state", save_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_tokenizer.train(dataset, tmp_path / "b", tmp_path / "run-b", settings)
+    resumed = train_tokenizer.train(dataset, tmp_path / "b", tmp_path / "run-b", settings)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+    assert (tmp_path / "run-b" / "contact_sheet.png").exists()
+    assert {p.name for p in (tmp_path / "b").iterdir()} == {"config.json", "tokenizer-1.safetensors"}
+
+
+def test_damaged_packages_are_named(tmp_path: Path) -> None:
+    (tmp_path / data.CAPTIONS.archive).write_bytes(b"cut off")
+    with pytest.raises(ConfigError, match="delete the file and try again"):
+        data._member(tmp_path / data.CAPTIONS.archive, "en/data.json")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be made"):
+        data.fetch(data.CAPTIONS, tmp_path / "file" / "packages")
