@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from core.backends import Backend, load_backend
 from core.context import context_codes, retrieving_positions
-from core.daid import blend_step
+from core.daid import blend_step, retrieval_distribution
 from core.database import PatchDatabase
 from core.types import Aggregate, DecodeSettings, FloatArray, IntArray, Neighbours
 
@@ -110,20 +110,42 @@ class Trial:
     settings: DecodeSettings
 
 
+WEIGHTS, GATES = (0.05, 0.1, 0.2, 0.3, 0.5), (0.0, 0.125, 0.25, 0.5, 1.0)
+TEMPERATURES = (0.03, 0.1, 0.3)
+AGGREGATES: tuple[Aggregate, ...] = ("sum", "nearest")
+FILTERS, COUNTS = (0, 8, 32, 128), (16, 64, 256)
+
+
 def trials(held: HeldOut, database: PatchDatabase) -> list[Trial]:
     """All combinations of a small grid, best first."""
     tried = []
-    retrievals = list(itertools.product((0, 8, 32, 128), (16, 64, 256)))
-    for caption_filter, n_neighbours in tqdm(retrievals, desc="choose settings"):
+    for caption_filter, n_neighbours in tqdm(list(itertools.product(FILTERS, COUNTS)), desc="choose settings"):
         base = replace(PLAIN, caption_filter=caption_filter, n_neighbours=n_neighbours)
-        seen = held.observations(database, base)
-        aggregates: tuple[Aggregate, ...] = ("sum", "nearest")
-        for weight, tau, gate, aggregate in itertools.product(
-            (0.05, 0.1, 0.2, 0.4), (0.03, 0.1, 0.3), (0.0, 0.25, 0.5, 1.0), aggregates
-        ):
-            settings = replace(base, retrieval_weight=weight, retrieval_temperature=tau, gate=gate, aggregate=aggregate)
-            tried.append(Trial(nats_per_code(seen, settings), settings))
+        tried += blend_trials(held.observations(database, base), base)
     return sorted(tried, key=lambda trial: trial.nats)
+
+
+def blend_trials(observations: Sequence[Observation], base: DecodeSettings) -> list[Trial]:
+    """Every blend of what was retrieved once; as nats_per_code, but only over the probability of the true code."""
+    model = np.array([blend_step(o.logits, None, base).model[o.code] for o in observations])
+    nearest = np.array([o.neighbours.distances[0] if o.neighbours else np.inf for o in observations])
+    tried = []
+    for tau, aggregate in itertools.product(TEMPERATURES, AGGREGATES):
+        retrieved = np.array([_retrieved(o, tau, aggregate) for o in observations])
+        for weight, gate in itertools.product(WEIGHTS, GATES):
+            share = np.where(np.isfinite(nearest), weight, 0.0) * (np.exp(-nearest / gate) if gate else 1.0)
+            nats = float(-np.log((1 - share) * model + share * retrieved).mean())
+            chosen = replace(base, retrieval_weight=weight, retrieval_temperature=tau, gate=gate, aggregate=aggregate)
+            tried.append(Trial(nats, chosen))
+    return tried
+
+
+def _retrieved(observation: Observation, tau: float, aggregate: Aggregate) -> float:
+    """Probability of the true code under retrieval, 0 where nothing was retrieved."""
+    if observation.neighbours is None:
+        return 0.0
+    size = len(observation.logits)
+    return float(retrieval_distribution(observation.neighbours, size, tau, aggregate)[observation.code])
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from core.backends.emoji import EmojiBackend
 from core.context import context_codes, retrieving_positions
 from core.database import PatchDatabase
 from core.evaluation import bench
-from core.evaluation.likelihood import PLAIN, Observation, nats_per_code, observe, teacher_forced
+from core.evaluation.likelihood import PLAIN, Observation, blend_trials, nats_per_code, observe, teacher_forced
 from core.transformer import conditions
 from core.types import Neighbours
 
@@ -59,3 +59,14 @@ def test_the_benchmark_oracle_notices_a_wrong_answer(database: PatchDatabase, mo
     wrong = database.search(np.roll(query, 1)[None], 8)
     monkeypatch.setattr(PatchDatabase, "search", lambda self, queries, k: wrong)
     assert not bench._is_exact(database, query, 8)
+
+
+def test_choosing_scores_every_blend_as_the_blend_itself_does(backend: EmojiBackend, database: PatchDatabase) -> None:
+    rng = np.random.default_rng(0)
+    grid = np.roll(np.asarray(database.grids[4]), 1, axis=0)
+    logits = rng.normal(size=(backend.grid.positions, backend.codebook.size)).astype(np.float32)
+    seen = observe(logits, grid, database, replace(PLAIN, n_neighbours=5))
+    tried = blend_trials(seen, replace(PLAIN, n_neighbours=5))
+    assert len(tried) == 150
+    for trial in tried[::17]:
+        assert trial.nats == pytest.approx(nats_per_code(seen, trial.settings))
