@@ -175,7 +175,7 @@ def held_out(model: ARTransformer, captioner: Captioner, grids: GridSet, shuffle
     """Nats per code of pictures under their own captions with style (or, shuffled, under another picture's)."""
     labels = [item.label for item in grids.items]
     if shuffled:
-        labels = labels[len(labels) // 2 :] + labels[: len(labels) // 2]
+        labels = labels[1:] + labels[:1]
     captions = [replace(captioner.encoder.encode(t), style=i.style) for t, i in zip(labels, grids.items, strict=True)]
     codes = torch.from_numpy(grids.grids[:, 0].astype(np.int64)).flatten(1)
     total = 0.0
