@@ -1,0 +1,18 @@
+"""Serve the page: python app.py --host 127.0.0.1 --port 7860."""
+
+import argparse
+
+from app.ui import launch
+
+
+def main() -> None:
+    """Read the options and serve until interrupted."""
+    parser = argparse.ArgumentParser(description="AR-RAG Loupe: a visual debugger for retrieval in image generation.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
+    options = parser.parse_args()
+    launch(options.host, options.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The widgets of the settings, and the single place where their values become DecodeSettings and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from core.types import ConfigError, DecodeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A number of DecodeSettings as a slider: its field, words for the reader, and the range that is offered."""
+
+    field: str
+    label: str
+    info: str
+    low: float
+    high: float
+    step: float
+
+
+RETRIEVAL_KNOBS = (
+    Knob("retrieval_weight", "Retrieval weight λ", "How much of the blend comes from the neighbours.", 0, 1, 0.01),
+    Knob("retrieval_temperature", "Retrieval temperature τ", "Low: only the nearest count. Squared L2.", 0.01, 2, 0.01),
+    Knob("n_neighbours", "Neighbours K", "How many patches are looked up; 0 takes all.", 0, 512, 1),
+    Knob("gate", "Gate", "Trust fades with distance: λ · exp(-d / gate). 0 is off.", 0, 4, 0.05),
+)
+FILTER_KNOBS = (
+    Knob("caption_filter", "Caption filter", "Only the n images captioned most alike. 0 is off.", 0, 512, 1),
+    Knob("position_weight", "Position term", "Prefer patches from the same place. 0 is off.", 0, 1, 0.005),
+)
+SAMPLING_KNOBS = (
+    Knob("temperature", "Temperature", "Low is cautious, high is varied.", 0.05, 2, 0.05),
+    Knob("top_p", "Top-p", "Keep the likeliest codes that hold this share. 1 is off.", 0.05, 1, 0.01),
+    Knob("top_k", "Top-k", "Keep only the k likeliest codes. 0 is off.", 0, 256, 1),
+    Knob("cfg_scale", "CFG scale", "How strictly the prompt is followed. 1 is off.", 0, 8, 0.1),
+)
+METHODS = (("Model only", "model"), ("DAiD retrieval", "daid"))
+AGGREGATES = (("Sum", "sum"), ("Nearest", "nearest"))
+_WHOLE_NUMBERS = ("seed", "top_k", "n_neighbours", "caption_filter")
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The widgets by the name of the setting that they hold, in the order of DecodeSettings."""
+
+    widgets: Mapping[str, gr.components.Component]
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        """The widgets as inputs of an event."""
+        return [self.widgets[field.name] for field in fields(DecodeSettings)]
+
+
+def settings_from(values: Sequence[Any]) -> DecodeSettings:
+    """Settings from the values of `Controls.inputs`; ConfigError for what is out of range, empty or not a number."""
+    names = [field.name for field in fields(DecodeSettings)]
+    if len(values) != len(names):
+        raise ConfigError(f"settings: got {len(values)} values, expected {len(names)}, one for each widget; reload")
+    return DecodeSettings(**{name: _setting(name, value) for name, value in zip(names, values, strict=True)})
+
+
+def values_of(settings: DecodeSettings) -> list[Any]:
+    """What the widgets must show for these settings, in the order of `Controls.inputs`."""
+    values = [getattr(settings, field.name) for field in fields(DecodeSettings)]
+    return [list(value) if isinstance(value, tuple) else value for value in values]
+
+
+def _setting(name: str, value: Any) -> Any:
+    """One widget's value as a setting: an empty field is named, whole numbers lose their ".0", lists become tuples."""
+    if value is None and name != "styles":
+        raise ConfigError(f"{name}: got nothing, expected a number; fill in the field")
+    if name == "styles":
+        return tuple(value or ())
+    if name in _WHOLE_NUMBERS and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def method_widget(defaults: DecodeSettings) -> gr.Radio:
+    """Which method draws the picture."""
+    return gr.Radio(list(METHODS), value=defaults.method, label="Method", elem_id="method", elem_classes="lp-pick")
+
+
+def seed_widget(defaults: DecodeSettings) -> gr.Number:
+    """The seed of the uniforms; runs that share it share their randomness."""
+    return gr.Number(defaults.seed, label="Seed", elem_id="seed", precision=0, minimum=0, maximum=2**32 - 1)
+
+
+def knob_widgets(knobs: Sequence[Knob], defaults: DecodeSettings) -> dict[str, gr.components.Component]:
+    """One slider for each knob, by field."""
+    return {
+        knob.field: gr.Slider(
+            knob.low,
+            knob.high,
+            value=getattr(defaults, knob.field),
+            step=knob.step,
+            label=knob.label,
+            info=knob.info,
+            buttons=[],
+            elem_classes="lp-knob",
+        )
+        for knob in knobs
+    }
+
+
+def aggregate_widget(defaults: DecodeSettings) -> gr.Radio:
+    """How neighbours with the same code add up."""
+    info = "Neighbours with the same code: add them up, or let the nearest speak."
+    return gr.Radio(list(AGGREGATES), value=defaults.aggregate, label="Aggregate", info=info, elem_classes="lp-pick")
+
+
+def styles_widget(defaults: DecodeSettings, styles: Sequence[str]) -> gr.CheckboxGroup:
+    """Which art styles of the database may be retrieved from."""
+    info = "Retrieve only from these. None chosen means all."
+    chosen = list(defaults.styles)
+    return gr.CheckboxGroup(list(styles), value=chosen, label="Styles", info=info, elem_classes="lp-pick")

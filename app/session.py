@@ -1,0 +1,201 @@
+"""What the server holds: the model and the database, loaded once, and the runs that visitors have under way."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+
+from app import views
+from app.views import Update
+from core.backends.emoji import EmojiBackend
+from core.backends.protocol import Backend
+from core.database import PatchDatabase
+from core.engine import decode
+from core.trace import Trace
+from core.types import ArragError, ConfigError, DecodeSettings, StepRecord
+
+PROMPT_LIMIT = 300
+THUMBNAILS_KEPT = 4096
+PREVIEW_SECONDS = 0.1
+PREVIEW_SHARE = 0.25
+"""Previews may cost at most this share of the time, however slow the decoder is."""
+
+Result = TypeVar("Result")
+Records = Generator[tuple[StepRecord, ...], None, None]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Run:
+    """One generation that a visitor has under way."""
+
+    number: int
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+class Session:
+    """Model and database, shared by all visitors, and the live run of each visitor, which nobody else can reach."""
+
+    def __init__(self, backend: Backend, database: PatchDatabase | None) -> None:
+        self.backend = backend
+        self.database = database
+        self._numbers = itertools.count(1)
+        self._runs: dict[str, Run] = {}
+        self._lock = threading.Lock()
+        self._thumbnail = lru_cache(maxsize=THUMBNAILS_KEPT)(self._make_thumbnail)
+        self._atlas = in_background(lambda: make_atlas(backend))
+        in_background(self._warm_up)
+
+    @classmethod
+    def load(cls, assets: Path) -> Session:
+        """The embedded model and its database; ArragError says what is missing and how to get it."""
+        backend = EmojiBackend.load(assets / "models" / "emoji")
+        return cls(backend, PatchDatabase.load(assets / "databases" / "emoji", backend.codebook))
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Art styles that the database can be filtered by."""
+        return self.database.styles if self.database else ()
+
+    def begin(self, visitor: str, prompt: str) -> Update:
+        """Answer a click at once; an older run of this visitor ends."""
+        self.stop(visitor)
+        return Update(next(self._numbers), 0, "streaming", prompt=prompt, grid=self.backend.grid)
+
+    def stop(self, visitor: str) -> None:
+        """End this visitor's run, if there is one; it still delivers what was drawn."""
+        with self._lock:
+            run = self._runs.get(visitor)
+        if run:
+            run.stopped.set()
+
+    def draw(self, visitor: str, prompt: str, settings: Callable[[], DecodeSettings]) -> Iterator[Update]:
+        """Generate one picture: updates while it is being drawn, then one with the trace; errors are updates too.
+
+        `settings` makes the settings from what the visitor entered, so that its errors are told like all others.
+        """
+        run = self._open(visitor)
+        try:
+            yield from self._updates(run, checked_prompt(prompt), settings())
+        except Exception as error:
+            yield Update(run.number, 1_000_000, "error", message=error_message(error))
+        finally:
+            self._close(visitor, run)
+
+    def _open(self, visitor: str) -> Run:
+        """Register a new run in the place of the visitor's older one, which ends."""
+        self.stop(visitor)
+        with self._lock:
+            run = self._runs[visitor] = Run(next(self._numbers))
+        return run
+
+    def _close(self, visitor: str, run: Run) -> None:
+        """Forget a run, unless a newer one of the visitor has taken its place."""
+        with self._lock:
+            if self._runs.get(visitor) is run:
+                del self._runs[visitor]
+
+    def _updates(self, run: Run, prompt: str, settings: DecodeSettings) -> Iterator[Update]:
+        """Previews at their pace, then the final update."""
+        started = time.perf_counter()
+        steps: list[StepRecord] = []
+        due = 0.0
+        database = self.database if settings.retrieves else None
+        records = cast(Records, decode(self.backend, database, [prompt], settings))
+        with closing(records):
+            for number, (record,) in enumerate(records, start=1):
+                steps.append(record)
+                if run.stopped.is_set():
+                    break
+                if time.perf_counter() >= due:
+                    begun = time.perf_counter()
+                    yield self._preview(run, number, prompt, steps)
+                    ended = time.perf_counter()
+                    due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)
+        yield self._final(run, prompt, settings, steps, time.perf_counter() - started)
+
+    def _preview(self, run: Run, number: int, prompt: str, steps: list[StepRecord]) -> Update:
+        """The picture as far as it is drawn."""
+        grid = self.backend.grid
+        codes = views.continued_grid([step.code for step in steps], grid)
+        picture = views.encoded(self.backend.decode_codes(codes[None])[0], quality=75)
+        return Update(run.number, number, "streaming", "", prompt, len(steps), grid, picture)
+
+    def _final(
+        self, run: Run, prompt: str, settings: DecodeSettings, steps: list[StepRecord], seconds: float
+    ) -> Update:
+        """The whole trace, complete or as far as it came."""
+        grid = self.backend.grid
+        trace = Trace.record(self.backend, self.database, prompt, settings, steps)
+        codes = views.continued_grid([step.code for step in steps], grid)
+        picture = views.encoded(self.backend.decode_codes(codes[None])[0])
+        pictures = views.Pictures(picture, self._source_picture, self._thumbnail)
+        packed = views.pack_trace(trace, secrets.token_urlsafe(16), pictures, seconds)
+        complete = len(steps) == grid.positions
+        message = (
+            "" if complete else f"Stopped after {len(steps)} of {grid.positions} patches. You can step through them."
+        )
+        state: views.State = "ready" if complete else "stopped"
+        return Update(run.number, 999_999, state, message, prompt, len(steps), grid, b"", packed, self._atlas.result())
+
+    def _source_picture(self, image: int) -> bytes | None:
+        """Encoded picture of an image of the database."""
+        return self.database.picture(image) if self.database else None
+
+    def _warm_up(self) -> None:
+        """Make thumbnails before the first visitor has to wait for them."""
+        images = self.database.images[:THUMBNAILS_KEPT] if self.database else []
+        for image in images:
+            self._thumbnail(int(image))
+
+    def _make_thumbnail(self, image: int) -> views.RGB | None:
+        """Small picture of an image of the database."""
+        picture = self._source_picture(image)
+        return views.thumbnail(picture) if picture else None
+
+
+def checked_prompt(prompt: str) -> str:
+    """The prompt without blanks around it; ConfigError when it is empty or too long."""
+    text = prompt.strip()
+    if not text:
+        raise ConfigError("prompt: got nothing, expected some words; describe a picture or take an example")
+    if len(text) > PROMPT_LIMIT:
+        raise ConfigError(f"prompt: got {len(text)} characters, expected at most {PROMPT_LIMIT}; shorten it")
+    return text
+
+
+def error_message(error: Exception) -> str:
+    """What a visitor reads; what was not foreseen goes to the log and is not shown."""
+    if isinstance(error, ArragError):
+        return str(error)
+    logger.exception("a run failed", exc_info=error)
+    return "Something went wrong on the server. Press Generate again; if it stays, reload the page."
+
+
+def make_atlas(backend: Backend) -> bytes:
+    """Patch pictures of all codes of a backend, as one encoded picture; a few token grids are decoded at a time."""
+    size, grid = backend.codebook.size, backend.grid
+    grids = views.atlas_grids(size, grid)
+    images = [backend.decode_codes(grids[start : start + 8]) for start in range(0, len(grids), 8)]
+    return views.encoded(views.atlas_picture(np.concatenate(images), size, grid))
+
+
+def in_background(work: Callable[[], Result]) -> Future[Result]:
+    """Start work in a thread of its own."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="background")
+    future = executor.submit(work)
+    executor.shutdown(wait=False)
+    return future

@@ -1,0 +1,23 @@
+"""The client-side stepper: a Gradio component whose behaviour is in the scripts of this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("trace.js", "drawing.js", "reading.js", "stepper.js")
+
+
+def template() -> str:
+    """The stepper's elements; constant, because Gradio evaluates what is in a template."""
+    return (FOLDER / "stepper.html").read_text(encoding="utf-8")
+
+
+def script() -> str:
+    """The stepper's code: the body of a function of `element`, `props` and `watch`."""
+    return '"use strict";\n' + "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def stylesheet() -> str:
+    """The stepper's style sheet."""
+    return (FOLDER / "stepper.css").read_text(encoding="utf-8")

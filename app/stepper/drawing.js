@@ -1,0 +1,137 @@
+/* Drawing on canvases: grids, patches, overlays, outlines. Pure functions of what they are given. */
+
+const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+
+/** Colour number t (0..1) of the cividis scale, as CSS. */
+function cividis(t) {
+  const place = Math.min(Math.max(t, 0), 1) * (CIVIDIS.length - 1);
+  const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
+  const part = (hex, at) => parseInt(hex.slice(at, at + 2), 16);
+  const mix = [1, 3, 5].map((at) => Math.round(part(CIVIDIS[low], at) + (place - low) * (part(CIVIDIS[low + 1], at) - part(CIVIDIS[low], at))));
+  return `rgb(${mix.join(" ")})`;
+}
+
+/** Give a canvas its size in CSS pixels at the screen's density, and its cleared context in CSS pixels. */
+function prepare(canvas, width, height) {
+  const density = window.devicePixelRatio || 1;
+  const pixels = [Math.round(width * density), Math.round(height * density)];
+  if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) {
+    [canvas.width, canvas.height] = pixels;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(density, 0, 0, density, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+/** Outline one cell with a line that shows on any picture. */
+function outline(context, x, y, width, height, colour, dash = []) {
+  context.setLineDash([]);
+  context.lineWidth = 3;
+  context.strokeStyle = "rgb(255 255 255 / 0.9)";
+  context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
+  context.setLineDash(dash);
+  context.lineWidth = 1.5;
+  context.strokeStyle = colour;
+  context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
+  context.setLineDash([]);
+}
+
+/** Box [x, y, width, height] of a position, on whole pixels. */
+function boxOf(p, grid, cell) {
+  const row = Math.floor(p / grid.width), col = p % grid.width;
+  const [x, y] = [Math.round(col * cell), Math.round(row * cell)];
+  return [x, y, Math.round((col + 1) * cell) - x, Math.round((row + 1) * cell) - y];
+}
+
+/** The first `shown` patches of a picture, in raster order. */
+function drawPatches(context, picture, grid, cell, shown) {
+  const side = picture.width / grid.width;
+  const rows = Math.floor(shown / grid.width), rest = shown % grid.width;
+  const [width, below] = [Math.round(grid.width * cell), Math.round(rows * cell)];
+  if (rows) context.drawImage(picture, 0, 0, picture.width, rows * side, 0, 0, width, below);
+  if (rest) context.drawImage(picture, 0, rows * side, rest * side, side, 0, below, Math.round(rest * cell), Math.round((rows + 1) * cell) - below);
+}
+
+/** Empty paper: a faint dot in the middle of every cell that has no patch yet. */
+function drawPaper(context, grid, cell, shown, colours) {
+  context.fillStyle = colours.dot;
+  for (let p = shown; p < grid.width * grid.height; p++) {
+    const [x, y, width, height] = boxOf(p, grid, cell);
+    context.fillRect(x + Math.floor(width / 2) - 1, y + Math.floor(height / 2) - 1, 2, 2);
+  }
+}
+
+/** The lines of the grid. */
+function drawGrid(context, grid, cell, colours) {
+  context.fillStyle = colours.grid;
+  for (let col = 1; col < grid.width; col++) context.fillRect(Math.round(col * cell), 0, 1, grid.height * cell);
+  for (let row = 1; row < grid.height; row++) context.fillRect(0, Math.round(row * cell), grid.width * cell, 1);
+}
+
+/** Colour the cells by value; positions that are still to come are fainter. Flips carry a mark besides the colour. */
+function drawOverlay(context, overlay, grid, cell, shown, colours) {
+  const [low, high] = overlay.range;
+  overlay.values.forEach((value, p) => {
+    if (!Number.isFinite(value) || (overlay.marks && !value)) return;
+    const [x, y, width, height] = boxOf(p, grid, cell);
+    context.globalAlpha = p < shown ? 0.78 : 0.28;
+    context.fillStyle = overlay.marks ? colours.flip : cividis((value - low) / (high - low || 1));
+    context.fillRect(x, y, width, height);
+    if (overlay.marks) { context.fillStyle = "#fff"; context.fillRect(x + cell * 0.35, y + cell * 0.35, cell * 0.3, cell * 0.3); }
+  });
+  context.globalAlpha = 1;
+}
+
+/** The patch picture of a code alone, from the atlas; plain grey until the atlas is there. */
+function drawCode(context, atlas, columns, code, x, y, width, height) {
+  context.fillStyle = "rgb(128 128 128 / 0.35)";
+  if (!atlas) return context.fillRect(x, y, width, height);
+  const side = atlas.width / columns;
+  context.drawImage(atlas, (code % columns) * side, Math.floor(code / columns) * side, side, side, x, y, width, height);
+}
+
+/** A box, a pixel smaller on every side. */
+const inset = ([x, y, width, height]) => [x + 1, y + 1, width - 2, height - 2];
+
+/** Where a crop of `cells` cells around `at` starts, kept inside of 0..limit. */
+const cropStart = (at, cells, limit) => Math.min(Math.max(at - Math.floor(cells / 2), 0), Math.max(limit - cells, 0));
+
+/** One patch of a picture. */
+function drawPatch(context, picture, grid, p, x, y, size) {
+  const side = picture.width / grid.width;
+  context.drawImage(picture, (p % grid.width) * side, Math.floor(p / grid.width) * side, side, side, x, y, size, size);
+}
+
+/** The gap that is to be filled: a dashed box with a question mark. */
+function drawGap(context, x, y, size, colour) {
+  context.setLineDash([3, 3]);
+  context.strokeStyle = colour;
+  context.lineWidth = 1.5;
+  context.strokeRect(x + 1.75, y + 1.75, size - 3.5, size - 3.5);
+  context.setLineDash([]);
+  context.fillStyle = colour;
+  context.font = `${Math.round(size * 0.4)}px sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText("?", x + size / 2, y + size / 2 + 1);
+}
+
+/** A vertical line that shows on any picture. */
+function drawNeedle(context, x, height, colour) {
+  context.fillStyle = "#fff";
+  context.fillRect(x - 1.5, 0, 3, height);
+  context.fillStyle = colour;
+  context.fillRect(x - 0.75, 0, 1.5, height);
+}
+
+/** A cividis scale over the whole width of a canvas. */
+function drawScale(canvas) {
+  const context = canvas.getContext("2d");
+  for (let x = 0; x < canvas.width; x++) {
+    context.fillStyle = cividis(x / (canvas.width - 1));
+    context.fillRect(x, 0, 1, canvas.height);
+  }
+}

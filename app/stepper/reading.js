@@ -1,0 +1,243 @@
+/* The reading of one position: its context, what was chosen, the distributions, the neighbours. */
+
+const CROP_CELLS = 5;
+const CROP_SIZE = 104;
+const CONTEXT_SIZE = 132;
+
+/** A new element with a class and a text. */
+function make(tag, className = "", text = "") {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+/** Set text only where it changed, which spares layout while scrubbing. */
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Set a tooltip only where it changed. */
+function setTitle(node, text) {
+  if (node.title !== text) node.title = text;
+}
+
+/** One row of the table of codes, with handles on the parts that change. */
+function makeCodeRow() {
+  const row = make("tr");
+  const patch = make("canvas", "lp-patch");
+  const name = make("td", "lp-code"), number = make("b"), tag = make("small");
+  name.append(number, tag);
+  const bars = make("td", "lp-bars"), lines = ["model", "retrieval", "blended"].map((kind) => make("i", `lp-bar lp-${kind}`));
+  bars.append(...lines);
+  const cells = lines.map(() => make("td", "lp-percent"));
+  const picture = make("td", "lp-patch-cell");
+  picture.append(patch);
+  row.append(picture, name, bars, ...cells);
+  return { row, patch, number, tag, lines, cells };
+}
+
+/** One card of a neighbour, with handles on the parts that change. */
+function makeCard() {
+  const card = make("li", "lp-card");
+  const crop = make("canvas", "lp-crop");
+  crop.setAttribute("role", "img");
+  const caption = make("p", "lp-caption"), source = make("p", "lp-source");
+  const numbers = make("p", "lp-card-numbers"), distance = make("span"), share = make("span");
+  numbers.append(distance, share);
+  const track = make("div", "lp-share"), fill = make("i", "lp-retrieval");
+  track.append(fill);
+  card.append(crop, track, numbers, caption, source);
+  return { card, crop, caption, source, distance, share, fill };
+}
+
+/** The panels beside and below the picture; it only shows, and asks nothing of the server. */
+class Reading {
+  /** @param {Object<string, HTMLElement>} parts the template's elements by their data-part */
+  constructor(parts) {
+    this.parts = parts;
+    this.rows = [];
+    this.cards = [];
+  }
+
+  /** Make the rows and cards that a trace needs. */
+  build(trace) {
+    this.rows = Array.from({ length: trace.shown.codes }, makeCodeRow);
+    this.parts.codes.replaceChildren(...this.rows.map(({ row }) => row));
+    this.cards = Array.from({ length: trace.shown.neighbours }, makeCard);
+    this.parts.cards.replaceChildren(...this.cards.map(({ card }) => card));
+    this.parts.facts.replaceChildren(...trace.facts.map(([name, value]) => {
+      const item = make("li");
+      item.append(make("span", "", name), make("b", "", value));
+      return item;
+    }));
+  }
+
+  /**
+   * Show one step.
+   * @param {object} view trace, step, atlas (bitmap or null), colours, stripWidth, wanted (called with the number of a
+   *   source picture that is not decoded yet)
+   */
+  show(view) {
+    this.showContext(view);
+    this.showChoice(view);
+    this.showNumbers(view);
+    this.showDraw(view);
+    this.showCodes(view);
+    this.showNeighbours(view);
+  }
+
+  /* ---- the context and the choice */
+
+  /** The query's patches where they lie around the gap that is to be filled. */
+  showContext({ trace, step, colours }) {
+    const rows = trace.context.map(([row]) => row), cols = trace.context.map(([, col]) => col);
+    const top = Math.min(0, ...rows), left = Math.min(0, ...cols), wide = Math.max(0, ...cols) - left + 1;
+    const cell = Math.floor(CONTEXT_SIZE / wide);
+    const context = prepare(this.parts.context, wide * cell, (1 - top) * cell);
+    const here = retrievedAt(trace, step), positions = contextAt(trace, step);
+    trace.context.forEach(([row, col], i) => {
+      const [x, y, size] = [(col - left) * cell + 1, (row - top) * cell + 1, cell - 2];
+      if (here && positions[i] >= 0) return drawPatch(context, trace.drawn, trace.grid, positions[i], x, y, size);
+      context.fillStyle = colours.rest;
+      context.fillRect(x, y, size, size);
+    });
+    drawGap(context, -left * cell, -top * cell, cell, colours.ink);
+    setText(this.parts["context-text"], here ? "the context that was looked up, and the gap to fill" : "no lookup here");
+    this.parts.context.setAttribute("aria-label", here
+      ? `Context codes ${positions.map((p) => trace.arrays.code[p] ?? "outside").join(", ")}` : `No context: ${reasonAt(trace, step)}`);
+  }
+
+  showChoice({ trace, step }) {
+    const { code, without } = trace.arrays;
+    drawPatch(prepare(this.parts.chosen, 44, 44), trace.drawn, trace.grid, step, 0, 0, 44);
+    setText(this.parts.choice, `code ${code[step]} at ${placeAt(trace.grid, step)}`);
+    const flip = flipAt(trace, step);
+    setText(this.parts.flip, flip ? `Flip: without retrieval the same u takes code ${without[step]}`
+      : retrievedAt(trace, step) ? "No flip: the model alone takes the same code" : "The model alone decided");
+    this.parts.flip.classList.toggle("is-flip", flip);
+  }
+
+  showNumbers({ trace, step }) {
+    const { u, kl, entropy, nearest, mix, found } = trace.arrays;
+    const here = retrievedAt(trace, step);
+    const numbers = [
+      ["u", u[step].toFixed(4), "the uniform number, 0 to 1, that the code was drawn with"],
+      ["λ here", here ? short(mix[step]) : "0", "retrieval weight at this position, after the gate"],
+      ["nearest d", here ? short(nearest[step]) : "–", "squared L2 distance of the nearest neighbour, 0 to 16"],
+      ["KL (nats)", short(kl[step]), "KL(model ‖ blended): how far the blend moved from the model"],
+      ["entropy (nats)", `${short(entropy[3 * step])} → ${short(entropy[3 * step + 2])}`, "entropy of the model, then of the blend"],
+      ["neighbours", here ? String(found[step]) : "0", "how many neighbours were retrieved"],
+    ];
+    const list = this.parts.numbers;
+    while (list.children.length < numbers.length) {
+      const pair = make("div");
+      pair.append(make("dt"), make("dd"));
+      list.append(pair);
+    }
+    numbers.forEach(([name, value, meaning], i) => {
+      const pair = list.children[i];
+      setTitle(pair, meaning);
+      setText(pair.firstChild, name);
+      setText(pair.lastChild, value);
+    });
+  }
+
+  /* ---- the distributions */
+
+  /** Two rulers from 0 to 1: where each of the top codes lies, and where u fell. */
+  showDraw(view) {
+    const { top_model, top_blended, top_model_from, top_blended_from, code, without } = view.trace.arrays;
+    this.drawRuler(this.parts["strip-model"], view, top_model_from, top_model, without[view.step]);
+    this.drawRuler(this.parts["strip-blended"], view, top_blended_from, top_blended, code[view.step]);
+  }
+
+  drawRuler(canvas, { trace, step, atlas, colours, stripWidth }, allStarts, allShares, taken) {
+    const [codes, starts, shares] = [trace.arrays.top_code, allStarts, allShares].map((array) => ofStep(array, step, trace.shown.codes));
+    const width = Math.max(stripWidth, 40), height = 26;
+    const context = prepare(canvas, width, height);
+    context.fillStyle = colours.rest;
+    context.fillRect(0, 3, width, height - 6);
+    codes.forEach((code, i) => {
+      const x = starts[i] * width;
+      drawCode(context, atlas, trace.atlas_columns, code, x, 3, Math.max(shares[i] * width, 0.5), height - 6);
+      context.fillStyle = colours.grid;
+      context.fillRect(x, 3, 0.75, height - 6);
+    });
+    const at = codes.indexOf(taken);
+    if (at >= 0) outline(context, starts[at] * width, 2, Math.max(shares[at] * width, 3), height - 4, colours.cursor);
+    drawNeedle(context, trace.arrays.u[step] * width, height, colours.flip);
+  }
+
+  showCodes(view) {
+    const { trace, step } = view;
+    const { top_code, top_model, top_retrieval, top_blended } = trace.arrays;
+    const [codes, ...shares] = [top_code, top_model, top_retrieval, top_blended].map((array) => ofStep(array, step, trace.shown.codes));
+    const scale = Math.max(0.02, ...shares.map((values) => Math.max(...values)));
+    this.rows.forEach((row, i) => this.showCode(row, view, codes[i], shares.map((values) => values[i]), scale));
+  }
+
+  showCode({ row, patch, number, tag, lines, cells }, { trace, step, atlas }, code, shares, scale) {
+    const taken = code === trace.arrays.code[step], alone = code === trace.arrays.without[step];
+    if (patch.shows !== code) drawCode(prepare(patch, 22, 22), atlas, trace.atlas_columns, code, 0, 0, 22, 22);
+    patch.shows = code;
+    setText(number, String(code));
+    setText(tag, taken ? "taken" : alone ? "without retrieval" : "");
+    row.className = taken ? "is-taken" : alone ? "is-alone" : "";
+    lines.forEach((line, i) => { line.style.transform = `scaleX(${shares[i] / scale})`; });
+    cells.forEach((cell, i) => setText(cell, `${percent(shares[i])} %`));
+  }
+
+  /* ---- the neighbours */
+
+  showNeighbours(view) {
+    const { trace, step } = view;
+    const here = retrievedAt(trace, step), width = trace.shown.neighbours;
+    this.parts.nothing.hidden = here;
+    this.parts.cards.hidden = !here;
+    setText(this.parts.nothing, here ? "" : `Nothing was retrieved at this position: ${reasonAt(trace, step)}.`);
+    const count = ofStep(trace.arrays.near_image, step, width).filter((image) => image >= 0).length;
+    const carried = ofStep(trace.arrays.near_share, step, width).reduce((sum, share) => sum + share, 0);
+    setText(this.parts["neighbours-text"], here
+      ? `${count} of ${trace.arrays.found[step]} shown, nearest first; they carry ${percent(carried)} % of the retrieval distribution` : "");
+    if (here) this.cards.forEach((card, i) => this.showCard(card, view, step * width + i));
+  }
+
+  showCard({ card, crop, caption, source, distance, share, fill }, view, at) {
+    const { trace: { arrays, sources }, step } = view;
+    const image = arrays.near_image[at];
+    card.hidden = image < 0;
+    if (card.hidden) return;
+    const about = sources[image], [row, col, code] = [arrays.near_row[at], arrays.near_col[at], arrays.near_code[at]];
+    setText(caption, about.caption);
+    setTitle(caption, about.caption);
+    setText(source, `${about.style} · #${about.image}`);
+    setTitle(source, `${about.source}, image ${about.image}, row ${row}, column ${col}, code ${code}`);
+    setText(distance, `d ${short(arrays.near_distance[at])}`);
+    setText(share, `${percent(arrays.near_share[at])} %`);
+    fill.style.transform = `scaleX(${Math.min(1, arrays.near_share[at])})`;
+    card.classList.toggle("is-taken", code === arrays.code[step]);
+    crop.setAttribute("aria-label", `Patch with code ${code} from ${about.caption}`);
+    this.drawCrop(crop, view, image, row, col, code);
+  }
+
+  /** The surroundings of a retrieved cell in its source image, the cell and its context outlined. */
+  drawCrop(canvas, { trace, atlas, colours, wanted }, image, row, col, code) {
+    const { grid } = trace, cell = CROP_SIZE / CROP_CELLS;
+    const context = prepare(canvas, CROP_SIZE, CROP_SIZE);
+    const top = cropStart(row, CROP_CELLS, grid.height), left = cropStart(col, CROP_CELLS, grid.width);
+    const box = (r, c) => [(c - left) * cell, (r - top) * cell, cell, cell];
+    const bitmap = trace.bitmaps[image];
+    if (bitmap) {
+      const side = bitmap.width / grid.width;
+      context.drawImage(bitmap, left * side, top * side, CROP_CELLS * side, CROP_CELLS * side, 0, 0, CROP_SIZE, CROP_SIZE);
+    } else {
+      drawCode(context, atlas, trace.atlas_columns, code, ...box(row, col));
+      wanted(image);
+    }
+    context.strokeStyle = colours.query;
+    context.lineWidth = 1;
+    for (const [r, c] of trace.context) context.strokeRect(...inset(box(row + r, col + c)));
+    outline(context, ...box(row, col), colours.cursor);
+  }
+}

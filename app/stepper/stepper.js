@@ -1,0 +1,379 @@
+/*
+ * The stepper: shows how a picture was drawn, position by position, from a trace that it holds itself.
+ *
+ * stepper.py joins trace.js, drawing.js, reading.js and this file. Gradio runs them once as the body of a function with
+ * `element` (the mounted template), `props` and `watch`; `props.value` is an update (see StepperData in stepper.py).
+ * Small updates arrive while the picture is being drawn; the last one names a file with the whole trace, which is fetched
+ * once. After that, stepping makes no request.
+ *
+ * Everything that came from a visitor, a caption or a trace reaches the page as text nodes and pixels only.
+ */
+
+const PLAY_INTERVAL_MS = 80;
+const SPEAK_AFTER_MS = 350;
+
+class Stepper {
+  /** @param {HTMLElement} element where the template was mounted */
+  constructor(element) {
+    this.root = element.querySelector("[data-part=root]");
+    this.host = element.closest("#stepper") || this.root;
+    this.parts = {};
+    for (const node of element.querySelectorAll("[data-part]")) this.parts[node.dataset.part] = node;
+    this.run = -1;
+    this.number = -1;
+    this.trace = null;
+    this.step = -1;
+    this.steps = 0;
+    this.grid = { height: 16, width: 16 };
+    this.picture = null;
+    this.atlas = null;
+    this.overlayName = "none";
+    this.overlay = null;
+    this.reading = new Reading(this.parts);
+    this.host.tabIndex = -1;
+    this.listen();
+    this.readColours();
+    this.setState("idle");
+    this.measure();
+  }
+
+  /* ---- updates from the server */
+
+  /** Take one update; answers of an older run, and late ones of this run, are dropped. */
+  async receive(update) {
+    if (!update || update.run < this.run || (update.run === this.run && update.number <= this.number)) return;
+    if (update.run > this.run) this.pause();
+    this.run = update.run;
+    this.number = update.number;
+    try {
+      if (update.state === "streaming") await this.showProgress(update);
+      else if (update.state === "error") this.showError(update.message);
+      else await this.showTrace(update);
+    } catch (error) {
+      if (this.isCurrent(update)) this.showError(`The picture could not be shown (${error.message}). Press Generate again.`);
+    }
+  }
+
+  /** Whether no newer update has arrived since this one. */
+  isCurrent(update) {
+    return update.run === this.run && update.number === this.number;
+  }
+
+  /** A picture is being drawn: show what there is so far. */
+  async showProgress(update) {
+    const picture = update.picture ? await bitmapFromBase64(update.picture) : null;
+    if (!this.isCurrent(update)) return picture?.close();
+    if (this.trace) this.previous = this.trace;
+    else this.picture?.close();
+    this.trace = null;
+    this.picture = picture;
+    this.grid = { height: update.height, width: update.width };
+    this.showMessage(update.message);
+    setText(this.parts.title, update.prompt);
+    this.parts.facts.replaceChildren();
+    this.setState("streaming");
+    this.setSteps(update.steps, update.steps - 1);
+  }
+
+  /** The drawing ended: fetch the whole trace and stand at its last position. */
+  async showTrace(update) {
+    const answer = await fetch(update.file.url);
+    if (!answer.ok) throw new Error(`the trace file answered ${answer.status}`);
+    const trace = parseTrace(await answer.arrayBuffer());
+    const [picture, atlas, sheet] = await Promise.all(
+      [createImageBitmap(trace.blobs.picture), this.loadAtlas(update.atlas), trace.blobs.sheet && createImageBitmap(trace.blobs.sheet)]);
+    if (!this.isCurrent(update)) return picture.close();
+    Object.assign(trace, { sheet, drawn: picture });
+    this.atlas = atlas;
+    this.release();
+    this.open(trace, update.state);
+    this.showMessage(update.message);
+    this.decodePictures(trace);
+  }
+
+  /** Fetch the patch pictures of all codes, once for the life of the page. */
+  async loadAtlas(file) {
+    if (!file || this.atlasUrl === file.url) return this.atlas;
+    const atlas = await createImageBitmap(await (await fetch(file.url)).blob());
+    this.atlasUrl = file.url;
+    return atlas;
+  }
+
+  /** Free the pictures of what was shown before. */
+  release() {
+    if (!this.trace) this.picture?.close();
+    for (const old of [this.trace, this.previous]) {
+      old?.drawn.close();
+      old?.bitmaps.forEach((bitmap) => bitmap?.close());
+    }
+    this.previous = null;
+  }
+
+  /** Show a trace, at its last position. */
+  open(trace, state) {
+    Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid });
+    this.reading.build(trace);
+    setText(this.parts.title, trace.prompt);
+    this.setState(state);
+    this.setSteps(trace.steps, trace.steps - 1);
+    this.choose(this.overlayName);
+  }
+
+  /** Decode the source pictures one after the other, those of the shown position first as they are asked for. */
+  async decodePictures(trace) {
+    for (let i = 0; i < trace.sources.length; i++) {
+      if (this.trace !== trace) return;
+      await this.decodePicture(trace, i);
+      if (i % 64 === 0) this.draw();
+    }
+    this.draw();
+  }
+
+  /** Decode a source picture that is on view, and draw again when it is there. */
+  async showSource(trace, image) {
+    await this.decodePicture(trace, image);
+    if (trace === this.trace && trace.bitmaps[image]) this.draw();
+  }
+
+  /** Decode one source picture if that has not been done: its own, or its tile of the sheet. */
+  async decodePicture(trace, i) {
+    if (trace.bitmaps[i] || trace.asked.has(i)) return;
+    trace.asked.add(i);
+    const side = trace.thumbnail, tile = trace.tileOf.get(i), columns = trace.atlas_columns;
+    const made = i in trace.blobs ? createImageBitmap(trace.blobs[i])
+      : createImageBitmap(trace.sheet, (tile % columns) * side, Math.floor(tile / columns) * side, side, side);
+    trace.bitmaps[i] = await made.catch(() => null);
+  }
+
+  /** Show what went wrong; a picture that is already there stays usable. */
+  showError(message) {
+    this.showMessage(message);
+    const usable = this.trace || this.previous;
+    this.previous = null;
+    if (usable) return this.open(usable, "error");
+    this.setState("error");
+    this.setSteps(0, -1);
+  }
+
+  /* ---- state that the outside can see */
+
+  setState(state) {
+    for (const node of [this.root, this.host]) node.dataset.state = state;
+    for (const node of [this.root, this.host]) node.dataset.traceId = this.trace ? this.trace.id : "";
+    const idle = !this.trace;
+    for (const name of ["previous", "play", "next", "scrub"]) this.parts[name].disabled = idle;
+  }
+
+  setSteps(steps, step) {
+    this.steps = steps;
+    this.parts.scrub.max = (this.trace ? steps : this.grid.width * this.grid.height) - 1;
+    this.setStep(step);
+  }
+
+  setStep(step) {
+    this.step = step;
+    for (const node of [this.root, this.host]) Object.assign(node.dataset, { step, steps: this.steps });
+    this.draw();
+  }
+
+  showMessage(message) {
+    setText(this.parts.notice, message || "");
+    this.parts.notice.hidden = !message;
+  }
+
+  /* ---- moving */
+
+  /** Go to a position (clamped). */
+  go(step) {
+    if (!this.trace) return;
+    this.setStep(Math.min(Math.max(step, 0), this.steps - 1));
+  }
+
+  /** Go there by hand: a running playback ends. */
+  move(step) {
+    this.pause();
+    this.go(step);
+  }
+
+  toggle() {
+    if (this.timer) return this.pause();
+    if (!this.trace) return;
+    if (this.step >= this.steps - 1) this.go(0);
+    this.timer = setInterval(() => {
+      this.go(this.step + 1);
+      if (this.step >= this.steps - 1) this.pause();
+    }, PLAY_INTERVAL_MS);
+    this.showPlaying(true);
+  }
+
+  pause() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.showPlaying(false);
+  }
+
+  showPlaying(playing) {
+    this.parts.play.setAttribute("aria-label", playing ? "Pause" : "Play");
+    this.parts.play.classList.toggle("is-playing", playing);
+    this.speak();
+  }
+
+  /* ---- events */
+
+  listen() {
+    const { previous, next, play, scrub, canvas } = this.parts;
+    previous.addEventListener("click", () => this.move(this.step - 1));
+    next.addEventListener("click", () => this.move(this.step + 1));
+    play.addEventListener("click", () => this.toggle());
+    scrub.addEventListener("input", () => this.move(Number(scrub.value)));
+    canvas.addEventListener("pointerdown", (event) => this.pick(event));
+    canvas.addEventListener("pointermove", (event) => event.buttons === 1 && this.pick(event));
+    this.host.addEventListener("keydown", (event) => this.press(event));
+    for (const radio of this.root.querySelectorAll("[name=lp-overlay]")) {
+      radio.addEventListener("change", () => this.choose(radio.value));
+    }
+    const observer = new ResizeObserver(() => this.measure());
+    for (const node of [this.parts.frame, this.parts.reading]) observer.observe(node);
+    new MutationObserver(() => { this.readColours(); this.draw(); })
+      .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+
+  /** Read the sizes that drawing depends on; not while drawing, where it would force a layout. */
+  measure() {
+    this.sizes = { stage: this.parts.frame.clientWidth, strip: this.parts["strip-model"].parentElement.clientWidth - 72 };
+    this.draw();
+  }
+
+  /** Go to the cell under the pointer. */
+  pick(event) {
+    const box = this.parts.canvas.getBoundingClientRect();
+    const col = Math.floor(((event.clientX - box.left) / box.width) * this.grid.width);
+    const row = Math.floor(((event.clientY - box.top) / box.height) * this.grid.height);
+    if (col < 0 || row < 0 || col >= this.grid.width || row >= this.grid.height) return;
+    this.move(row * this.grid.width + col);
+  }
+
+  /** Arrows, Home, End and Space, except where a control has its own use for them. */
+  press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.trace) return;
+    const target = event.target;
+    if (target.type === "radio" || (event.key === " " && target.tagName === "BUTTON")) return;
+    const width = this.grid.width;
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -width, ArrowDown: width, PageUp: -width, PageDown: width };
+    if (event.key in moves) this.move(this.step + moves[event.key]);
+    else if (event.key === "Home") this.move(0);
+    else if (event.key === "End") this.move(this.steps - 1);
+    else if (event.key === " ") this.toggle();
+    else return;
+    event.preventDefault();
+  }
+
+  /* ---- drawing the current position */
+
+  /** Draw in the next frame, once, however many changes come before it. */
+  draw() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => { this.frame = 0; this.render(); });
+  }
+
+  render() {
+    this.root.classList.toggle("is-stale", !this.trace);
+    if (this.trace) this.root.classList.add("has-reading");
+    this.renderStage();
+    this.renderTransport();
+    this.renderLegend();
+    if (!this.trace) return;
+    this.reading.show({
+      trace: this.trace, step: this.step, atlas: this.atlas, colours: this.colours, stripWidth: this.sizes.strip,
+      wanted: (image) => this.showSource(this.trace, image),
+    });
+    this.speak();
+  }
+
+  readColours() {
+    const style = getComputedStyle(this.root);
+    const read = (name) => style.getPropertyValue(name).trim();
+    this.colours = { dot: read("--lp-dot"), grid: read("--lp-grid"), flip: read("--lp-flip"), cursor: read("--lp-cursor"),
+      query: read("--lp-query"), ink: read("--lp-ink"), rest: read("--lp-rest") };
+  }
+
+  renderStage() {
+    const { grid, colours } = this;
+    const cell = Math.max(4, this.sizes.stage / grid.width);
+    const context = prepare(this.parts.canvas, Math.round(cell * grid.width), Math.round(cell * grid.height));
+    const shown = this.step + 1;
+    drawPaper(context, grid, cell, shown, colours);
+    if (this.picture) drawPatches(context, this.picture, grid, cell, shown);
+    drawGrid(context, grid, cell, colours);
+    if (this.overlay && this.trace) drawOverlay(context, this.overlay, grid, cell, shown, colours);
+    if (!this.trace) return;
+    const looked = retrievedAt(this.trace, this.step) ? contextAt(this.trace, this.step).filter((p) => p >= 0) : [];
+    for (const p of looked) outline(context, ...boxOf(p, grid, cell), colours.query, [3, 2]);
+    outline(context, ...boxOf(this.step, grid, cell), colours.cursor);
+  }
+
+  renderTransport() {
+    const { scrub, where, progress, canvas } = this.parts;
+    const total = this.grid.width * this.grid.height;
+    scrub.value = Math.max(this.step, 0);
+    const share = Math.max(this.step, 0) / Math.max(scrub.max, 1);
+    scrub.style.setProperty("--lp-filled", `${100 * share}%`);
+    const streaming = this.root.dataset.state === "streaming";
+    progress.style.transform = `scaleX(${streaming ? this.steps / total : 0})`;
+    const at = `position ${this.step}, ${placeAt(this.grid, this.step)}`;
+    setText(where, this.trace ? `${this.step} / ${this.steps - 1}` : streaming ? `${this.steps} of ${total}` : "–");
+    scrub.setAttribute("aria-valuetext", at);
+    canvas.setAttribute("aria-label", this.trace ? `The picture up to ${at}. Arrow keys move.` : "Nothing drawn yet");
+  }
+
+  /** Choose an overlay by name. */
+  choose(name) {
+    this.overlayName = name;
+    this.overlay = this.makeOverlay(name);
+    this.parts.legend.hidden = !this.overlay;
+    if (this.overlay) this.describeOverlay();
+    this.draw();
+  }
+
+  /** The values that an overlay shows, with their range, meaning and unit; null for none. */
+  makeOverlay(name) {
+    if (!this.trace || name === "none") return null;
+    const { entropy, kl, code, without, nearest } = this.trace.arrays;
+    const overlay = {
+      entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of the blended distribution, in nats", unit: "nats" }),
+      kl: () => ({ values: kl, text: "KL(model ‖ blended), in nats", unit: "nats" }),
+      nearest: () => ({ values: nearest, text: "squared L2 distance of the nearest neighbour", unit: "" }),
+      flips: () => ({ values: Uint8Array.from(code, (c, p) => Number(c !== without[p])), marks: true }),
+    }[name]();
+    const [low, high] = finiteRange(overlay.values) || [0, 0];
+    return { ...overlay, range: [Math.min(0, low), high] };
+  }
+
+  /** Draw the colour scale and its ends. */
+  describeOverlay() {
+    const { marks, range } = this.overlay;
+    this.parts["legend-bar"].hidden = Boolean(marks);
+    setText(this.parts["legend-low"], marks ? "" : short(range[0]));
+    setText(this.parts["legend-high"], marks ? "" : short(range[1]));
+    drawScale(this.parts["legend-bar"]);
+  }
+
+  renderLegend() {
+    if (!this.overlay) return;
+    const { values, marks, text, unit } = this.overlay;
+    const count = marks ? values.reduce((sum, value) => sum + value, 0) : 0;
+    const here = Number.isFinite(values[this.step]) ? `${short(values[this.step])} ${unit || ""}`.trim() : "none";
+    setText(this.parts["legend-text"], marks ? `${plural(count, "flip")}: marked cells, where retrieval changed the code` : `${text}; here ${here}`);
+  }
+
+  /** Say the current position once it has stood still for a moment; nothing while playing. */
+  speak() {
+    clearTimeout(this.speaking);
+    if (!this.trace || this.timer) return;
+    this.speaking = setTimeout(() => this.trace && setText(this.parts.spoken, spokenAt(this.trace, this.step)), SPEAK_AFTER_MS);
+  }
+}
+
+const stepper = new Stepper(element);
+watch("value", () => stepper.receive(props.value));
+stepper.receive(props.value);

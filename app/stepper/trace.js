@@ -1,0 +1,86 @@
+/* The trace file, what it says of a step, and numbers as text. */
+
+const MAGIC = "LOUPE001";
+const NUMBER_KINDS = { u8: Uint8Array, i8: Int8Array, u16: Uint16Array, i16: Int16Array, i32: Int32Array, f32: Float32Array };
+
+/**
+ * Read a trace file: magic, length of the header, JSON header, then the bytes that the header points into.
+ * @param {ArrayBuffer} buffer
+ * @returns {object} the header, with `arrays` as typed arrays, `blobs` as encoded pictures and a place for bitmaps
+ */
+function parseTrace(buffer) {
+  const magic = new TextDecoder().decode(new Uint8Array(buffer, 0, 8));
+  if (magic !== MAGIC) throw new Error(`the trace file starts with "${magic}", expected "${MAGIC}"`);
+  const length = new DataView(buffer).getUint32(8, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 16, length)));
+  const base = 16 + Math.ceil(length / 8) * 8;
+  const arrays = {};
+  for (const [name, { kind, count, offset }] of Object.entries(header.arrays)) {
+    arrays[name] = new NUMBER_KINDS[kind](buffer, base + offset, count);
+  }
+  const blobs = {};
+  for (const [name, [offset, size]] of Object.entries(header.blobs)) {
+    blobs[name] = new Blob([new Uint8Array(buffer, base + offset, size)]);
+  }
+  const sources = header.sources.map(([image, caption, style, origin]) => ({ image, caption, style, source: header.origins[origin] }));
+  const tileOf = new Map(header.tiles.map((place, tile) => [place, tile]));
+  return { ...header, arrays, blobs, sources, tileOf, bitmaps: new Array(sources.length).fill(null), asked: new Set() };
+}
+
+/** The values of one step in an array that holds `width` values a step. */
+const ofStep = (array, step, width) => array.subarray(step * width, (step + 1) * width);
+
+/** Smallest and largest finite value, or null when there is none. */
+function finiteRange(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) {
+    if (Number.isFinite(value)) { low = Math.min(low, value); high = Math.max(high, value); }
+  }
+  return low <= high ? [low, high] : null;
+}
+
+/** A picture from base64 text; no request is made. */
+function bitmapFromBase64(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes]));
+}
+
+/* ---- what a trace says of a step */
+
+/** Whether the step asked the database. */
+const retrievedAt = (trace, step) => trace.arrays.reason[step] < 0;
+
+/** Why the step did not. */
+const reasonAt = (trace, step) => trace.reasons[trace.arrays.reason[step]] || "nothing was retrieved";
+
+/** Whether retrieval changed the code. */
+const flipAt = (trace, step) => trace.arrays.code[step] !== trace.arrays.without[step];
+
+/** Positions of the context cells of a step, in the order of the query; -1 where the context leaves the grid. */
+function contextAt(trace, step) {
+  const { width } = trace.grid;
+  const [row, col] = [Math.floor(step / width), step % width];
+  return trace.context.map(([down, right]) => {
+    const [r, c] = [row + down, col + right];
+    return r >= 0 && c >= 0 && c < width ? r * width + c : -1;
+  });
+}
+
+/** Where a step is, in words. */
+const placeAt = (grid, step) => `row ${Math.floor(step / grid.width)}, column ${step % grid.width}`;
+
+/** A step in a sentence or two, for screen readers. */
+function spokenAt(trace, step) {
+  const { code, without, found, nearest } = trace.arrays;
+  const about = retrievedAt(trace, step)
+    ? `${plural(found[step], "neighbour")}, the nearest at distance ${short(nearest[step])}.`
+    : `Nothing retrieved: ${reasonAt(trace, step)}.`;
+  const flip = flipAt(trace, step) ? ` Flip: without retrieval code ${without[step]}.` : "";
+  return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}. ${about}${flip}`;
+}
+
+/* ---- numbers as text */
+
+const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.0005 ? (100 * p).toFixed(1) : p > 0 ? "<0.1" : "0");
+const short = (x) => (Math.abs(x) >= 100 ? x.toFixed(0) : Math.abs(x) >= 10 ? x.toFixed(1) : Math.abs(x) >= 0.1 || x === 0 ? x.toFixed(2) : x.toFixed(3));
+const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;

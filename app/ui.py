@@ -1,0 +1,231 @@
+"""The page: lays out the widgets and wires their events; the only file with Gradio events."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import controls
+from app.controls import Controls
+from app.session import PROMPT_LIMIT, Session
+from app.stepper import stylesheet
+from app.stepper.stepper import Stepper
+from app.views import Update
+from core.types import ArragError, DecodeSettings
+
+ROOT = Path(__file__).parent.parent
+CONCURRENT_RUNS = 2
+CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS = 3600, 6 * 3600
+COLOURS = {  # of light and of dark
+    "body_background_fill": ("#fcfdfd", "#12181e"),
+    "body_text_color": ("#18212b", "#e8edf2"),
+    "body_text_color_subdued": ("#586472", "#9aa7b4"),
+    "background_fill_primary": ("#ffffff", "#171e25"),
+    "background_fill_secondary": ("#f3f5f7", "#1d252d"),
+    "border_color_primary": ("#dde2e7", "#2a343e"),
+    "input_background_fill": ("#ffffff", "#171e25"),
+    "input_border_color": ("#cfd6dd", "#35414c"),
+    "input_border_color_focus": ("#0072b2", "#56b4e9"),
+    "slider_color": ("#0072b2", "#56b4e9"),
+    "button_primary_background_fill": ("#0072b2", "#56b4e9"),
+    "button_primary_background_fill_hover": ("#005c91", "#7cc6f0"),
+    "button_primary_text_color": ("#ffffff", "#0b0f13"),
+}
+RANDOM_SEED = "() => Math.floor(Math.random() * 2 ** 32)"
+HEADER = """
+<header class="page-head">
+  <h1>AR-RAG Loupe</h1>
+  <p>See what retrieval changes while an image is written, patch by patch.</p>
+  <button type="button" class="page-theme" aria-label="Switch between light and dark" title="Light or dark">
+    <svg viewBox="0 0 16 16" aria-hidden="true">
+      <circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.4"/>
+      <path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z" fill="currentColor"/>
+    </svg>
+  </button>
+</header>
+"""
+SWITCH_THEME = """
+element.querySelector(".page-theme").addEventListener("click", () => document.body.classList.toggle("dark"));
+"""
+
+
+def launch(host: str, port: int) -> None:
+    """Load everything and serve the page until interrupted; one line and no page when something is missing."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        session = Session.load(ROOT / "assets")
+    except ArragError as error:
+        sys.exit(f"app: {error}")
+    try:
+        build(session).launch(server_name=host, server_port=port, **launch_options())
+    except OSError as error:
+        sys.exit(f"app: cannot serve on {host}:{port} ({error}); choose another --host or --port")
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page is served: no history, no shared paths, no tracebacks, nothing from other hosts."""
+    return {
+        "theme": theme(),
+        "head": f"<style>{stylesheet()}{(ROOT / 'app' / 'page.css').read_text(encoding='utf-8')}</style>",
+        "footer_links": [],
+        "run_history": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "max_file_size": "1mb",
+        "ssr_mode": False,
+    }
+
+
+def theme() -> gr.themes.Base:
+    """Fonts and colours of Gradio's own widgets; shapes and spacing are in page.css."""
+    base = gr.themes.Base(
+        text_size="sm",
+        spacing_size="sm",
+        radius_size="sm",
+        font=[gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[gr.themes.LocalFont("IBM Plex Mono", weights=(400,)), "ui-monospace", "monospace"],
+    )
+    light = {name: pair[0] for name, pair in COLOURS.items()}
+    dark = {f"{name}_dark": pair[1] for name, pair in COLOURS.items()}
+    return base.set(**light, **dark, input_border_width="1px")
+
+
+def examples() -> list[str]:
+    """Example prompts, for the chips."""
+    prompts: list[str] = json.loads((ROOT / "assets" / "examples.json").read_text(encoding="utf-8"))["prompts"]
+    return prompts
+
+
+def build(session: Session) -> gr.Blocks:
+    """The whole page over a session."""
+    defaults = DecodeSettings()
+    page = gr.Blocks(
+        title="AR-RAG Loupe",
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS),
+    )
+    with page:
+        gr.HTML(html_template=HEADER, js_on_load=SWITCH_THEME, elem_id="page-head", apply_default_css=False)
+        with gr.Row(elem_id="ask", equal_height=False):
+            prompt = prompt_widget()
+            method = controls.method_widget(defaults)
+            seed = controls.seed_widget(defaults)
+            dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
+            generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
+            stop = gr.Button("Stop", elem_id="stop", min_width=0, scale=0)
+        chips = chip_row(examples())
+        with gr.Row(elem_id="bench", equal_height=False):
+            with gr.Column(elem_id="view", scale=1, min_width=0):
+                stepper = Stepper()
+            with gr.Column(elem_id="panel", scale=0, min_width=280):
+                widgets = {"method": method, "seed": seed, **panel(defaults, session.styles)}
+        wire(session, Controls(widgets), prompt, stepper, generate, stop)
+        for chip, text in chips:
+            chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
+        dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
+        page.unload(on_leave(session))
+    return page
+
+
+def prompt_widget() -> gr.Textbox:
+    """What to draw; Enter generates."""
+    return gr.Textbox(
+        label="Prompt",
+        placeholder="Describe a picture: a thing, a colour, a style",
+        elem_id="prompt",
+        max_length=PROMPT_LIMIT,
+        lines=1,
+        max_lines=3,
+        scale=1,
+        min_width=240,
+    )
+
+
+def chip_row(prompts: list[str]) -> list[tuple[gr.Button, str]]:
+    """One small button for each example prompt."""
+    with gr.Row(elem_id="chips"):
+        gr.HTML(html_template="<span>Try</span>", js_on_load=None, apply_default_css=False)
+        return [(gr.Button(text, size="sm", min_width=0, scale=0, elem_classes="chip"), text) for text in prompts]
+
+
+def panel(defaults: DecodeSettings, styles: tuple[str, ...]) -> dict[str, gr.components.Component]:
+    """The settings in their groups, by name."""
+    with gr.Accordion("Retrieval", open=True, elem_classes="group"):
+        blend = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults)
+        blend["aggregate"] = controls.aggregate_widget(defaults)
+    with gr.Accordion("What may be retrieved", open=True, elem_classes="group"):
+        blend["styles"] = controls.styles_widget(defaults, styles)
+        blend.update(controls.knob_widgets(controls.FILTER_KNOBS, defaults))
+    with gr.Accordion("Sampling", open=False, elem_classes="group"):
+        sampling = controls.knob_widgets(controls.SAMPLING_KNOBS, defaults)
+    return {**blend, **sampling}
+
+
+def wire(
+    session: Session, settings: Controls, prompt: gr.Textbox, stepper: Stepper, generate: gr.Button, stop: gr.Button
+) -> None:
+    """Generate answers at once and then draws; Stop reaches the running drawing without waiting in the queue."""
+    started = gr.on(
+        [generate.click, prompt.submit],
+        on_begin(session),
+        inputs=prompt,
+        outputs=stepper,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    started.then(
+        on_draw(session),
+        inputs=[prompt, *settings.inputs],
+        outputs=stepper,
+        concurrency_id="model",
+        concurrency_limit=CONCURRENT_RUNS,
+        trigger_mode="multiple",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    stop.click(on_stop(session), queue=False, show_progress="hidden", api_visibility="private")
+
+
+def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:
+    """The handler of Generate's first, immediate part."""
+
+    def begin(prompt: str, request: gr.Request) -> Update:
+        return session.begin(visitor(request), prompt)
+
+    return begin
+
+
+def on_draw(session: Session) -> Callable[..., Iterator[Update]]:
+    """The handler that draws; settings that do not fit become an update with the message."""
+
+    def draw(request: gr.Request, prompt: str, *values: Any) -> Iterator[Update]:
+        yield from session.draw(visitor(request), prompt, lambda: controls.settings_from(values))
+
+    return draw
+
+
+def on_stop(session: Session) -> Callable[[gr.Request], None]:
+    """The handler of Stop."""
+
+    def stop(request: gr.Request) -> None:
+        session.stop(visitor(request))
+
+    return stop
+
+
+def on_leave(session: Session) -> Callable[[gr.Request], None]:
+    """The handler of a closed tab: its run ends."""
+    return on_stop(session)
+
+
+def visitor(request: gr.Request) -> str:
+    """Who is asking: one browser tab."""
+    return str(request.session_hash)

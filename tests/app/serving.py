@@ -1,0 +1,59 @@
+"""Serve the page over the fake model in a process of its own: python -m tests.app.serving PORT SECONDS_PER_CODE."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from app.session import Session
+from app.ui import build, launch_options
+from tests.app.fake import FakeBackend, fake_database
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 120
+
+
+@contextmanager
+def served(pause: float) -> Iterator[str]:
+    """Address of a running page whose model takes `pause` seconds a code."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause)]
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield _wait_for(process, f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+
+
+def _wait_for(process: subprocess.Popen[bytes], url: str) -> str:
+    """The address, once it answers."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(url, timeout=START_SECONDS):
+                return url
+        except URLError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the page did not start within {START_SECONDS} s")
+
+
+def main(port: str, pause: str) -> None:
+    """Serve until terminated."""
+    backend = FakeBackend(pause=float(pause))
+    page = build(Session(backend, fake_database(backend, images=40)))
+    page.launch(server_name="127.0.0.1", server_port=int(port), **launch_options())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

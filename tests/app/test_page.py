@@ -1,0 +1,79 @@
+"""The served page, without a browser: its endpoints, its assets, its template."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from app.stepper import FOLDER, SCRIPTS, script, template
+from app.stepper.stepper import Stepper
+from app.ui import examples
+from app.views import Update
+from core.types import Grid
+from tests.app.serving import served
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served(pause=0.0) as address:
+        yield address
+
+
+def test_nothing_internal_is_offered_as_an_endpoint(url: str) -> None:
+    with urlopen(f"{url}/gradio_api/info") as answer:
+        described = json.load(answer)
+    assert described == {"named_endpoints": {}, "unnamed_endpoints": {}}
+
+
+def test_the_page_loads_nothing_from_other_hosts(url: str) -> None:
+    with urlopen(url) as answer:
+        html = answer.read().decode()
+    loaded = re.findall(r"""<(?:script|link|img|iframe)[^>]*(?:src|href)=["'](https?://[^"']+)""", html)
+    assert [address for address in loaded if not address.startswith(url)] == []
+    assert "fonts.googleapis" not in html
+
+
+def test_files_of_the_machine_are_not_served(url: str) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{url}/gradio_api/file={FOLDER / 'stepper.py'}")
+    refused.value.close()
+    assert refused.value.code in (403, 404)
+
+
+def test_the_page_can_be_found_by_its_hooks(url: str) -> None:
+    with urlopen(f"{url}/config") as answer:
+        components = json.load(answer)["components"]
+    ids = {component["props"].get("elem_id") for component in components}
+    assert {"prompt", "method", "seed", "generate", "stop", "stepper"} <= ids
+
+
+def test_the_template_is_constant() -> None:
+    """Gradio evaluates ${...} and {{...}} of a template, and takes backslashes and backticks of it as its own."""
+    assert not re.search(r"\$\{|\{\{|`|\\", template())
+
+
+def test_the_code_puts_no_text_into_the_page_as_markup() -> None:
+    code = script()
+    assert all((FOLDER / name).read_text(encoding="utf-8") in code for name in SCRIPTS)
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+        assert word not in code
+
+
+def test_updates_become_data_with_files_in_the_cache() -> None:
+    stepper = Stepper()
+    data = stepper.postprocess(Update(3, 7, "ready", prompt="${1}", steps=2, grid=Grid(1, 2), picture=b"p", file=b"f"))
+    assert (data.run, data.number, data.state, data.prompt) == (3, 7, "ready", "${1}")
+    assert (data.height, data.width, data.picture) == (1, 2, "cA==")
+    assert data.file.path.endswith("trace.bin")
+    assert data.atlas is None
+    assert stepper.postprocess(None) is None
+
+
+def test_examples_are_short_prompts() -> None:
+    assert 4 <= len(examples()) <= 12
+    assert all(isinstance(text, str) and 0 < len(text) <= 60 for text in examples())

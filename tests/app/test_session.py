@@ -1,0 +1,135 @@
+"""Runs of several visitors: isolation, stopping, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.session import Session
+from app.views import Update
+from core.types import DatabaseError, DecodeSettings
+from tests.app.fake import FakeBackend, FakeDecoding, fake_database
+from tests.app.test_views import unpack
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    backend = FakeBackend()
+    return Session(backend, fake_database(backend, images=12))
+
+
+def defaults() -> DecodeSettings:
+    return DecodeSettings(n_neighbours=24, seed=3)
+
+
+def last(updates: Iterator[Update]) -> Update:
+    return list(updates)[-1]
+
+
+def test_a_run_streams_and_ends_with_its_trace(session: Session) -> None:
+    updates = list(session.draw("ann", "  a disc ", defaults))
+    assert [update.state for update in updates[:-1]] == ["streaming"] * (len(updates) - 1)
+    assert updates[0].steps == 1
+    assert updates[0].picture[:4] == b"RIFF"
+    numbers = [update.number for update in updates]
+    assert numbers == sorted(set(numbers))
+    header, arrays = unpack(updates[-1].file)
+    assert updates[-1].state == "ready"
+    assert header["prompt"] == "a disc"
+    assert header["steps"] == len(arrays["code"]) == 256
+    assert len(updates[-1].file) < 1_000_000
+    assert updates[-1].atlas[:4] == b"RIFF"
+
+
+def test_trace_ids_cannot_be_guessed_from_the_run(session: Session) -> None:
+    first, second = (unpack(last(session.draw("ann", "a disc", defaults)).file)[0]["id"] for _ in range(2))
+    assert first != second
+    assert len(first) >= 20
+
+
+def test_interleaved_visitors_get_what_they_get_alone(session: Session) -> None:
+    alone = [unpack(last(session.draw("x", prompt, defaults)).file)[1]["code"] for prompt in ("sun", "moon")]
+    runs = [session.draw("ann", "sun", defaults), session.draw("bob", "moon", defaults)]
+    finals: list[Update | None] = [None, None]
+    while any(final is None for final in finals):
+        for i, run in enumerate(runs):
+            update = next(run, None)
+            if update and update.state == "ready":
+                finals[i] = update
+    for final, codes in zip(finals, alone, strict=True):
+        assert final is not None
+        assert unpack(final.file)[1]["code"].tolist() == codes.tolist()
+
+
+def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(session: Session) -> None:
+    ann, bob = session.draw("ann", "sun", defaults), session.draw("bob", "moon", defaults)
+    next(ann), next(bob)
+    session.stop("ann")
+    stopped, finished = last(ann), last(bob)
+    assert stopped.state == "stopped"
+    assert 1 <= stopped.steps < 256
+    assert f"Stopped after {stopped.steps} of 256" in stopped.message
+    assert unpack(stopped.file)[0]["steps"] == stopped.steps
+    assert finished.state == "ready"
+
+
+def test_a_new_run_ends_the_older_one_of_the_same_visitor(session: Session) -> None:
+    older = session.draw("ann", "sun", defaults)
+    first = next(older)
+    begun = session.begin("ann", "moon")
+    assert begun.run > first.run
+    assert begun.state == "streaming"
+    assert last(older).state == "stopped"
+
+
+def test_leaving_closes_the_model(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(FakeDecoding, "close", lambda self: closed.append(True))
+    run = session.draw("ann", "sun", defaults)
+    next(run)
+    run.close()
+    assert closed == [True]
+    session.stop("ann")  # nothing is left to stop
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"), [("", "prompt: got nothing"), ("   ", "prompt: got nothing"), ("x" * 301, "at most 300")]
+)
+def test_prompts_that_do_not_work_are_told(session: Session, prompt: str, said: str) -> None:
+    update = last(session.draw("ann", prompt, defaults))
+    assert update.state == "error"
+    assert said in update.message
+
+
+def test_settings_that_do_not_fit_are_told(session: Session) -> None:
+    update = last(session.draw("ann", "sun", lambda: DecodeSettings(styles=("oil",))))
+    assert update.state == "error"
+    assert "oil" in update.message
+    assert "flat" in update.message  # what would be allowed
+
+
+def test_core_errors_are_told_and_unforeseen_ones_are_not(
+    monkeypatch: pytest.MonkeyPatch, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(error: Exception) -> None:
+        def logits(self: FakeDecoding) -> None:
+            raise error
+
+        monkeypatch.setattr(FakeDecoding, "logits", logits)
+
+    fail(DatabaseError("grids: got 3, expected 4; rebuild"))
+    assert last(session.draw("ann", "sun", defaults)).message == "grids: got 3, expected 4; rebuild"
+    fail(RuntimeError("/secret/path is broken"))
+    update = last(session.draw("ann", "sun", defaults))
+    assert update.state == "error"
+    assert "secret" not in update.message
+    assert "Generate again" in update.message
+    assert "secret" in caplog.text
+
+
+def test_model_alone_needs_no_database() -> None:
+    session = Session(FakeBackend(), None)
+    assert session.styles == ()
+    assert last(session.draw("ann", "sun", lambda: DecodeSettings(method="model"))).state == "ready"
+    assert "database" in last(session.draw("ann", "sun", DecodeSettings)).message

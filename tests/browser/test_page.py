@@ -1,0 +1,264 @@
+"""The page in a real browser: what a visitor does, what they see, and what must never happen."""
+
+from __future__ import annotations
+
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.browser.chromium import find_chromium
+
+if find_chromium() is None:
+    pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
+
+LAST = "255"
+PAYLOADS = ("${alert(1)}", "{{7*7}}", "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "`${1}`\\")
+
+
+def visit(page: Page, url: str) -> None:
+    """Open the page and wait until the stepper is there."""
+    page.goto(url)
+    expect(page.locator("#stepper[data-state=idle]")).to_be_visible()
+
+
+def generate(page: Page, prompt: str) -> None:
+    """Type a prompt and press Generate."""
+    page.locator("#prompt textarea").fill(prompt)
+    page.locator("#generate").click()
+
+
+def wait_for(page: Page, state: str) -> None:
+    """Wait for a state of the stepper."""
+    expect(page.locator("#stepper")).to_have_attribute("data-state", state)
+
+
+def ready(page: Page, url: str, prompt: str = "a red disc") -> None:
+    """A page with a finished picture."""
+    visit(page, url)
+    generate(page, prompt)
+    wait_for(page, "ready")
+
+
+def at(page: Page, step: int | str) -> None:
+    """Expect the stepper to stand at a step."""
+    expect(page.locator("#stepper")).to_have_attribute("data-step", str(step))
+
+
+def part(page: Page, name: str) -> str:
+    """Text of a part of the stepper."""
+    return page.locator(f"[data-part={name}]").inner_text()
+
+
+def test_generate_streams_patches_and_ends_ready(page: Page, quick: str) -> None:
+    visit(page, quick)
+    assert page.locator("#stepper").get_attribute("data-trace-id") == ""
+    generate(page, "a red disc")
+    wait_for(page, "streaming")
+    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 0")
+    assert page.locator("#stepper").get_attribute("data-state") == "streaming"
+    wait_for(page, "ready")
+    at(page, LAST)
+    root = page.locator("#stepper")
+    assert root.get_attribute("data-steps") == "256"
+    assert len(root.get_attribute("data-trace-id") or "") >= 20
+    assert part(page, "title") == "a red disc"
+    assert page.locator("[data-part=codes] tr").count() == 12
+
+
+def test_reading_shows_context_neighbours_and_reasons(page: Page, quick: str) -> None:
+    ready(page, quick)
+    page.locator("[data-part=scrub]").fill("136")
+    at(page, 136)
+    expect(page.locator("[data-part=choice]")).to_contain_text("row 8, column 8")
+    expect(page.locator("[data-part=neighbours-text]")).to_contain_text("16 of 64 shown")
+    assert page.locator("[data-part=cards] li:visible").count() == 16
+    expect(page.locator("[data-part=cards] li").first).to_contain_text("disc number")
+    page.locator("[data-part=scrub]").fill("5")
+    expect(page.locator("[data-part=nothing]")).to_contain_text("first row")
+    assert page.locator("[data-part=cards] li:visible").count() == 0
+
+
+def test_scrubbing_makes_no_request_and_keeps_up(page: Page, quick: str) -> None:
+    ready(page, quick)
+    page.wait_for_timeout(500)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    drawn = page.evaluate(
+        """async () => {
+          const scrub = document.querySelector("[data-part=scrub]");
+          const frame = () => new Promise(requestAnimationFrame);
+          let late = 0;
+          for (let step = 0; step < 256; step += 5) {
+            scrub.value = step;
+            scrub.dispatchEvent(new Event("input", { bubbles: true }));
+            await frame();
+            await frame();
+            const shown = document.querySelector("[data-part=choice]").textContent;
+            if (!shown.endsWith(`row ${Math.floor(step / 16)}, column ${step % 16}`)) late++;
+          }
+          return late;
+        }"""
+    )
+    assert drawn == 0, "a step was not on the page two frames after the scrub"
+    assert requests == []
+
+
+def test_keyboard(page: Page, quick: str) -> None:
+    ready(page, quick)
+    page.locator("[data-part=canvas]").focus()
+    for key, step in [
+        ("Home", 0),
+        ("ArrowRight", 1),
+        ("ArrowDown", 17),
+        ("ArrowLeft", 16),
+        ("ArrowUp", 0),
+        ("End", 255),
+    ]:
+        page.keyboard.press(key)
+        at(page, step)
+    page.keyboard.press("ArrowRight")
+    at(page, 255)
+    page.keyboard.press("Space")
+    page.wait_for_function("Number(document.querySelector('#stepper').dataset.step) > 3")
+    page.keyboard.press("Space")
+    assert page.locator("[data-part=play]").get_attribute("aria-label") == "Play"
+    here = int(page.locator("#stepper").get_attribute("data-step") or 0)
+    page.wait_for_timeout(300)
+    at(page, here)
+    page.locator("#prompt textarea").press("Home")  # typing elsewhere does not move
+    at(page, here)
+
+
+def test_buttons_and_a_click_on_a_cell(page: Page, quick: str) -> None:
+    ready(page, quick)
+    canvas = page.locator("[data-part=canvas]")
+    box = canvas.bounding_box()
+    assert box
+    canvas.click(position={"x": box["width"] * 3.5 / 16, "y": box["height"] * 2.5 / 16})
+    at(page, 35)
+    page.get_by_role("button", name="Next position").click()
+    at(page, 36)
+    page.get_by_role("button", name="Previous position").click()
+    at(page, 35)
+    page.keyboard.press("Home")  # focus is inside of the stepper
+    at(page, 0)
+
+
+def test_overlays_have_a_legend_with_units(page: Page, quick: str) -> None:
+    ready(page, quick)
+    for name, words in [("Entropy", "nats"), ("KL", "nats"), ("Flips", "flip"), ("Distance", "squared L2")]:
+        page.locator(".lp-segments label", has_text=name).click()
+        expect(page.locator("[data-part=legend-text]")).to_contain_text(words)
+    page.locator(".lp-segments label", has_text="None").click()
+    expect(page.locator("[data-part=legend]")).to_be_hidden()
+
+
+def test_stop_keeps_what_was_drawn(page: Page, slow: str) -> None:
+    visit(page, slow)
+    generate(page, "a red disc")
+    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
+    page.locator("#stop").click()
+    wait_for(page, "stopped")
+    steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
+    assert 2 < steps < 256
+    expect(page.locator("[data-part=notice]")).to_contain_text(f"Stopped after {steps} of 256")
+    page.locator("[data-part=canvas]").press("Home")
+    at(page, 0)
+
+
+def test_generating_again_replaces_the_run_under_way(page: Page, slow: str) -> None:
+    visit(page, slow)
+    generate(page, "the first disc")
+    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
+    generate(page, "the second disc")
+    expect(page.locator("[data-part=title]")).to_have_text("the second disc")
+    page.wait_for_timeout(600)
+    assert part(page, "title") == "the second disc"
+    page.locator("#stop").click()
+    wait_for(page, "stopped")
+    assert part(page, "title") == "the second disc"
+
+
+def test_two_visitors_do_not_see_each_other(browser: Browser, page: Page, slow: str) -> None:
+    other = browser.new_context().new_page()
+    visit(page, slow)
+    visit(other, slow)
+    generate(page, "what Ann wants")
+    generate(other, "what Bob wants")
+    for who in (page, other):
+        who.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
+    page.locator("#stop").click()
+    wait_for(page, "stopped")
+    assert other.locator("#stepper").get_attribute("data-state") == "streaming"
+    assert part(page, "title") == "what Ann wants"
+    assert part(other, "title") == "what Bob wants"
+    other.locator("#stop").click()
+    wait_for(other, "stopped")
+    ids = {who.locator("#stepper").get_attribute("data-trace-id") for who in (page, other)}
+    assert len(ids) == 2
+    other.context.close()
+
+
+def test_an_error_says_what_to_do_and_keeps_the_picture(page: Page, quick: str) -> None:
+    ready(page, quick)
+    generate(page, "   ")
+    wait_for(page, "error")
+    expect(page.locator("[data-part=notice]")).to_contain_text("prompt: got nothing, expected some words")
+    assert "Traceback" not in page.locator("body").inner_text()
+    page.locator("[data-part=canvas]").press("Home")
+    at(page, 0)
+    assert part(page, "title") == "a red disc"
+
+
+def test_prompts_are_shown_and_never_run(page: Page, quick: str) -> None:
+    surprises: list[str] = []
+    page.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: surprises.append(str(error)))
+    visit(page, quick)
+    for payload in PAYLOADS:
+        generate(page, payload)
+        expect(page.locator("[data-part=title]")).to_have_text(payload)
+        wait_for(page, "ready")
+        assert part(page, "title") == payload
+    assert page.locator("#stepper img").count() == 0
+    assert surprises == []
+
+
+def test_the_page_talks_to_its_own_server_only(page: Page, quick: str) -> None:
+    hosts: set[str | None] = set()
+
+    def note(request: Request) -> None:
+        if urlparse(request.url).scheme not in ("data", "blob"):
+            hosts.add(urlparse(request.url).hostname)
+
+    page.on("request", note)
+    ready(page, quick)
+    assert hosts == {"127.0.0.1"}
+
+
+def test_examples_seed_and_theme(page: Page, quick: str) -> None:
+    visit(page, quick)
+    page.locator("#chips .chip").nth(1).click()
+    expect(page.locator("#prompt textarea")).not_to_have_value("")
+    page.locator("#dice").click()
+    expect(page.locator("#seed input")).not_to_have_value("0")
+    dark = page.evaluate("document.body.classList.contains('dark')")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert page.evaluate("document.body.classList.contains('dark')") is not dark
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, quick: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    phone = context.new_page()
+    ready(phone, quick)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(phone.locator("[data-part=canvas]")).to_be_visible()
+    context.close()
+
+
+def test_a_screen_reader_hears_the_step(page: Page, quick: str) -> None:
+    ready(page, quick)
+    page.locator("[data-part=canvas]").press("Home")
+    expect(page.locator("[data-part=spoken]")).to_contain_text("Position 0, row 0, column 0")
+    expect(page.locator("[data-part=spoken]")).to_contain_text("Nothing retrieved: first row")
