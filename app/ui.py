@@ -7,16 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import gradio as gr
 
 from app import controls
 from app.controls import Controls
-from app.session import PROMPT_LIMIT, Session
+from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
 from app.views import Update
+from core.text import MAX_PROMPT
 from core.types import ArragError, DecodeSettings
 
 ROOT = Path(__file__).parent.parent
@@ -56,16 +57,21 @@ element.querySelector(".page-theme").addEventListener("click", () => document.bo
 
 
 def launch(host: str, port: int) -> None:
-    """Load everything and serve the page until interrupted; one line and no page when something is missing."""
+    """Load everything and serve the page until interrupted; exit status 2 with one line when something is missing."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
         session = Session.load(ROOT / "assets")
-    except ArragError as error:
-        sys.exit(f"app: {error}")
-    try:
         build(session).launch(server_name=host, server_port=port, **launch_options())
-    except OSError as error:
-        sys.exit(f"app: cannot serve on {host}:{port} ({error}); choose another --host or --port")
+    except ArragError as error:
+        give_up(str(error))
+    except (OSError, OverflowError) as error:
+        give_up(f"cannot serve on {host}:{port} ({' '.join(str(error).split())}); choose another --host or --port")
+
+
+def give_up(reason: str) -> NoReturn:
+    """One line and exit status 2."""
+    sys.stderr.write(f"error: {reason}\n")
+    sys.exit(2)
 
 
 def launch_options() -> dict[str, Any]:
@@ -140,7 +146,7 @@ def prompt_widget() -> gr.Textbox:
         label="Prompt",
         placeholder="Describe a picture: a thing, a colour, a style",
         elem_id="prompt",
-        max_length=PROMPT_LIMIT,
+        max_length=MAX_PROMPT,
         lines=1,
         max_lines=3,
         scale=1,

@@ -6,6 +6,7 @@ The index, FAiD training and decoding all read contexts through `context_codes`,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -73,10 +74,12 @@ def _missing(line: str, side: str, there: int, edge: str, needed: int) -> str:
     return f"only {there} {line} {side}: the context needs {needed}"
 
 
+@lru_cache(maxsize=16)
 def retrieving_positions(context: Context, grid: Grid) -> IntArray:
-    """Raster positions [P] that query the database; the same ones of every image are its entries."""
-    positions = [p for p in range(grid.positions) if skip_reason(context, grid, p) is None]
-    return np.array(positions, dtype=np.int64)
+    """Raster positions [P] that query the database; the same ones of every image are its entries. Read-only."""
+    positions = np.array([p for p in range(grid.positions) if skip_reason(context, grid, p) is None], dtype=np.int64)
+    positions.setflags(write=False)
+    return positions
 
 
 def context_codes(context: Context, grids: npt.NDArray[np.integer], positions: IntArray) -> IntArray:

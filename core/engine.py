@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,10 @@ from core.database import PatchDatabase
 from core.types import ConfigError, DecodeSettings, FloatArray, Neighbours, Retrieval, Seconds, Skipped, StepRecord
 
 Step = tuple[StepRecord, ...]
+Steps = Generator[Step, None, None]
 
 
-def decode(
-    backend: Backend, database: PatchDatabase | None, prompts: Sequence[str], settings: DecodeSettings
-) -> Iterator[Step]:
+def decode(backend: Backend, database: PatchDatabase | None, prompts: Sequence[str], settings: DecodeSettings) -> Steps:
     """Generate one image per prompt; yields, for every position, one record per prompt.
 
     Row i draws its uniforms from seed + i, so it equals a run of its own with that seed. Closing the generator cancels
@@ -53,7 +52,7 @@ def _view(backend: Backend, database: PatchDatabase | None, prompt: str, setting
 
 def _run(
     backend: Backend, views: Sequence[PatchDatabase | None], prompts: Sequence[str], settings: DecodeSettings
-) -> Iterator[Step]:
+) -> Steps:
     """The one loop. Retrieval reads the codes so far, so nothing but `codes` and the decoding carries over."""
     grid = backend.grid
     codes = np.zeros((len(prompts), grid.height, grid.width), np.int64)

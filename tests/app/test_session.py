@@ -94,7 +94,7 @@ def test_leaving_closes_the_model(monkeypatch: pytest.MonkeyPatch, session: Sess
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said"), [("", "prompt: got nothing"), ("   ", "prompt: got nothing"), ("x" * 301, "at most 300")]
+    ("prompt", "said"), [("", "say what to draw"), ("   ", "say what to draw"), ("x" * 301, "expected 1 to 300")]
 )
 def test_prompts_that_do_not_work_are_told(session: Session, prompt: str, said: str) -> None:
     update = last(session.draw("ann", prompt, defaults))
