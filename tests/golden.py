@@ -6,6 +6,7 @@ with 0 when all are within tolerance, 1 when one is not or is damaged, 2 when th
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +14,31 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from core.context import Context, context_codes, keys, retrieving_positions
 from core.daid import blend, retrieval_distribution
 from core.database import INDEX_KINDS, ImageInfo, PatchDatabase
+from core.faid import (
+    Blended,
+    Blender,
+    BlendPass,
+    BlendRecord,
+    CollapsedLayer,
+    ContextMemory,
+    Faid,
+    FaidDecoding,
+    attach,
+    blender_from_tensors,
+    collapse,
+    direct,
+    teacher_forced,
+)
 from core.tokenizer import Codebook
 from core.types import ArragError, Grid, Neighbours
+from tests.llama import Stack
 
 TOLERANCE: Final = 1e-5
 
@@ -51,7 +69,7 @@ def _report(file: Path) -> int:
     except KeyError as missing:
         print(f"{file.name:45} DAMAGED  got no tensor {missing}, expected it")
         return 1
-    except (SafetensorError, OSError, ValueError, IndexError, TypeError, ArragError) as damage:
+    except (SafetensorError, OSError, ValueError, IndexError, TypeError, RuntimeError, ArragError) as damage:
         print(f"{file.name:45} DAMAGED  {' '.join(str(damage).split())[:200]}")
         return 1
     agrees = error <= TOLERANCE  # a NaN does not agree
@@ -131,7 +149,177 @@ def _neighbour_error(distances: Array, codes: Array, golden_distances: Array, go
     return relative_error(distances, golden_distances) if same else float("inf")
 
 
-CHECKS: Final[dict[str, Callable[[Tensors], float]]] = {"daid": check_daid}
+# -- FAiD -------------------------------------------------------------------------------------------------------------
+
+
+def check_blender(tensors: Tensors) -> float:
+    """Largest error of one blender, in the direct form and in the collapsed one, step by step and all positions."""
+    values = _torch(tensors)
+    blender = blender_from_tensors(_weights(values))
+    if list(blender.hops) != tensors["meta.hops"].tolist():
+        return float("inf")
+    grid, prefix = _grid(tensors), int(tensors["meta.T_text"])
+    return float(np.max([*_blender_steps(blender, grid, prefix, values), *_blender_everywhere(blender, grid, values)]))
+
+
+def _blender_steps(blender: Blender, grid: Grid, prefix: int, values: dict[str, torch.Tensor]) -> list[float]:
+    """Errors at the tested positions, where the centre is the feature as it is."""
+    cells = torch.nn.functional.pad(values["infer.hidden"][:, prefix:], (0, 0, 0, 1))
+    collapsed = collapse(blender)
+    memory = ContextMemory(collapsed, grid, len(cells))
+    wanted = {position: number for number, position in enumerate(values["infer.pos"].tolist())}
+    errors = []
+    for position in range(grid.positions):
+        if position > 0:
+            memory.write(position - 1, cells[:, position - 1])
+        if position in wanted:
+            number = wanted[position]
+            centres = values["infer.retrieved"][number].expand(len(cells), -1, -1)
+            for blended in (
+                direct(blender, grid, cells, centres, position),
+                collapsed.blend(memory.context(position), centres),
+            ):
+                errors.append(_error(blended.features, values["infer.out"][number, :, 0]))
+                errors.append(_error(blended.compatibility, values["infer.score"][number, ..., 0]))
+    return errors if len(wanted) == len(values["infer.out"]) == len(errors) // 4 else [float("inf")]
+
+
+def _blender_everywhere(blender: Blender, grid: Grid, values: dict[str, torch.Tensor]) -> list[float]:
+    """Errors at all positions, where the centre is zero at those that do not retrieve."""
+    cells = values["train.hidden"][:, -grid.positions :]
+    centres = values["train.retrieved"] * _retrieving(grid)[:, None, None]
+    collapsed = collapse(blender)
+    slow = [direct(blender, grid, cells, centres[:, position], position) for position in range(grid.positions)]
+    forms = [
+        collapsed.blend(collapsed.context_everywhere(grid, cells), centres),
+        Blended(torch.stack([s.features for s in slow], 1), torch.stack([s.compatibility for s in slow], 1)),
+    ]
+    errors = [_error(form.features, values["train.out"]) for form in forms]
+    return errors + [_error(form.compatibility, values["train.score"]) for form in forms]
+
+
+def check_layer(tensors: Tensors) -> float:
+    """Largest error of one decoder layer with a blender attached, teacher-forced and step by step."""
+    values = _torch(tensors)
+    weights = {f"layers.0.{name}": value for name, value in _weights(values).items()}
+    final_norm = {"norm.weight": torch.ones_like(weights["layers.0.input_layernorm.weight"])}  # the file has none
+    stack = Stack.from_tensors(weights | final_norm, 1, *tensors["meta.heads"].tolist())
+    faid, layer, grid, prefix = _faid(weights), stack.layer(0), _grid(tensors), int(tensors["meta.T_text"])
+    blending = _whole(faid, grid, prefix, values["train.retrieved_in"])
+    with attach(stack.layers, blending):
+        hidden = layer(values["train.hidden_in"], cache=[])
+    prompt, codes = values["infer.hidden_in"].tensor_split([prefix], dim=1)
+    cache: list[torch.Tensor] = []
+    outputs, records = _stepwise(
+        stack, faid, grid, values["infer.retrieved_in"], prompt, codes, lambda entries: layer(entries, cache=cache)
+    )
+    errors = [
+        _error(hidden, values["train.hidden_out"]),
+        _error(blending.records[0].features, values["train.retrieved_out"]),
+        _error(outputs, values["infer.hidden_out"]),
+        _error(torch.cat([record.features[0] for record in records]), values["infer.retrieved_out"]),
+    ]
+    return float(np.max(errors))
+
+
+def check_model(tensors: Tensors) -> float:
+    """Largest error of a whole stack with all of its blenders attached, teacher-forced and step by step."""
+    values = _torch(tensors)
+    weights = _weights(values)
+    count, every = tensors["meta.layers_every"].tolist()
+    stack, faid, grid = (
+        Stack.from_tensors(weights, count, *tensors["meta.heads"].tolist()),
+        _faid(weights),
+        _grid(tensors),
+    )
+    if [layer.number for layer in faid] != list(range(0, count, every)):
+        return float("inf")
+    text, image = values["text"], values["image"]
+    with attach(stack.layers, _whole(faid, grid, text.shape[1], values["retrieved"])):
+        hidden = stack(torch.cat([text[:1], image], dim=1), stack.caches())
+    caches = stack.caches()
+    outputs, _ = _stepwise(
+        stack,
+        faid,
+        grid,
+        values["retrieved"].transpose(0, 1),
+        text,
+        image.expand(len(text), -1, -1),
+        lambda entries: stack(entries, caches),
+    )
+    expected = values["train.last_hidden"], values["infer.last_hidden"]
+    return float(np.max([_error(hidden, expected[0]), _error(outputs, expected[1])]))
+
+
+def _whole(faid: tuple[CollapsedLayer, ...], grid: Grid, prefix: int, features: torch.Tensor) -> BlendPass:
+    """The teacher-forced pass: the centre is zero where nothing is retrieved, in every blender."""
+    present = _retrieving(grid)[:, None].expand(features.shape[:-1])
+    return teacher_forced(faid, grid, prefix, features, present)
+
+
+def _stepwise(
+    stack: Stack,
+    faid: tuple[CollapsedLayer, ...],
+    grid: Grid,
+    features: torch.Tensor,
+    prompt: torch.Tensor,
+    codes: torch.Tensor,
+    run: Callable[[torch.Tensor], torch.Tensor],
+) -> tuple[torch.Tensor, list[BlendRecord]]:
+    """Newest output [S, 2, D] and records of every step of released decoding: one prompt and its unconditional row.
+
+    features: [S, 1, K, D]; prompt: [2, T, D]; codes: [2, S or less, D], of which step i takes the one before it.
+    """
+    decoding = FaidDecoding(faid, grid, 1, "official")
+    nothing = torch.zeros(features.shape[1:-1], dtype=torch.bool)  # the official rule does not look at it
+    outputs, records = [], []
+    for position in range(grid.positions):
+        step = decoding.step(position, features[position], nothing)
+        with attach(stack.layers, step):
+            outputs.append(run(codes[:, position - 1 : position] if position else prompt)[:, -1])
+        records += step.records
+    return torch.stack(outputs), records
+
+
+def _faid(weights: dict[str, torch.Tensor]) -> tuple[CollapsedLayer, ...]:
+    """The blenders of a file, collapsed."""
+    return Faid.from_tensors(weights).collapse()
+
+
+def _retrieving(grid: Grid) -> torch.Tensor:
+    """Which positions [S] retrieve."""
+    mask = torch.zeros(grid.positions, dtype=torch.bool)
+    mask[retrieving_positions(Context(), grid).tolist()] = True
+    return mask
+
+
+def _grid(tensors: Tensors) -> Grid:
+    """The square grid of a file."""
+    side = math.isqrt(int(tensors["meta.S_img"]))
+    return Grid(side, side)
+
+
+def _torch(tensors: Tensors) -> dict[str, torch.Tensor]:
+    """The same tensors for torch."""
+    return {name: torch.from_numpy(value) for name, value in tensors.items()}
+
+
+def _weights(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of a file under the names of the released checkpoint."""
+    return {name.removeprefix("w."): value for name, value in values.items() if name.startswith("w.")}
+
+
+def _error(got: torch.Tensor, expected: torch.Tensor) -> float:
+    """Relative error of a tensor."""
+    return relative_error(got.numpy(), expected.numpy())
+
+
+CHECKS: Final[dict[str, Callable[[Tensors], float]]] = {
+    "daid": check_daid,
+    "blender": torch.no_grad()(check_blender),
+    "layer": torch.no_grad()(check_layer),
+    "model": torch.no_grad()(check_model),
+}
 """Kind of file (the name after the first part) -> its largest error. Other kinds are reported as not yet checked."""
 
 

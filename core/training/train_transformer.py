@@ -34,7 +34,7 @@ class TrainSettings:
     """How long and how fast, and how often a part of the condition is changed or left out."""
 
     seed: int = 0
-    steps: int = 2150
+    steps: int = 2250
     batch: int = 24
     learning_rate: float = 2e-3
     flat: float = 0.5
@@ -42,7 +42,7 @@ class TrainSettings:
     average_from: float = 0.6
     variants: float = 0.2
     no_caption: float = 0.1
-    no_style: float = 0.2
+    no_style: float = 0.1
     no_colour: float = 0.3
     no_delta: float = 0.25
     checkpoint_every: int = 200
@@ -134,12 +134,13 @@ class Captioner:
 def corrupt(codes: Tensor, mask_code: int, rng: np.random.Generator) -> Tensor:
     """Inputs [B, S] with some codes replaced by another picture's or by the mask, few in most rows, many in some.
 
-    Against overfitting on the codes before and against the mistakes of the model's own samples.
+    Against overfitting on the codes before and against the mistakes of the model's own samples. The rows that lose
+    nine codes in ten teach the condition: otherwise the codes before give style and colour away.
     """
     batch, positions = codes.shape
     kind = rng.random((batch, 1))
     strength = rng.random((batch, 1))
-    rate = np.where(kind < 0.7, 0.1 * strength, np.where(kind < 0.93, 0.1 + 0.25 * strength, 0.9))
+    rate = np.where(kind < 0.55, 0.1 * strength, np.where(kind < 0.7, 0.1 + 0.25 * strength, 0.9))
     replaced = torch.from_numpy(rng.random((batch, positions)) < rate)
     other = codes.roll(1, dims=0)
     masked = torch.from_numpy(rng.random((batch, positions)) < 0.5)

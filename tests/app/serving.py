@@ -24,19 +24,25 @@ START_SECONDS = 120
 @contextmanager
 def served(pause: float) -> Iterator[str]:
     """Address of a running page whose model takes `pause` seconds a code."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause)]
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
-            yield _wait_for(process, f"http://127.0.0.1:{port}")
+            yield wait_for(process, f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
 
 
-def _wait_for(process: subprocess.Popen[bytes], url: str) -> str:
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_for(process: subprocess.Popen[bytes], url: str) -> str:
     """The address, once it answers."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:

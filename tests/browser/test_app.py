@@ -1,0 +1,61 @@
+"""The product itself: app.py as a newcomer starts it, the trained model, the embedded database, a real browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app.serving import ROOT, free_port, wait_for
+from tests.browser.chromium import find_chromium
+
+if find_chromium() is None:
+    pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[str]:
+    """Address of a running app.py."""
+    port = free_port()
+    with subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL) as run:
+        try:
+            yield wait_for(run, f"http://127.0.0.1:{port}")
+        finally:
+            run.terminate()
+
+
+def test_a_visitor_draws_a_pizza_and_asks_why(page: Page, app: str) -> None:
+    page.goto(app)
+    page.locator("#prompt textarea").fill("a pizza, 3d style")
+    page.locator("#generate").click()
+    stepper = page.locator("#stepper")
+    expect(stepper).to_have_attribute("data-state", "ready")
+    expect(stepper).to_have_attribute("data-steps", "256")
+    page.locator("[data-part=scrub]").fill("120")
+    expect(page.locator("[data-part=cards] li").first).to_be_visible()
+    style = page.locator("[data-part=cards] li").first.inner_text()
+    assert any(name in style for name in ("3d", "noto", "twemoji", "flat"))
+
+
+def test_method_model_retrieves_nothing(page: Page, app: str) -> None:
+    page.goto(app)
+    page.locator("#prompt textarea").fill("a red heart")
+    page.locator("#method label", has_text="Model only").click()
+    page.locator("#generate").click()
+    expect(page.locator("#stepper")).to_have_attribute("data-state", "ready")
+    page.locator("[data-part=scrub]").fill("120")
+    expect(page.locator("[data-part=nothing]")).to_contain_text("retrieval is off")
+
+
+@pytest.mark.parametrize("arguments", [["--port", "99999"], ["--port", "x"], ["--host", "256.0.0.1"]])
+def test_an_address_that_cannot_be_served_ends_with_status_2(arguments: list[str]) -> None:
+    command = [sys.executable, "app.py", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "error: " in done.stderr
