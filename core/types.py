@@ -131,7 +131,7 @@ class DecodeSettings:
     n_neighbours: int = 64
     aggregate: Aggregate = "sum"
     gate: float = 0.5
-    caption_filter: int = 0
+    caption_filter: int = 32
     position_weight: float = 0.0
     styles: tuple[str, ...] = ()
 

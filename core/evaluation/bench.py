@@ -20,7 +20,7 @@ from core.context import context_codes, retrieving_positions
 from core.context import keys as context_keys
 from core.database import PatchDatabase
 from core.engine import decode
-from core.evaluation.likelihood import ASSETS, PLAIN, HeldOut, nats_per_code
+from core.evaluation.likelihood import ASSETS, CHOSEN, HeldOut, nats_per_code
 from core.types import DecodeSettings, IntArray
 
 ROOT = ASSETS.parent
@@ -106,14 +106,12 @@ def _is_exact(database: PatchDatabase, query: IntArray, k: int) -> bool:
 
 
 def likelihood_figures(backend: Backend, database: PatchDatabase) -> dict[str, float]:
-    """Nats per code on the test side, without and with DAiD at the default settings."""
+    """Nats per code on the test side, without and with DAiD at the settings that the validation side chose."""
     held = HeldOut(backend, "test")
-    default = DecodeSettings()
-    settings = replace(default, temperature=PLAIN.temperature, top_p=PLAIN.top_p, cfg_scale=PLAIN.cfg_scale)
-    seen = held.observations(database, settings)
+    seen = held.observations(database, CHOSEN)
     return {
-        "nll_model": round(nats_per_code(seen, replace(settings, method="model")), 4),
-        "nll_daid": round(nats_per_code(seen, settings), 4),
+        "nll_model": round(nats_per_code(seen, replace(CHOSEN, method="model")), 4),
+        "nll_daid": round(nats_per_code(seen, CHOSEN), 4),
     }
 
 
