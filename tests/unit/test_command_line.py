@@ -42,7 +42,8 @@ def test_generate_writes_picture_and_trace_and_reports(tmp_path: Path, capsys: p
         "image", "trace", "codes_sha256", "positions", "retrieving_positions", "flips", "seconds", "retrieval_seconds",
     }  # fmt: skip
     assert (report["positions"], report["retrieving_positions"]) == (256, 210)
-    assert Image.open(out).size == (128, 128)
+    with Image.open(out) as picture:
+        assert picture.size == (128, 128)
     trace = Trace.load(trace_path)
     assert trace.settings.styles == ("3d", "noto")
     assert {source.style for source in trace.sources.values()} <= {"3d", "noto"}
@@ -116,4 +117,5 @@ def test_picture_shows_the_codes_of_the_trace(tmp_path: Path, capsys: pytest.Cap
     run(capsys, "a pizza", "--out", str(tmp_path / "a.png"), "--trace", str(tmp_path / "a.npz"), *FAST)
     codes = Trace.load(tmp_path / "a.npz").codes.reshape(1, 16, 16).astype(np.uint16)
     expected = load_backend("emoji").decode_codes(codes)[0]
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert np.array_equal(np.asarray(picture), expected)
