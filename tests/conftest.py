@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
+from hypothesis import settings
 
 from core.backends.emoji import EmojiBackend
 from core.database import PatchDatabase
 from tests.tiny import tiny_backend, tiny_database
 
+# no deadline, because machines are noisy; in continuous integration the same examples every time
+settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("project")
 torch.set_num_threads(1)  # two threads on a shared machine are slower than one, and results do not depend on it
 
 
