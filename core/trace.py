@@ -17,6 +17,7 @@ from core.backends.protocol import Backend
 from core.context import Context, retrieving_positions
 from core.daid import Blend, Distribution, blend_step, sample
 from core.database import PatchDatabase
+from core.engine import neighbours_of
 from core.types import (
     ArragError,
     CodeArray,
@@ -163,7 +164,7 @@ class Trace:
 
 def neighbours(step: StepRecord) -> Neighbours | None:
     """The neighbours of a step, if it retrieved."""
-    return step.retrieval.neighbours if isinstance(step.retrieval, Retrieval) else None
+    return neighbours_of(step.retrieval)
 
 
 def entropy(distribution: Distribution) -> float:
