@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from core.types import ConfigError, DecodeSettings
+from app.views import METHOD_NAMES
+from core.types import ConfigError, DecodeSettings, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,17 @@ class Knob:
 
 
 RETRIEVAL_KNOBS = (
-    Knob("retrieval_weight", "Retrieval weight λ", "How much of the blend comes from the neighbours.", 0, 1, 0.01),
-    Knob("retrieval_temperature", "Retrieval temperature τ", "Low: only the nearest count. Squared L2.", 0.01, 2, 0.01),
     Knob("n_neighbours", "Neighbours K", "How many patches are looked up; 0 takes all.", 0, 512, 1),
-    Knob("gate", "Gate", "Trust fades with distance: λ · exp(-d / gate). 0 is off.", 0, 4, 0.05),
-)
-FILTER_KNOBS = (
     Knob("caption_filter", "Caption filter", "Only the n images captioned most alike. 0 is off.", 0, 512, 1),
     Knob("position_weight", "Position term", "Prefer patches from the same place. 0 is off.", 0, 1, 0.005),
+)
+DAID_KNOBS = (
+    Knob("retrieval_weight", "Retrieval weight λ", "How much of the blend comes from the neighbours.", 0, 1, 0.01),
+    Knob("retrieval_temperature", "Retrieval temperature τ", "Low: only the nearest count. Squared L2.", 0.01, 2, 0.01),
+    Knob("gate", "Gate", "Trust fades with distance: λ · exp(-d / gate). 0 is off.", 0, 4, 0.05),
+)
+FAID_KNOBS = (
+    Knob("faid_neighbours", "Features that go through the blenders", "Those of the nearest of the K.", 1, 64, 1),
 )
 SAMPLING_KNOBS = (
     Knob("temperature", "Temperature", "Low is cautious, high is varied.", 0.05, 2, 0.05),
@@ -39,9 +43,10 @@ SAMPLING_KNOBS = (
     Knob("top_k", "Top-k", "Keep only the k likeliest codes. 0 is off.", 0, 256, 1),
     Knob("cfg_scale", "CFG scale", "How strictly the prompt is followed. 1 is off.", 0, 8, 0.1),
 )
-METHODS = (("Model only", "model"), ("DAiD retrieval", "daid"))
+KNOBS = (*RETRIEVAL_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
+RECORD_UNBLENDED = "Also record each position without the blend"
 AGGREGATES = (("Sum", "sum"), ("Nearest", "nearest"))
-_WHOLE_NUMBERS = ("seed", "top_k", "n_neighbours", "caption_filter")
+_WHOLE_NUMBERS = ("seed", "top_k", "n_neighbours", "caption_filter", "faid_neighbours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,10 @@ def _setting(name: str, value: Any) -> Any:
     return value
 
 
-def method_widget(defaults: DecodeSettings) -> gr.Radio:
-    """Which method draws the picture."""
-    return gr.Radio(list(METHODS), value=defaults.method, label="Method", elem_id="method", elem_classes="lp-pick")
+def method_widget(defaults: DecodeSettings, methods: Sequence[Method]) -> gr.Radio:
+    """Which of the methods draws the picture."""
+    choices: list[str | int | float | tuple[str, str | int | float]] = [(METHOD_NAMES[name], name) for name in methods]
+    return gr.Radio(choices, value=defaults.method, label="Method", elem_id="method", elem_classes="lp-pick")
 
 
 def seed_widget(defaults: DecodeSettings) -> gr.Number:
@@ -112,6 +118,12 @@ def aggregate_widget(defaults: DecodeSettings) -> gr.Radio:
     """How neighbours with the same code add up."""
     info = "Neighbours with the same code: add them up, or let the nearest speak."
     return gr.Radio(list(AGGREGATES), value=defaults.aggregate, label="Aggregate", info=info, elem_classes="lp-pick")
+
+
+def record_unblended_widget(defaults: DecodeSettings) -> gr.Checkbox:
+    """Whether the model also runs without its blenders, to compare."""
+    info = "Shows flips. Costs a second pass of the model."
+    return gr.Checkbox(defaults.record_unblended, label=RECORD_UNBLENDED, info=info, elem_classes="lp-check")
 
 
 def styles_widget(defaults: DecodeSettings, styles: Sequence[str]) -> gr.CheckboxGroup:

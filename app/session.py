@@ -18,15 +18,16 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from app import views
-from app.views import Update
+from app import packing, pictures
+from app.pictures import RGB
+from app.views import METHOD_NAMES, State, Update
 from core.backends.emoji import EmojiBackend
 from core.backends.protocol import Backend
 from core.database import PatchDatabase
 from core.engine import decode
 from core.text import clean_prompt
 from core.trace import Trace
-from core.types import ArragError, DecodeSettings, StepRecord
+from core.types import ArragError, DecodeSettings, Method, StepRecord
 
 THUMBNAILS_KEPT = 4096
 PREVIEW_SECONDS = 0.1
@@ -69,6 +70,11 @@ class Session:
     def styles(self) -> tuple[str, ...]:
         """Art styles that the database can be filtered by."""
         return self.database.styles if self.database else ()
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """Methods that can be chosen: those with blenders only when the model has some."""
+        return tuple(method for method in METHOD_NAMES if self.backend.faid or not method.startswith("faid"))
 
     def begin(self, visitor: str, prompt: str) -> Update:
         """Answer a click at once; an older run of this visitor ends."""
@@ -129,8 +135,8 @@ class Session:
     def _preview(self, run: Run, number: int, prompt: str, steps: list[StepRecord]) -> Update:
         """The picture as far as it is drawn."""
         grid = self.backend.grid
-        codes = views.continued_grid([step.code for step in steps], grid)
-        picture = views.encoded(self.backend.decode_codes(codes[None])[0], quality=75)
+        codes = pictures.continued_grid([step.code for step in steps], grid)
+        picture = pictures.encoded(self.backend.decode_codes(codes[None])[0], quality=75)
         return Update(run.number, number, "streaming", "", prompt, len(steps), grid, picture)
 
     def _final(
@@ -139,15 +145,15 @@ class Session:
         """The whole trace, complete or as far as it came."""
         grid = self.backend.grid
         trace = Trace.record(self.backend, self.database, prompt, settings, steps)
-        codes = views.continued_grid([step.code for step in steps], grid)
-        picture = views.encoded(self.backend.decode_codes(codes[None])[0])
-        pictures = views.Pictures(picture, self._source_picture, self._thumbnail)
-        packed = views.pack_trace(trace, secrets.token_urlsafe(16), pictures, seconds)
+        codes = pictures.continued_grid([step.code for step in steps], grid)
+        picture = pictures.encoded(self.backend.decode_codes(codes[None])[0])
+        sources = packing.Pictures(picture, self._source_picture, self._thumbnail)
+        packed = packing.pack_trace(trace, secrets.token_urlsafe(16), sources, seconds)
         complete = len(steps) == grid.positions
         message = (
             "" if complete else f"Stopped after {len(steps)} of {grid.positions} patches. You can step through them."
         )
-        state: views.State = "ready" if complete else "stopped"
+        state: State = "ready" if complete else "stopped"
         return Update(run.number, 999_999, state, message, prompt, len(steps), grid, b"", packed, self._atlas.result())
 
     def _source_picture(self, image: int) -> bytes | None:
@@ -160,10 +166,10 @@ class Session:
         for image in images:
             self._thumbnail(int(image))
 
-    def _make_thumbnail(self, image: int) -> views.RGB | None:
+    def _make_thumbnail(self, image: int) -> RGB | None:
         """Small picture of an image of the database."""
         picture = self._source_picture(image)
-        return views.thumbnail(picture) if picture else None
+        return pictures.thumbnail(picture) if picture else None
 
 
 def error_message(error: Exception) -> str:
@@ -177,9 +183,9 @@ def error_message(error: Exception) -> str:
 def make_atlas(backend: Backend) -> bytes:
     """Patch pictures of all codes of a backend, as one encoded picture; a few token grids are decoded at a time."""
     size, grid = backend.codebook.size, backend.grid
-    grids = views.atlas_grids(size, grid)
+    grids = pictures.atlas_grids(size, grid)
     images = [backend.decode_codes(grids[start : start + 8]) for start in range(0, len(grids), 8)]
-    return views.encoded(views.atlas_picture(np.concatenate(images), size, grid))
+    return pictures.encoded(pictures.atlas_picture(np.concatenate(images), size, grid))
 
 
 def in_background(work: Callable[[], Result]) -> Future[Result]:

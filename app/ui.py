@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import gradio as gr
 
@@ -121,7 +121,7 @@ def build(session: Session) -> gr.Blocks:
         gr.HTML(html_template=HEADER, js_on_load=SWITCH_THEME, elem_id="page-head", apply_default_css=False)
         with gr.Row(elem_id="ask", equal_height=False):
             prompt = prompt_widget()
-            method = controls.method_widget(defaults)
+            method = controls.method_widget(defaults, session.methods)
             seed = controls.seed_widget(defaults)
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
             generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
@@ -131,7 +131,7 @@ def build(session: Session) -> gr.Blocks:
             with gr.Column(elem_id="view", scale=1, min_width=0):
                 stepper = Stepper()
             with gr.Column(elem_id="panel", scale=0, min_width=280):
-                widgets = {"method": method, "seed": seed, **panel(defaults, session.styles)}
+                widgets = {"method": method, "seed": seed, **panel(defaults, session)}
         wire(session, Controls(widgets), prompt, stepper, generate, stop)
         for chip, text in chips:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
@@ -161,17 +161,21 @@ def chip_row(prompts: list[str]) -> list[tuple[gr.Button, str]]:
         return [(gr.Button(text, size="sm", min_width=0, scale=0, elem_classes="chip"), text) for text in prompts]
 
 
-def panel(defaults: DecodeSettings, styles: tuple[str, ...]) -> dict[str, gr.components.Component]:
-    """The settings in their groups, by name."""
+def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components.Component]:
+    """The settings in their groups, by name; those of methods that cannot be chosen are there but hidden."""
+    faid_group: bool | Literal["hidden"] = "faid" in session.methods or "hidden"
     with gr.Accordion("Retrieval", open=True, elem_classes="group"):
-        blend = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults)
-        blend["aggregate"] = controls.aggregate_widget(defaults)
-    with gr.Accordion("What may be retrieved", open=True, elem_classes="group"):
-        blend["styles"] = controls.styles_widget(defaults, styles)
-        blend.update(controls.knob_widgets(controls.FILTER_KNOBS, defaults))
+        retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults)
+        retrieval["styles"] = controls.styles_widget(defaults, session.styles)
+    with gr.Accordion("Distribution mix (DAiD)", open=True, elem_classes=["group", "daid"]):
+        daid = controls.knob_widgets(controls.DAID_KNOBS, defaults)
+        daid["aggregate"] = controls.aggregate_widget(defaults)
+    with gr.Accordion("Feature blend (FAiD)", open=True, visible=faid_group, elem_classes=["group", "faid"]):
+        faid = controls.knob_widgets(controls.FAID_KNOBS, defaults)
+        faid["record_unblended"] = controls.record_unblended_widget(defaults)
     with gr.Accordion("Sampling", open=False, elem_classes="group"):
         sampling = controls.knob_widgets(controls.SAMPLING_KNOBS, defaults)
-    return {**blend, **sampling}
+    return {**retrieval, **daid, **faid, **sampling}
 
 
 def wire(

@@ -28,7 +28,8 @@ DATABASES = Path(__file__).resolve().parents[1] / "assets" / "databases"
 IMAGE_SUFFIXES = (".png", ".webp", ".jpg")
 HELP = {
     "seed": "seed of the run; the same seed and settings give the same picture",
-    "method": "model (no retrieval) | daid (mix the distribution of the retrieved codes into the model's)",
+    "method": "model (no retrieval) | daid (mix the distribution of the retrieved codes into the model's) | "
+    "faid (blend the retrieved features into its hidden states) | faid+daid (both)",
     "temperature": "sampling temperature of the model's distribution",
     "top_k": "keep the k likeliest codes of the model; 0: off",
     "top_p": "keep the fewest codes of the model that hold this share of the mass; 1: off",
@@ -40,6 +41,8 @@ HELP = {
     "gate": "scale lambda by exp(-d_min / gate), so that far neighbours do not speak; 0: off",
     "caption_filter": "retrieve only from the n images whose captions are nearest to the prompt; 0: off",
     "position_weight": "add w * (drow^2 + dcol^2) to the distance; 0: off",
+    "faid_neighbours": "how many of the K, the nearest, go through the blenders of FAiD",
+    "record_unblended": "for FAiD, also compute each position without the blenders, which shows flips; takes longer",
     "styles": "retrieve only from these art styles, such as 3d,noto; empty: all",
 }
 
@@ -81,6 +84,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
     parser.add_argument("--database", default="emoji", help="a name in assets/databases, or a folder")
     for name, default in _options():
+        if isinstance(default, bool):
+            parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=HELP[name])
+            continue
         shown = ",".join(default) if isinstance(default, tuple) else default
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"{HELP[name]} (default: {shown})")
     parser.add_argument("--out", type=Path, default=Path("out.png"), help="picture to write")
@@ -130,7 +136,7 @@ def _generate(chosen: argparse.Namespace) -> int:
         "codes_sha256": hashlib.sha256(codes.tobytes()).hexdigest(),
         "positions": len(records),
         "retrieving_positions": trace.retrieving_positions,
-        "flips": len(trace.flips()),
+        "flips": len(trace.flips()) if trace.flips_known else None,
         "seconds": round(seconds, 3),
         "retrieval_seconds": round(trace.seconds.search, 3),
     }

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -20,24 +20,42 @@ Config = TypeVar("Config")
 
 
 MAX_BYTES = 9_000_000  # of one file, so that hosts without large-file storage take it
+SMALL = 4096  # matrices below this many values are not worth a scale
+SCALE = ":scale"
 
 
-def save_weights(folder: Path, part: str, module: nn.Module) -> None:
-    """Write a module's parameters and buffers, floats as fp16, as `part`-1.safetensors and on."""
+def save_weights(folder: Path, part: str, module: nn.Module, bits: Literal[8, 16] = 16) -> None:
+    """Write a module's parameters and buffers as `part`-1.safetensors and on.
+
+    Floats become fp16; with 8 bits, large matrices become int8 with one fp32 scale for each row (`NAME:scale`).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shards: list[dict[str, Tensor]] = [{}]
     size = 0
     for name, value in module.state_dict().items():
-        tensor = (value.half() if value.is_floating_point() else value).contiguous()
-        size += tensor.nbytes
+        stored = _stored(name, value, bits)
+        bytes_of = sum(tensor.nbytes for tensor in stored.values())
+        size += bytes_of
         if size > MAX_BYTES and shards[-1]:
             shards.append({})
-            size = tensor.nbytes
-        shards[-1][name] = tensor
+            size = bytes_of
+        shards[-1].update(stored)
     for old in folder.glob(f"{part}-*.safetensors"):
         old.unlink()
     for number, shard in enumerate(shards, start=1):
         save_file(shard, folder / f"{part}-{number}.safetensors")
+
+
+def _stored(name: str, value: Tensor, bits: Literal[8, 16]) -> dict[str, Tensor]:
+    """A tensor as it goes to the file."""
+    if not value.is_floating_point():
+        return {name: value.contiguous()}
+    if bits == 16 or value.ndim < 2 or value.numel() < SMALL:
+        return {name: value.half().contiguous()}
+    rows = value.float().flatten(0, -2)
+    scale = (rows.abs().amax(dim=-1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float32).tiny)
+    codes = (rows / scale).round().to(torch.int8)
+    return {name: codes.view(value.shape), name + SCALE: scale.view(*value.shape[:-1], 1)}
 
 
 def load_weights(folder: Path, part: str, module: nn.Module) -> None:
@@ -45,19 +63,22 @@ def load_weights(folder: Path, part: str, module: nn.Module) -> None:
     paths = sorted(folder.glob(f"{part}-*.safetensors"))
     if not paths:
         raise CheckpointError(f"{folder}: no {part}-1.safetensors, expected trained weights; restore or train them")
-    tensors: dict[str, Tensor] = {}
+    files: dict[str, Tensor] = {}
     for path in paths:
         try:
-            tensors.update(load_file(path))
+            files.update(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path}: not a readable safetensors file ({error}); restore it") from None
+    scales = {name.removesuffix(SCALE): files.pop(name) for name in list(files) if name.endswith(SCALE)}
     expected = module.state_dict()
-    wrong = sorted(set(expected) ^ set(tensors)) or [k for k, v in expected.items() if v.shape != tensors[k].shape]
+    wrong = sorted(set(expected) ^ set(files)) or [k for k, v in expected.items() if v.shape != files[k].shape]
+    wrong += [k for k, v in scales.items() if k not in files or v.shape != (*files[k].shape[:-1], 1)]
     if wrong:
         raise CheckpointError(f"{folder}: {part} has another {wrong[0]} than config.json says; restore both")
+    tensors = {k: v.to(expected[k].dtype) * scales.get(k, 1) for k, v in files.items()}
     if not all(bool(torch.isfinite(v).all()) for v in tensors.values() if v.is_floating_point()):
         raise CheckpointError(f"{folder}: {part} has values that are not finite, expected numbers; restore the files")
-    module.load_state_dict({k: v.to(expected[k].dtype) for k, v in tensors.items()})
+    module.load_state_dict(tensors)
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
@@ -97,6 +118,6 @@ def config_part(config: Mapping[str, Any], part: str, kind: type[Config]) -> Con
     names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if not isinstance(values, dict) or set(values) != names:
         raise CheckpointError(f"config.json: {part} must have exactly {', '.join(sorted(names))}; restore the file")
-    if bad := [k for k, v in values.items() if not isinstance(v, (int, float)) or isinstance(v, bool) or v < 0]:
-        raise CheckpointError(f"config.json: {part}.{bad[0]}: got {values[bad[0]]!r}, expected a positive number")
+    if bad := [k for k, v in values.items() if not isinstance(v, int) or isinstance(v, bool) or v < 0]:
+        raise CheckpointError(f"config.json: {part}.{bad[0]}: got {values[bad[0]]!r}, expected a whole number from 0")
     return kind(**values)

@@ -37,7 +37,7 @@ def blend_step(logits: FloatArray, neighbours: Neighbours | None, settings: Deco
     if neighbours is None or len(neighbours) == 0:
         return Blend(model, None, model, 0.0)
     retrieval = retrieval_distribution(neighbours, len(model), settings.retrieval_temperature, settings.aggregate)
-    wanted = settings.retrieval_weight if settings.retrieves else 0.0
+    wanted = settings.retrieval_weight if settings.mixes else 0.0
     weight = gated_weight(wanted, settings.gate, neighbours.distances)
     return Blend(model, retrieval, blend(model, retrieval, weight), weight)
 

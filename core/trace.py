@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from core.backends.protocol import Backend
 from core.context import Context, retrieving_positions
-from core.daid import Blend, Distribution, blend_step, sample
+from core.daid import Blend, Distribution, blend_step, model_distribution, sample
 from core.database import PatchDatabase
 from core.engine import neighbours_of
 from core.types import (
     ArragError,
     CodeArray,
     DecodeSettings,
+    FaidStep,
     Grid,
     IntArray,
     Neighbours,
@@ -33,7 +34,7 @@ from core.types import (
 )
 
 FORMAT = "ar-rag trace"
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 512 * 2**20
 
 
@@ -51,10 +52,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which model and database made a trace, by name and hash; codes: size V of the codebook."""
+    """Which model and database made a trace, by name and hash; codes: size V of the codebook.
+
+    faid: hash of FAiD's weights, None for a method without it; database: None for method model.
+    """
 
     backend: str
     model: str
+    faid: str | None
     codebook: str
     codes: int
     database: str | None
@@ -86,6 +91,7 @@ class Trace:
         origin = Origin(
             backend=backend.name,
             model=backend.fingerprint,
+            faid=backend.faid if settings.blends else None,
             codebook=backend.codebook.fingerprint,
             codes=backend.codebook.size,
             database=used.fingerprint if used else None,
@@ -108,13 +114,30 @@ class Trace:
         step = self.steps[position]
         return blend_step(step.logits, neighbours(step), self.settings)
 
-    def code_without_retrieval(self, position: int) -> int:
-        """The code that the same uniform picks from the model's distribution alone."""
-        return sample(self.blend(position).model, self.steps[position].u)
+    def without_retrieval(self, position: int) -> Distribution | None:
+        """The distribution [V] without retrieval at this position; None when FAiD took part and it was not recorded."""
+        step = self.steps[position]
+        if step.faid is None:
+            return self.blend(position).model
+        if step.faid.unblended is None:
+            return None
+        settings = self.settings
+        return model_distribution(step.faid.unblended, settings.temperature, settings.top_k, settings.top_p)
+
+    def code_without_retrieval(self, position: int) -> int | None:
+        """The code that the same uniform picks without retrieval at this position; None when that was not recorded."""
+        alone = self.without_retrieval(position)
+        return None if alone is None else sample(alone, self.steps[position].u)
+
+    @property
+    def flips_known(self) -> bool:
+        """Whether the trace tells where retrieval changed the code."""
+        return not self.settings.blends or self.settings.record_unblended
 
     def flips(self) -> IntArray:
-        """Positions where retrieval changed the code."""
-        changed = [s.position for s in self.steps if s.code != self.code_without_retrieval(s.position)]
+        """Positions where retrieval changed the code; none when that was not recorded."""
+        without = [self.code_without_retrieval(step.position) for step in self.steps]
+        changed = [s.position for s, code in zip(self.steps, without, strict=True) if code not in (None, s.code)]
         return np.array(changed, dtype=np.int64)
 
     def provenance(self, position: int) -> tuple[IntArray, IntArray, IntArray]:
@@ -214,7 +237,7 @@ def _to_arrays(trace: Trace) -> dict[str, npt.NDArray[Any]]:
     queries = [s.retrieval.query if isinstance(s.retrieval, Retrieval) else blank for s in steps]
     seconds = [(s.seconds.model, s.seconds.search, s.seconds.blend) for s in steps]
     sources = [s.codes for s in trace.sources.values()]
-    return {
+    return _faid_arrays(trace) | {
         "logits": np.array([s.logits for s in steps], "<f4").reshape(len(steps), trace.origin.codes),
         "u": np.array([s.u for s in steps], "<f8"),
         "codes": np.array([s.code for s in steps], "<i4"),
@@ -227,6 +250,27 @@ def _to_arrays(trace: Trace) -> dict[str, npt.NDArray[Any]]:
         "source_codes": np.array(sources, "<u2").reshape(len(sources), height, width),
     }
 
+
+def _faid_arrays(trace: Trace) -> dict[str, npt.NDArray[Any]]:
+    """What the blenders did, as arrays; all of them are empty without FAiD."""
+    blends = [step.faid for step in trace.steps if step.faid is not None]
+    if not blends:
+        return {name: np.zeros((0,) * dimensions, _EXPECTED[name]) for name, dimensions in _FAID_DIMENSIONS.items()}
+    arrays = {name: np.array([getattr(blend, name) for blend in blends], "<f4") for name in _FAID_NUMBERS}
+    unblended = [blend.unblended for blend in blends if blend.unblended is not None]
+    return {f"faid_{name}": array for name, array in arrays.items()} | {
+        "faid_layers": blends[0].layers.astype("<i4"),
+        "faid_hops": blends[0].hops.astype("<i4"),
+        "faid_present": np.array([blend.present for blend in blends], "<i4"),
+        "faid_unblended": np.array(unblended, "<f4").reshape(len(unblended), trace.origin.codes),
+    }
+
+
+_FAID_NUMBERS = ("compatibility", "hop_weights", "share", "start_cosine", "code_cosine")
+_FAID_DIMENSIONS = {
+    "faid_compatibility": 3, "faid_hop_weights": 3, "faid_share": 2, "faid_start_cosine": 3, "faid_code_cosine": 3,
+    "faid_layers": 1, "faid_hops": 1, "faid_present": 1, "faid_unblended": 2,
+}  # fmt: skip
 
 _NO_NEIGHBOURS = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
@@ -244,11 +288,15 @@ def _from_archive(archive: zipfile.ZipFile) -> Trace:
     origin = Origin(**{**origin_meta, "context": Context(**origin_meta["context"])})
     grid = Grid(**meta["grid"])
     _check_meta(meta, origin, grid)
+    settings = DecodeSettings.from_json(meta["settings"])
     arrays = {name: _read_array(archive, name) for name in _EXPECTED}
-    _check_arrays(arrays, meta, origin, grid)
+    _check_shapes(arrays, _shapes(arrays, meta, origin, grid) | _faid_shapes(arrays, settings, origin))
+    _check_ranges(arrays, origin, settings)
+    _check_sources(arrays, meta, origin, grid)
+    _check_faid(arrays, settings, origin)
     return Trace(
         prompt=meta["prompt"],
-        settings=DecodeSettings.from_json(meta["settings"]),
+        settings=settings,
         origin=origin,
         grid=grid,
         steps=_to_steps(arrays, meta["skipped"]),
@@ -269,6 +317,15 @@ _EXPECTED: dict[str, str] = {
     "neighbour_distances": "<f4",
     "neighbour_entries": "<i8",
     "source_codes": "<u2",
+    "faid_compatibility": "<f4",
+    "faid_hop_weights": "<f4",
+    "faid_share": "<f4",
+    "faid_start_cosine": "<f4",
+    "faid_code_cosine": "<f4",
+    "faid_layers": "<i4",
+    "faid_hops": "<i4",
+    "faid_present": "<i4",
+    "faid_unblended": "<f4",
 }
 
 
@@ -289,7 +346,8 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
 
 def _check_meta(meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
     """TraceError unless the JSON part has the types that the rest relies on."""
-    texts = (meta["prompt"], origin.backend, origin.model, origin.codebook, origin.database or "")
+    optional = [text for text in (origin.faid, origin.database) if text is not None]
+    texts = (meta["prompt"], origin.backend, origin.model, origin.codebook, *optional)
     if not all(isinstance(text, str) and len(text) <= 2000 for text in texts):
         raise TraceError("meta.json: expected short texts for prompt and origin")
     numbers = (origin.codes, grid.height, grid.width)
@@ -308,10 +366,13 @@ def _check_meta(meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
             raise TraceError("meta.json: expected the texts of a source to be short")
 
 
-def _check_arrays(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
-    """TraceError unless shapes agree and every number lies in its range."""
+Shapes = dict[str, tuple[int, ...]]
+
+
+def _shapes(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], origin: Origin, grid: Grid) -> Shapes:
+    """The shapes that the steps must have."""
     steps, found = len(meta["skipped"]), int(arrays["counts"].sum())
-    shapes = {
+    return {
         "logits": (steps, origin.codes),
         "u": (steps,),
         "codes": (steps,),
@@ -323,27 +384,72 @@ def _check_arrays(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], ori
         "neighbour_entries": (found,),
         "source_codes": (len(meta["sources"]), grid.height, grid.width),
     }
+
+
+def _faid_shapes(arrays: dict[str, npt.NDArray[Any]], settings: DecodeSettings, origin: Origin) -> Shapes:
+    """The shapes that the record of the blenders must have, with the numbers of blenders and hops that are there."""
+    if not settings.blends:
+        return {name: (0,) * dimensions for name, dimensions in _FAID_DIMENSIONS.items()}
+    steps, features = len(arrays["codes"]), settings.faid_neighbours
+    layers, hops = arrays["faid_layers"].size, arrays["faid_hops"].size
+    if not 1 <= layers <= 1000 or not 1 <= hops <= 3:
+        raise TraceError(f"faid_layers: got {layers} blenders with {hops} hops, expected at least one, and 1 to 3 hops")
+    return {
+        "faid_compatibility": (steps, layers, features),
+        "faid_hop_weights": (steps, layers, hops),
+        "faid_share": (steps, layers),
+        "faid_start_cosine": (steps, layers, features),
+        "faid_code_cosine": (steps, layers, features),
+        "faid_layers": (layers,),
+        "faid_hops": (hops,),
+        "faid_present": (steps,),
+        "faid_unblended": (steps if settings.record_unblended else 0, origin.codes),
+    }
+
+
+def _check_shapes(arrays: dict[str, npt.NDArray[Any]], shapes: Shapes) -> None:
+    """TraceError unless every array has its shape."""
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise TraceError(f"{name}: got shape {arrays[name].shape}, expected {shape}")
-    last = origin.codes - 1
-    ranges: dict[str, tuple[int | None, int | None]] = {
-        "u": (0, 1),
-        "codes": (0, last),
-        "queries": (-1, last),
-        "counts": (0, None),
-        "seconds": (0, None),
-    }
-    ranges |= {"neighbour_codes": (0, last), "neighbour_distances": (0, None), "neighbour_entries": (0, None)}
-    ranges |= {"source_codes": (0, last), "logits": (None, None)}
+
+
+def _check_ranges(arrays: dict[str, npt.NDArray[Any]], origin: Origin, settings: DecodeSettings) -> None:
+    """TraceError unless every number is finite and lies in its range."""
+    last, unit, cosine = origin.codes - 1, (0, 1), (-1.001, 1.001)  # a cosine may be rounded over its end
+    ranges: dict[str, tuple[float | None, float | None]] = {
+        "u": unit, "codes": (0, last), "queries": (-1, last), "counts": (0, None), "seconds": (0, None),
+        "neighbour_codes": (0, last), "neighbour_distances": (0, None), "neighbour_entries": (0, None),
+        "source_codes": (0, last), "logits": (None, None),
+        "faid_compatibility": unit, "faid_hop_weights": unit, "faid_share": (0, None), "faid_start_cosine": cosine,
+        "faid_code_cosine": cosine, "faid_layers": (0, None), "faid_hops": (1, 3),
+        "faid_present": (0, settings.faid_neighbours), "faid_unblended": (None, None),
+    }  # fmt: skip
     for name, (low, high) in ranges.items():
         values = arrays[name]
         inside = np.isfinite(values) & (values >= low if low is not None else True)
         if not (inside & (values <= high if high is not None else True)).all():
             raise TraceError(f"{name}: got a value outside of {low}..{high}, or one that is not finite")
+
+
+def _check_sources(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
+    """TraceError unless every neighbour comes from one of the sources."""
     images = arrays["neighbour_entries"] // max(1, len(retrieving_positions(origin.context, grid)))
     if not np.isin(images, [s["image"] for s in meta["sources"]]).all():
         raise TraceError("neighbour_entries: got an entry of an image that is not among the sources")
+
+
+def _check_faid(arrays: dict[str, npt.NDArray[Any]], settings: DecodeSettings, origin: Origin) -> None:
+    """TraceError unless the record of the blenders fits the method, the neighbours and itself."""
+    if settings.blends != (origin.faid is not None):
+        raise TraceError(f"origin: got FAiD weights {origin.faid!r} for method {settings.method}, which does not fit")
+    for name in ("faid_layers", "faid_hops"):
+        if (np.diff(arrays[name]) <= 0).any():
+            raise TraceError(f"{name}: got {arrays[name].tolist()}, expected ascending numbers")
+    if settings.blends and (arrays["faid_present"] != np.minimum(arrays["counts"], settings.faid_neighbours)).any():
+        raise TraceError("faid_present: got another number of features than neighbours that were found for them")
+    if (np.abs(arrays["faid_hop_weights"].sum(-1, dtype=np.float64) - 1) > 1e-3).any():
+        raise TraceError("faid_hop_weights: got weights of another sum, expected those of a blender to sum to 1")
 
 
 def _to_steps(arrays: dict[str, npt.NDArray[Any]], skipped: Sequence[str | None]) -> tuple[StepRecord, ...]:
@@ -364,5 +470,18 @@ def _to_steps(arrays: dict[str, npt.NDArray[Any]], skipped: Sequence[str | None]
             raise TraceError(f"counts: got neighbours at position {position}, which retrieved nothing")
         seconds = Seconds(*(float(s) for s in arrays["seconds"][position]))
         u, code = float(arrays["u"][position]), int(arrays["codes"][position])
-        steps.append(StepRecord(position, arrays["logits"][position], answer, u, code, seconds))
+        faid = _to_faid(arrays, position) if arrays["faid_layers"].size else None
+        steps.append(StepRecord(position, arrays["logits"][position], answer, u, code, faid, seconds))
     return tuple(steps)
+
+
+def _to_faid(arrays: dict[str, npt.NDArray[Any]], position: int) -> FaidStep:
+    """What the blenders did at one position."""
+    unblended = arrays["faid_unblended"]
+    return FaidStep(
+        layers=arrays["faid_layers"].astype(np.int64),
+        hops=arrays["faid_hops"].astype(np.int64),
+        present=int(arrays["faid_present"][position]),
+        unblended=unblended[position] if len(unblended) else None,
+        **{name: arrays[f"faid_{name}"][position] for name in _FAID_NUMBERS},
+    )

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.faid import Faid
 from core.text import COLOURS, STYLES, Caption, TextEncoder
 from core.types import Grid
 
@@ -89,24 +90,22 @@ class Modulation:
 
 
 class KVCache:
-    """Keys and values of all layers for the sequence so far; preallocated, one per generation."""
+    """Keys and values of all layers for the sequence so far; preallocated, one per generation.
+
+    What stands at and after an offset is written anew, so that a position may be computed again.
+    """
 
     def __init__(self, config: TransformerConfig, batch: int) -> None:
         length = config.prefix + config.grid.positions
         shape = (config.layers, batch, config.heads, length, config.width // config.heads)
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
-        self.length = 0
 
-    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add [B, heads, n, head_dim] of the newest entries; all of the layer's so far. `advance` ends the step."""
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
+    def extend(self, layer: int, offset: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put [B, heads, n, head_dim] of the newest entries at `offset`; all of the layer's up to there."""
+        end = offset + keys.shape[2]
+        self.keys[layer, :, :, offset:end] = keys
+        self.values[layer, :, :, offset:end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
-
-    def advance(self, count: int) -> None:
-        """All layers have taken `count` entries."""
-        self.length += count
 
 
 class AdaptiveRMSNorm(nn.Module):
@@ -128,12 +127,12 @@ class Attention(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def forward(self, x: Tensor, rotary: Tensor, mask: Tensor, cache: KVCache | None) -> Tensor:
-        """[B, n, D]; rotary [2, n, head_dim]; mask [B, 1, n, m] over the m entries so far."""
+        """[B, n, D]; rotary [2, n, head_dim]; mask [B, 1, n, m] over the m entries so far, of which n are new."""
         batch, count, width = x.shape
         q, k, v = self.qkv(x).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k = rotate(F.rms_norm(q, q.shape[-1:]), rotary), rotate(F.rms_norm(k, k.shape[-1:]), rotary)
         if cache is not None:
-            k, v = cache.extend(self.layer, k, v)
+            k, v = cache.extend(self.layer, mask.shape[-1] - count, k, v)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.output(mixed.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return]
 
@@ -227,15 +226,18 @@ class ARTransformer(nn.Module):
         visible = torch.cat([condition.present, torch.ones_like(condition.present[:, :1])], dim=1)
         return Modulation(layers, self.head_modulation(c).view(batch, 2, -1), canvas, words, visible)
 
-    def forward(self, codes: Tensor, modulation: Modulation) -> Tensor:
-        """Teacher-forced logits [B, S, V] of token grids [B, S]: entry p sees the codes before p only."""
+    def forward(self, codes: Tensor, modulation: Modulation, head: nn.Module | None = None) -> Tensor:
+        """Teacher-forced logits [B, S, V] of token grids [B, S]: entry p sees the codes before p only.
+
+        head: another output head than the model's own, such as FAiD's.
+        """
         batch, positions = codes.shape
         start = self.start.expand(batch, 1, -1)
         inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + self.places(0, positions, modulation)
         x = torch.cat([modulation.words, inputs], dim=1)
         mask = attention_mask(modulation.visible, x.shape[1], 0)
         hidden = self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, None)
-        return self.logits(hidden[:, self.config.pieces :], modulation)
+        return self.logits(hidden[:, self.config.pieces :], modulation, head)
 
     def places(self, first: int, count: int, modulation: Modulation) -> Tensor:
         """[B, count, D]: row, column and canvas of the positions that are predicted."""
@@ -250,14 +252,24 @@ class ARTransformer(nn.Module):
             x = layer(x, values, rotary, mask, cache)
         return x
 
-    def logits(self, hidden: Tensor, modulation: Modulation) -> Tensor:
+    def logits(self, hidden: Tensor, modulation: Modulation, head: nn.Module | None = None) -> Tensor:
         """[B, n, V] of the last layer's output."""
         shift, scale = modulation.head.unsqueeze(2).unbind(1)
-        return self.head(self.norm(hidden, shift, scale))  # type: ignore[no-any-return]
+        return (head or self.head)(self.norm(hidden, shift, scale))  # type: ignore[no-any-return]
 
     @torch.inference_mode()
-    def step(self, modulation: Modulation, cache: KVCache, position: int, codes: Tensor | None) -> Tensor:
-        """Logits [B, V] of `position`, from the codes [B] of the position before it (None at the first)."""
+    def step(
+        self,
+        modulation: Modulation,
+        cache: KVCache,
+        position: int,
+        codes: Tensor | None,
+        head: nn.Module | None = None,
+    ) -> Tensor:
+        """Logits [B, V] of `position`, from the codes [B] of the position before it (None at the first).
+
+        A position may be computed again. head: another output head than the model's own.
+        """
         if codes is None:
             newest = self.start.expand(len(modulation.canvas), 1, -1)
         else:
@@ -265,12 +277,29 @@ class ARTransformer(nn.Module):
         x = newest + self.places(position, 1, modulation)
         if codes is None:
             x = torch.cat([modulation.words, x], dim=1)
-        count = x.shape[1]
-        rotary = self.rotary[:, cache.length : cache.length + count]
-        mask = attention_mask(modulation.visible, count, cache.length)
+        count, offset = x.shape[1], 0 if codes is None else self.config.pieces + position
+        rotary = self.rotary[:, offset : offset + count]
+        mask = attention_mask(modulation.visible, count, offset)
         hidden = self.trunk(x, modulation, rotary, mask, cache)
-        cache.advance(count)
-        return self.logits(hidden[:, -1:], modulation)[:, 0]
+        return self.logits(hidden[:, -1:], modulation, head)[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class FaidConfig:
+    """Shape of the embedded model's FAiD: a blender in layers 0, blend_every, ..., with hops 1 to largest_hop."""
+
+    blend_every: int = 3
+    largest_hop: int = 2
+
+
+class TunedFaid(nn.Module):
+    """What tuning for FAiD adds to the frozen transformer: blenders, and an output head in place of its own."""
+
+    def __init__(self, config: FaidConfig, base: TransformerConfig) -> None:
+        super().__init__()
+        blended = range(0, base.layers, config.blend_every)
+        self.blenders = Faid(base.width, blended, range(1, config.largest_hop + 1))
+        self.head = nn.Linear(base.width, base.codes)
 
 
 def conditions(captions: Sequence[Caption], encoder: TextEncoder, model: ARTransformer) -> Condition:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-Method = Literal["model", "daid"]
+Method = Literal["model", "daid", "faid", "faid+daid"]
 Aggregate = Literal["sum", "nearest"]
 
 FloatArray = npt.NDArray[np.float32]
@@ -86,6 +86,29 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class FaidStep:
+    """What the L blenders of a model did at one position, for the K features that went through them.
+
+    layers: [L] numbers of the decoder layers that have a blender; hops: [H] radii of their windows; present: how many
+    of the K features came from neighbours, the nearest first, the others being blank; compatibility: [L, K] in 0..1;
+    hop_weights: [L, H] of sum 1; share: [L] norm of what was added relative to the hidden state that it was added to;
+    start_cosine, code_cosine: [L, K] cosine of the feature that leaves a blender to the one that entered the first, and
+    to the feature of the code that was sampled, 0 where there is none to compare; unblended: [V] logits of the model
+    without the blenders at this position alone, None unless they were asked for.
+    """
+
+    layers: IntArray
+    hops: IntArray
+    present: int
+    compatibility: FloatArray
+    hop_weights: FloatArray
+    share: FloatArray
+    start_cosine: FloatArray
+    code_cosine: FloatArray
+    unblended: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True)
 class Seconds:
     """Wall-clock time of one position, split by part; a batch shares one measurement."""
 
@@ -98,7 +121,8 @@ class Seconds:
 class StepRecord:
     """Everything that decided the code of one position.
 
-    logits: [V] float32 after guidance and before temperature; u: the uniform that the inverse CDF was sampled with.
+    logits: [V] float32 after guidance and before temperature; u: the uniform that the inverse CDF was sampled with;
+    faid: what the blenders did, None for methods without them.
     """
 
     position: int
@@ -106,6 +130,7 @@ class StepRecord:
     retrieval: Retrieval | Skipped
     u: float
     code: int
+    faid: FaidStep | None
     seconds: Seconds
 
 
@@ -117,7 +142,8 @@ class DecodeSettings:
     is lambda (0..1); retrieval_temperature is tau, in units of squared L2; n_neighbours is K (0: all entries);
     gate (0: off) scales lambda by exp(-d_min / gate); caption_filter (0: off) keeps the n images whose captions are
     nearest to the prompt; position_weight (0: off) adds w * (drow^2 + dcol^2) to the distance; styles (empty: all)
-    filters the database by art style.
+    filters the database by art style. faid_neighbours is how many of the K, the nearest, go through the blenders of
+    FAiD; record_unblended also records what the model would have predicted without them (a second pass per position).
     """
 
     seed: int = 0
@@ -134,19 +160,33 @@ class DecodeSettings:
     caption_filter: int = 32
     position_weight: float = 0.0
     styles: tuple[str, ...] = ()
+    faid_neighbours: int = 10
+    record_unblended: bool = False
 
     def __post_init__(self) -> None:
         for name, kind, low, high in _LIMITS:
             _check_number(name, getattr(self, name), kind, low, high)
         _check_choice("method", self.method, get_args(Method))
         _check_choice("aggregate", self.aggregate, get_args(Aggregate))
+        if not isinstance(self.record_unblended, bool):
+            raise ConfigError(f"record_unblended: got {self.record_unblended!r}, expected true or false")
         if not isinstance(self.styles, tuple) or not all(isinstance(s, str) for s in self.styles):
             raise ConfigError(f"styles: got {self.styles!r}, expected a tuple of style names")
 
     @property
+    def mixes(self) -> bool:
+        """Whether DAiD mixes the distribution of the neighbours into the model's."""
+        return self.method in ("daid", "faid+daid") and self.retrieval_weight > 0
+
+    @property
+    def blends(self) -> bool:
+        """Whether FAiD's blenders are attached to the model."""
+        return self.method in ("faid", "faid+daid")
+
+    @property
     def retrieves(self) -> bool:
         """Whether a database is asked at all."""
-        return self.method == "daid" and self.retrieval_weight > 0
+        return self.mixes or self.blends
 
     @classmethod
     def from_json(cls, values: object) -> DecodeSettings:
@@ -175,6 +215,7 @@ _LIMITS: tuple[tuple[str, type, float, float], ...] = (
     ("gate", float, 0, 100),
     ("caption_filter", int, 0, 10_000_000),
     ("position_weight", float, 0, 100),
+    ("faid_neighbours", int, 1, 1000),
 )
 
 

@@ -10,12 +10,12 @@ from core.context import Context
 from core.database import ImageInfo, PatchDatabase
 from core.text import TextEncoder
 from core.tokenizer import TokenizerConfig, VQTokenizer
-from core.transformer import ARTransformer, TransformerConfig
+from core.transformer import ARTransformer, FaidConfig, TransformerConfig, TunedFaid
 
 SIDE, CODES = 8, 48
 
 
-def tiny_backend(seed: int = 0) -> EmojiBackend:
+def tiny_backend(seed: int = 0, faid: bool = True) -> EmojiBackend:
     """64 x 64 pixels, an 8 x 8 grid of 48 codes, three layers; every parameter is random, so everything matters."""
     torch.manual_seed(seed)
     tokenizer = VQTokenizer(TokenizerConfig(8 * SIDE, CODES, 8, 8, 16, 1, 1)).eval()
@@ -28,7 +28,16 @@ def tiny_backend(seed: int = 0) -> EmojiBackend:
         for parameter in transformer.parameters():
             parameter.normal_(std=0.15)
         transformer.known.copy_(torch.tensor(sorted(int(p) for p in encoder.encode("red heart pizza").pieces)))
-    return EmojiBackend.assemble(tokenizer, encoder, transformer)
+    return EmojiBackend.assemble(tokenizer, encoder, transformer, tiny_faid(config) if faid else None)
+
+
+def tiny_faid(config: TransformerConfig) -> TunedFaid:
+    """Two blenders with hops 1 and 2."""
+    tuned = TunedFaid(FaidConfig(blend_every=2), config).eval()
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            parameter.normal_(std=0.05 if "blender.conv" in name else 0.15)
+    return tuned
 
 
 def tiny_database(backend: EmojiBackend, images: int = 12, context: Context | None = None) -> PatchDatabase:

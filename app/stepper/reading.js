@@ -3,6 +3,8 @@
 const CROP_CELLS = 5;
 const CROP_SIZE = 104;
 const CONTEXT_SIZE = 132;
+const DISTRIBUTIONS = ["unblended", "model", "retrieval", "blended"];
+const RULERS = ["unblended", "model", "blended"];
 
 /** A new element with a class and a text. */
 function make(tag, className = "", text = "") {
@@ -22,13 +24,16 @@ function setTitle(node, text) {
   if (node.title !== text) node.title = text;
 }
 
+/** What the divergence of a trace is between, as a formula. */
+const movedText = (trace) => (trace.blenders.length ? `KL(unblended ‖ ${trace.mixes ? "blended" : "model"})` : "KL(model ‖ blended)");
+
 /** One row of the table of codes, with handles on the parts that change. */
 function makeCodeRow() {
   const row = make("tr");
   const patch = make("canvas", "lp-patch");
   const name = make("td", "lp-code"), number = make("b"), tag = make("small");
   name.append(number, tag);
-  const bars = make("td", "lp-bars"), lines = ["model", "retrieval", "blended"].map((kind) => make("i", `lp-bar lp-${kind}`));
+  const bars = make("td", "lp-bars"), lines = DISTRIBUTIONS.map((kind) => make("i", `lp-bar lp-${kind}`));
   bars.append(...lines);
   const cells = lines.map(() => make("td", "lp-percent"));
   const picture = make("td", "lp-patch-cell");
@@ -45,10 +50,12 @@ function makeCard() {
   const caption = make("p", "lp-caption"), source = make("p", "lp-source");
   const numbers = make("p", "lp-card-numbers"), distance = make("span"), share = make("span");
   numbers.append(distance, share);
+  const fit = make("p", "lp-fit"), fitNumber = make("b");
+  fit.append(make("span", "", "compatibility"), fitNumber);
   const track = make("div", "lp-share"), fill = make("i", "lp-retrieval");
   track.append(fill);
-  card.append(crop, track, numbers, caption, source);
-  return { card, crop, caption, source, distance, share, fill };
+  card.append(crop, track, numbers, fit, caption, source);
+  return { card, crop, caption, source, distance, share, fill, fit, fitNumber };
 }
 
 /** The panels beside and below the picture; it only shows, and asks nothing of the server. */
@@ -60,11 +67,23 @@ class Reading {
     this.cards = [];
   }
 
-  /** Make the rows and cards that a trace needs. */
+  /** Make the rows and cards that a trace needs, and show the distributions that it has. */
   build(trace) {
+    const kinds = distributionsOf(trace);
     this.rows = Array.from({ length: trace.shown.codes }, makeCodeRow);
+    for (const { lines, cells } of this.rows) {
+      DISTRIBUTIONS.forEach((kind, i) => { lines[i].hidden = cells[i].hidden = !kinds.includes(kind); });
+    }
+    for (const kind of DISTRIBUTIONS) this.parts[`column-${kind}`].hidden = !kinds.includes(kind);
+    for (const kind of RULERS) this.parts[`ruler-${kind}`].hidden = !kinds.includes(kind);
     this.parts.codes.replaceChildren(...this.rows.map(({ row }) => row));
     this.cards = Array.from({ length: trace.shown.neighbours }, makeCard);
+    this.parts.codes.classList.toggle("has-four", kinds.length === 4);
+    this.parts.cards.classList.toggle("has-fit", trace.blenders.length > 0);
+    for (const { fit } of this.cards) {
+      fit.hidden = !trace.blenders.length;
+      fit.title = `Compatibility in the last blender, of layer ${trace.blenders.at(-1)}`;
+    }
     this.parts.cards.replaceChildren(...this.cards.map(({ card }) => card));
     this.parts.facts.replaceChildren(...trace.facts.map(([name, value]) => {
       const item = make("li");
@@ -113,20 +132,27 @@ class Reading {
     drawPatch(prepare(this.parts.chosen, 44, 44), trace.drawn, trace.grid, step, 0, 0, 44);
     setText(this.parts.choice, `code ${code[step]} at ${placeAt(trace.grid, step)}`);
     const flip = flipAt(trace, step);
-    setText(this.parts.flip, flip ? `Flip: without retrieval the same u takes code ${without[step]}`
+    setText(this.parts.flip, !trace.flips_known ? `Flips are ${NOT_RECORDED}`
+      : flip ? `Flip: ${withoutAt(trace, step)} the same u takes code ${without[step]}`
+      : trace.blenders.length ? `No flip: ${withoutAt(trace, step)} the same u takes the same code`
       : retrievedAt(trace, step) ? "No flip: the model alone takes the same code" : "The model alone decided");
     this.parts.flip.classList.toggle("is-flip", flip);
   }
 
   showNumbers({ trace, step }) {
     const { u, kl, entropy, nearest, mix, found } = trace.arrays;
-    const here = retrievedAt(trace, step);
+    const here = retrievedAt(trace, step), moved = Number.isFinite(kl[step]);
+    const [before, , after] = ofStep(entropy, step, 3);
+    const blends = trace.blenders.length > 0, best = blends && bestFeatureAt(trace, step);
     const numbers = [
       ["u", u[step].toFixed(4), "the uniform number, 0 to 1, that the code was drawn with"],
-      ["λ here", here ? short(mix[step]) : "0", "retrieval weight at this position, after the gate"],
+      blends && !trace.mixes
+        ? ["best compatibility", best ? best[1].toFixed(2) : "–", "highest compatibility in the last blender, 0 to 1"]
+        : ["λ here", here ? short(mix[step]) : "0", "retrieval weight at this position, after the gate"],
       ["nearest d", here ? short(nearest[step]) : "–", "squared L2 distance of the nearest neighbour, 0 to 16"],
-      ["KL (nats)", short(kl[step]), "KL(model ‖ blended): how far the blend moved from the model"],
-      ["entropy (nats)", `${short(entropy[3 * step])} → ${short(entropy[3 * step + 2])}`, "entropy of the model, then of the blend"],
+      ["KL (nats)", moved ? short(kl[step]) : "–", `${movedText(trace)}: how far retrieval moved the distribution`],
+      ["entropy (nats)", moved ? `${short(before)} → ${short(after)}` : short(after),
+        moved ? "entropy without retrieval, then of what was sampled from" : "entropy of what was sampled from"],
       ["neighbours", here ? String(found[step]) : "0", "how many neighbours were retrieved"],
     ];
     const list = this.parts.numbers;
@@ -145,11 +171,13 @@ class Reading {
 
   /* ---- the distributions */
 
-  /** Two rulers from 0 to 1: where each of the top codes lies, and where u fell. */
+  /** Rulers from 0 to 1, one for each distribution: where each of the top codes lies, and where u fell. */
   showDraw(view) {
-    const { top_model, top_blended, top_model_from, top_blended_from, code, without } = view.trace.arrays;
-    this.drawRuler(this.parts["strip-model"], view, top_model_from, top_model, without[view.step]);
-    this.drawRuler(this.parts["strip-blended"], view, top_blended_from, top_blended, code[view.step]);
+    const { arrays } = view.trace, picked = { unblended: arrays.without, model: arrays.unmixed, blended: arrays.code };
+    for (const kind of RULERS) {
+      if (this.parts[`ruler-${kind}`].hidden) continue;
+      this.drawRuler(this.parts[`strip-${kind}`], view, arrays[`top_${kind}_from`], arrays[`top_${kind}`], picked[kind][view.step]);
+    }
   }
 
   drawRuler(canvas, { trace, step, atlas, colours, stripWidth }, allStarts, allShares, taken) {
@@ -171,10 +199,11 @@ class Reading {
 
   showCodes(view) {
     const { trace, step } = view;
-    const { top_code, top_model, top_retrieval, top_blended } = trace.arrays;
-    const [codes, ...shares] = [top_code, top_model, top_retrieval, top_blended].map((array) => ofStep(array, step, trace.shown.codes));
-    const scale = Math.max(0.02, ...shares.map((values) => Math.max(...values)));
-    this.rows.forEach((row, i) => this.showCode(row, view, codes[i], shares.map((values) => values[i]), scale));
+    const listed = (name) => ofStep(trace.arrays[`top_${name}`], step, trace.shown.codes);
+    const codes = listed("code"), shown = distributionsOf(trace);
+    const shares = DISTRIBUTIONS.map((kind) => (shown.includes(kind) ? listed(kind) : null));
+    const scale = Math.max(0.02, ...shares.map((values) => (values ? Math.max(...values) : 0)));
+    this.rows.forEach((row, i) => this.showCode(row, view, codes[i], shares.map((values) => values?.[i]), scale));
   }
 
   showCode({ row, patch, number, tag, lines, cells }, { trace, step, atlas }, code, shares, scale) {
@@ -182,10 +211,13 @@ class Reading {
     if (patch.shows !== code) drawCode(prepare(patch, 22, 22), atlas, trace.atlas_columns, code, 0, 0, 22, 22);
     patch.shows = code;
     setText(number, String(code));
-    setText(tag, taken ? "taken" : alone ? "without retrieval" : "");
+    setText(tag, taken ? "taken" : alone ? trace.blenders.length ? "unblended" : "without retrieval" : "");
     row.className = taken ? "is-taken" : alone ? "is-alone" : "";
-    lines.forEach((line, i) => { line.style.transform = `scaleX(${shares[i] / scale})`; });
-    cells.forEach((cell, i) => setText(cell, `${percent(shares[i])} %`));
+    shares.forEach((share, i) => {
+      if (share === undefined) return;
+      lines[i].style.transform = `scaleX(${share / scale})`;
+      setText(cells[i], `${percent(share)} %`);
+    });
   }
 
   /* ---- the neighbours */
@@ -200,7 +232,11 @@ class Reading {
     const carried = ofStep(trace.arrays.near_share, step, width).reduce((sum, share) => sum + share, 0);
     setText(this.parts["neighbours-text"], here
       ? `${count} of ${trace.arrays.found[step]} shown, nearest first; they carry ${percent(carried)} % of the retrieval distribution` : "");
-    if (here) this.cards.forEach((card, i) => this.showCard(card, view, step * width + i));
+    const blended = trace.blenders.length ? presentAt(trace, step) : 0;
+    if (!here) return;
+    this.cards.forEach((card, i) => this.showCard(card, view, step * width + i));
+    this.cards.forEach(({ fitNumber }, i) => setText(fitNumber, i < blended
+      ? featureAt(trace, "faid_compatibility", step, trace.blenders.length - 1, i).toFixed(2) : "–"));
   }
 
   showCard({ card, crop, caption, source, distance, share, fill }, view, at) {

@@ -1,7 +1,7 @@
 /*
  * The stepper: shows how a picture was drawn, position by position, from a trace that it holds itself.
  *
- * stepper.py joins trace.js, drawing.js, reading.js and this file. Gradio runs them once as the body of a function with
+ * stepper.py joins trace.js, drawing.js, reading.js, blenders.js and this file. Gradio runs them once as the body of a function with
  * `element` (the mounted template), `props` and `watch`; `props.value` is an update (see StepperData in stepper.py).
  * Small updates arrive while the picture is being drawn; the last one names a file with the whole trace, which is fetched
  * once. After that, stepping makes no request.
@@ -30,6 +30,9 @@ class Stepper {
     this.overlayName = "none";
     this.overlay = null;
     this.reading = new Reading(this.parts);
+    this.blenders = new Blenders(this.parts);
+    this.radios = [...this.root.querySelectorAll("[name=lp-overlay]")];
+    for (const radio of this.radios) radio.parentElement.dataset.meaning = radio.parentElement.title;
     this.host.tabIndex = -1;
     this.listen();
     this.readColours();
@@ -113,10 +116,11 @@ class Stepper {
   open(trace, state) {
     Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid });
     this.reading.build(trace);
+    this.blenders.build(trace);
     setText(this.parts.title, trace.prompt);
     this.setState(state);
     this.setSteps(trace.steps, trace.steps - 1);
-    this.choose(this.overlayName);
+    this.offerOverlays();
   }
 
   /** Decode the source pictures one after the other, those of the shown position first as they are asked for. */
@@ -229,9 +233,7 @@ class Stepper {
     canvas.addEventListener("pointerdown", (event) => this.pick(event));
     canvas.addEventListener("pointermove", (event) => event.buttons === 1 && this.pick(event));
     this.host.addEventListener("keydown", (event) => this.press(event));
-    for (const radio of this.root.querySelectorAll("[name=lp-overlay]")) {
-      radio.addEventListener("change", () => this.choose(radio.value));
-    }
+    for (const radio of this.radios) radio.addEventListener("change", () => this.choose(radio.value));
     const observer = new ResizeObserver(() => this.measure());
     for (const node of [this.parts.frame, this.parts.reading]) observer.observe(node);
     new MutationObserver(() => { this.readColours(); this.draw(); })
@@ -240,7 +242,7 @@ class Stepper {
 
   /** Read the sizes that drawing depends on; not while drawing, where it would force a layout. */
   measure() {
-    this.sizes = { stage: this.parts.frame.clientWidth, strip: this.parts["strip-model"].parentElement.clientWidth - 72 };
+    this.sizes = { stage: this.parts.frame.clientWidth, strip: this.parts["ruler-model"].clientWidth - 72 };
     this.draw();
   }
 
@@ -283,10 +285,12 @@ class Stepper {
     this.renderTransport();
     this.renderLegend();
     if (!this.trace) return;
-    this.reading.show({
+    const view = {
       trace: this.trace, step: this.step, atlas: this.atlas, colours: this.colours, stripWidth: this.sizes.strip,
       wanted: (image) => this.showSource(this.trace, image),
-    });
+    };
+    this.reading.show(view);
+    this.blenders.show(view);
     this.speak();
   }
 
@@ -294,7 +298,7 @@ class Stepper {
     const style = getComputedStyle(this.root);
     const read = (name) => style.getPropertyValue(name).trim();
     this.colours = { dot: read("--lp-dot"), grid: read("--lp-grid"), flip: read("--lp-flip"), cursor: read("--lp-cursor"),
-      query: read("--lp-query"), ink: read("--lp-ink"), rest: read("--lp-rest") };
+      query: read("--lp-query"), ink: read("--lp-ink"), rest: read("--lp-rest"), soft: read("--lp-faint"), taken: read("--lp-blended") };
   }
 
   renderStage() {
@@ -326,6 +330,18 @@ class Stepper {
     canvas.setAttribute("aria-label", this.trace ? `The picture up to ${at}. Arrow keys move.` : "Nothing drawn yet");
   }
 
+  /** Disable the overlays that do not apply to the trace, saying why, and fall back to none. */
+  offerOverlays() {
+    for (const radio of this.radios) {
+      const missing = whyNoOverlay(this.trace, radio.value);
+      radio.disabled = Boolean(missing);
+      setTitle(radio.parentElement, missing || radio.parentElement.dataset.meaning || "");
+      if (missing && radio.value === this.overlayName) this.overlayName = "none";
+    }
+    this.radios.find((radio) => radio.value === this.overlayName).checked = true;
+    this.choose(this.overlayName);
+  }
+
   /** Choose an overlay by name. */
   choose(name) {
     this.overlayName = name;
@@ -338,15 +354,17 @@ class Stepper {
   /** The values that an overlay shows, with their range, meaning and unit; null for none. */
   makeOverlay(name) {
     if (!this.trace || name === "none") return null;
-    const { entropy, kl, code, without, nearest } = this.trace.arrays;
+    const { entropy, kl, code, without, nearest, faid_fit } = this.trace.arrays;
     const overlay = {
-      entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of the blended distribution, in nats", unit: "nats" }),
-      kl: () => ({ values: kl, text: "KL(model ‖ blended), in nats", unit: "nats" }),
+      entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of what was sampled from, in nats", unit: "nats" }),
+      kl: () => ({ values: kl, text: `${movedText(this.trace)}, in nats`, unit: "nats" }),
       nearest: () => ({ values: nearest, text: "squared L2 distance of the nearest neighbour", unit: "" }),
+      fit: () => ({ values: faid_fit, text: `mean compatibility of the neighbours in the last blender, of layer ${this.trace.blenders.at(-1)}`, unit: "", range: [0, 1] }),
+      share: () => ({ values: largestShares(this.trace), text: "most that a blender adds, in % of the hidden state", unit: "%" }),
       flips: () => ({ values: Uint8Array.from(code, (c, p) => Number(c !== without[p])), marks: true }),
     }[name]();
     const [low, high] = finiteRange(overlay.values) || [0, 0];
-    return { ...overlay, range: [Math.min(0, low), high] };
+    return { range: [Math.min(0, low), high], ...overlay };
   }
 
   /** Draw the colour scale and its ends. */

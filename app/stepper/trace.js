@@ -53,8 +53,55 @@ const retrievedAt = (trace, step) => trace.arrays.reason[step] < 0;
 /** Why the step did not. */
 const reasonAt = (trace, step) => trace.reasons[trace.arrays.reason[step]] || "nothing was retrieved";
 
-/** Whether retrieval changed the code. */
+/** Whether retrieval changed the code; false as well where that was not recorded. */
 const flipAt = (trace, step) => trace.arrays.code[step] !== trace.arrays.without[step];
+
+/** Why an overlay says nothing about a trace; empty when it does. */
+function whyNoOverlay(trace, name) {
+  if (["none", "entropy"].includes(name)) return "";
+  if (!trace.retrieves) return "This run retrieved nothing";
+  if (["fit", "share"].includes(name) && !trace.blenders.length) return "This run had no blenders: choose a method with FAiD";
+  if (["flips", "kl"].includes(name) && !trace.flips_known) return `What retrieval changed was ${NOT_RECORDED}`;
+  return "";
+}
+
+/** What a code is compared with, in words: the same step without what was retrieved. */
+function withoutAt(trace, step) {
+  if (!trace.blenders.length) return "without retrieval";
+  return trace.mixes && retrievedAt(trace, step) ? "without blenders and mixing" : "without the blenders";
+}
+
+/** Which distributions a trace has, in the order in which they follow from each other, the retrieved one apart. */
+function distributionsOf(trace) {
+  const unblended = "top_unblended" in trace.arrays, blended = trace.mixes || !trace.blenders.length;
+  return ["unblended", "model", "retrieval", "blended"].filter((kind) => (
+    (kind !== "unblended" || unblended) && (kind !== "blended" || blended)));
+}
+
+/* ---- what a trace says of its blenders; those of a step are numbered from 0, as the features of its neighbours are */
+
+/** A compatibility or a cosine of a feature in a blender, by the name of its array. */
+const featureAt = (trace, name, step, blender, feature) =>
+  trace.arrays[name][(step * trace.blenders.length + blender) * trace.shown.features + feature] / trace.fraction;
+
+/** How many of the shown features came from neighbours. */
+const presentAt = (trace, step) => Math.min(trace.arrays.faid_present[step], trace.shown.features);
+
+/** How much a blender adds at a step, relative to the hidden state. */
+const shareAt = (trace, step, blender) => trace.arrays.faid_share[step * trace.blenders.length + blender];
+
+/** The largest share that a blender adds at each step, in percent. */
+function largestShares(trace) {
+  return Float32Array.from({ length: trace.steps }, (_, step) => 100 * Math.max(...trace.blenders.map((_, blender) => shareAt(trace, step, blender))));
+}
+
+/** The feature that fits best in the last blender, as [feature, compatibility]; null without neighbours. */
+function bestFeatureAt(trace, step) {
+  const last = trace.blenders.length - 1;
+  const scores = Array.from({ length: presentAt(trace, step) }, (_, i) => featureAt(trace, "faid_compatibility", step, last, i));
+  const best = scores.indexOf(Math.max(...scores));
+  return best < 0 ? null : [best, scores[best]];
+}
 
 /** Positions of the context cells of a step, in the order of the query; -1 where the context leaves the grid. */
 function contextAt(trace, step) {
@@ -75,11 +122,21 @@ function spokenAt(trace, step) {
   const about = retrievedAt(trace, step)
     ? `${plural(found[step], "neighbour")}, the nearest at distance ${short(nearest[step])}.`
     : `Nothing retrieved: ${reasonAt(trace, step)}.`;
-  const flip = flipAt(trace, step) ? ` Flip: without retrieval code ${without[step]}.` : "";
-  return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}. ${about}${flip}`;
+  const flip = flipAt(trace, step) ? ` Flip: ${withoutAt(trace, step)} code ${without[step]}.` : "";
+  return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}. ${about}${spokenBlendersAt(trace, step)}${flip}`;
+}
+
+/** The blenders of a step in a sentence, nothing for a run without them. */
+function spokenBlendersAt(trace, step) {
+  if (!trace.blenders.length) return "";
+  const best = bestFeatureAt(trace, step), last = trace.blenders.at(-1);
+  return best ? ` Best compatibility ${best[1].toFixed(2)}, neighbour ${best[0] + 1}, in layer ${last}.`
+    : ` The blenders ran with a blank feature, compatibility ${featureAt(trace, "faid_compatibility", step, trace.blenders.length - 1, 0).toFixed(2)} in layer ${last}.`;
 }
 
 /* ---- numbers as text */
+
+const NOT_RECORDED = "not recorded; turn on “Also record each position without the blend” and generate again";
 
 const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.0005 ? (100 * p).toFixed(1) : p > 0 ? "<0.1" : "0");
 const short = (x) => (Math.abs(x) >= 100 ? x.toFixed(0) : Math.abs(x) >= 10 ? x.toFixed(1) : Math.abs(x) >= 0.1 || x === 0 ? x.toFixed(2) : x.toFixed(3));

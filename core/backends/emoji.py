@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor, nn
 
 from core import checkpoint
+from core.backends.blending import Blending
+from core.faid import HOPS, CollapsedLayer
 from core.text import TextEncoder
 from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
-from core.transformer import ARTransformer, KVCache, TransformerConfig, conditions
-from core.types import CheckpointError, CodeArray, ConfigError, FloatArray, Grid, IntArray
+from core.transformer import ARTransformer, FaidConfig, KVCache, TransformerConfig, TunedFaid, conditions
+from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models" / "emoji"
 
@@ -22,23 +26,48 @@ FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models" / "emoji"
 class EmojiDecoding:
     """One generation of the embedded transformer; rows are all conditional ones, then all unconditional ones."""
 
-    def __init__(self, model: ARTransformer, encoder: TextEncoder, prompts: Sequence[str], guided: bool) -> None:
-        condition = conditions([encoder.encode(prompt) for prompt in prompts], encoder, model)
+    def __init__(self, backend: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> None:
+        model, tuned = backend.transformer, backend.tuned
+        condition = conditions([backend.encoder.encode(prompt) for prompt in prompts], backend.encoder, model)
         if guided:
             condition = condition.joined(condition.null())
         self._model, self._prompts, self._guided = model, len(prompts), guided
+        self._blending: Blending | None = None
+        self._head: nn.Module | None = None
         with torch.inference_mode():
             self._modulation = model.modulate(condition)
+            if faid_neighbours and tuned is not None:
+                self._head, gates = tuned.head, 1 + self._modulation.layers[:, : len(prompts), 2, None]
+                self._blending = Blending(
+                    model.layers, backend.blenders, tuned.blenders.hops, model.code_embedding, gates,
+                    model.config.grid, len(prompts), faid_neighbours,
+                )  # fmt: skip
         self._cache: KVCache | None = KVCache(model.config, len(condition.style))
         self._position = 0
-        self._newest: torch.Tensor | None = None
+        self._newest: Tensor | None = None
 
-    def logits(self) -> tuple[FloatArray, FloatArray | None]:
-        """Conditional and unconditional logits [B, V] of the next code."""
+    @torch.inference_mode()
+    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> tuple[FloatArray, FloatArray | None]:
+        """Conditional and unconditional logits [B, V] of the next code; see `Decoding.logits`."""
         if self._cache is None:
             raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
-        rows = self._model.step(self._modulation, self._cache, self._position, self._newest).numpy()
+        if neighbours is None:
+            attached: AbstractContextManager[None] = nullcontext()
+        elif self._blending is not None:
+            attached = self._blending.attached(self._position, neighbours)
+        else:
+            raise ConfigError("decoding: got neighbours, expected none; start the generation with faid_neighbours")
+        with attached:
+            step = self._model.step(self._modulation, self._cache, self._position, self._newest, self._head)
+        rows = step.numpy()
         return rows[: self._prompts], rows[self._prompts :] if self._guided else None
+
+    @torch.inference_mode()
+    def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
+        """What the blenders did in the last pass, for each prompt."""
+        if self._blending is None:
+            raise ConfigError("decoding: got no blenders, expected some; start the generation with faid_neighbours")
+        return self._blending.steps(codes)
 
     def append(self, codes: IntArray) -> None:
         """Take the [B] codes chosen for the position that `logits` was asked for."""
@@ -53,13 +82,19 @@ class EmojiDecoding:
 
 @dataclass(frozen=True)
 class EmojiBackend:
-    """The embedded text-to-image model; load it with `load`."""
+    """The embedded text-to-image model; load it with `load`.
+
+    tuned: what FAiD adds, with `blenders` its collapsed form and `faid` its hash; None, () and None without it.
+    """
 
     tokenizer: VQTokenizer
     encoder: TextEncoder
     transformer: ARTransformer
     codebook: Codebook
     fingerprint: str
+    tuned: TunedFaid | None
+    blenders: tuple[CollapsedLayer, ...]
+    faid: str | None
     name: str = "emoji"
 
     @classmethod
@@ -68,11 +103,14 @@ class EmojiBackend:
         config = checkpoint.read_config(folder)
         transformer = ARTransformer(checkpoint.config_part(config, "transformer", TransformerConfig))
         checkpoint.load_weights(folder, "transformer", transformer)
-        return cls.assemble(load_tokenizer(folder), TextEncoder.load(folder), transformer.eval())
+        tuned = load_faid(folder, transformer) if "faid" in config else None
+        return cls.assemble(load_tokenizer(folder), TextEncoder.load(folder), transformer.eval(), tuned)
 
     @classmethod
-    def assemble(cls, tokenizer: VQTokenizer, encoder: TextEncoder, transformer: ARTransformer) -> EmojiBackend:
-        """A backend from its three parts; CheckpointError when their sizes differ."""
+    def assemble(
+        cls, tokenizer: VQTokenizer, encoder: TextEncoder, transformer: ARTransformer, tuned: TunedFaid | None = None
+    ) -> EmojiBackend:
+        """A backend from its parts; CheckpointError when their sizes differ."""
         grid, codes = tokenizer.config.grid, tokenizer.config.codes
         if (grid, codes) != (transformer.config.grid, transformer.config.codes):
             raise CheckpointError(
@@ -81,19 +119,31 @@ class EmojiBackend:
             )
         if encoder.dim != transformer.config.text_dim:
             raise CheckpointError(f"text table: got {encoder.dim} columns, expected {transformer.config.text_dim}")
-        codebook = Codebook.from_vectors(tokenizer.codebook.numpy())
-        return cls(tokenizer, encoder, transformer, codebook, checkpoint.fingerprint(transformer.state_dict()))
+        with torch.no_grad():
+            blenders = tuned.blenders.collapse() if tuned else ()
+        return cls(
+            tokenizer,
+            encoder,
+            transformer,
+            Codebook.from_vectors(tokenizer.codebook.numpy()),
+            checkpoint.fingerprint(transformer.state_dict()),
+            tuned,
+            blenders,
+            checkpoint.fingerprint(tuned.state_dict()) if tuned else None,
+        )
 
     @property
     def grid(self) -> Grid:
         """Shape of the token grid."""
         return self.transformer.config.grid
 
-    def start(self, prompts: Sequence[str], guided: bool) -> EmojiDecoding:
-        """Begin a generation; ConfigError for a prompt that is empty or too long."""
+    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> EmojiDecoding:
+        """Begin a generation; ConfigError for a prompt that is empty or too long, and for FAiD without its weights."""
         if not prompts:
             raise ConfigError("prompts: got none, expected at least one")
-        return EmojiDecoding(self.transformer, self.encoder, prompts, guided)
+        if faid_neighbours and self.tuned is None:
+            raise ConfigError(f"backend {self.name}: got no FAiD weights, expected some; take method model or daid")
+        return EmojiDecoding(self, prompts, guided, faid_neighbours)
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, E] of texts, without their style words; zero where no word is known."""
@@ -115,3 +165,16 @@ def load_tokenizer(folder: Path = FOLDER) -> VQTokenizer:
     checkpoint.load_weights(folder, "tokenizer", tokenizer)
     tokenizer.codebook.copy_(torch.from_numpy(Codebook.from_vectors(tokenizer.codebook.numpy()).vectors.copy()))
     return tokenizer.eval()
+
+
+def load_faid(folder: Path, base: ARTransformer) -> TunedFaid:
+    """What tuning for FAiD adds to the transformer; CheckpointError when it is damaged or does not fit."""
+    config = checkpoint.config_part(checkpoint.read_config(folder), "faid", FaidConfig)
+    if not 1 <= config.blend_every <= base.config.layers or config.largest_hop not in HOPS:
+        raise CheckpointError(
+            f"config.json: faid: got a blender every {config.blend_every} layers with hops to {config.largest_hop}, "
+            f"expected 1 to {base.config.layers} and hops to 1, 2 or 3; restore the file"
+        )
+    tuned = TunedFaid(config, base.config)
+    checkpoint.load_weights(folder, "faid", tuned)
+    return tuned.eval()

@@ -9,14 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from core.tokenizer import Codebook
-from core.types import CodeArray, FloatArray, Grid, IntArray
+from core.types import CodeArray, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
 
 class Decoding(Protocol):
     """The state of one running generation, B prompts at once; nothing is shared between two of them."""
 
-    def logits(self) -> tuple[FloatArray, FloatArray | None]:
-        """Logits of the next code: conditional [B, V] and unconditional [B, V], the latter None when not guided."""
+    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> tuple[FloatArray, FloatArray | None]:
+        """Logits of the next code: conditional [B, V] and unconditional [B, V], the latter None when not guided.
+
+        neighbours: what each prompt retrieved, for the blenders of FAiD; where it is None or empty they run on blank
+        features. None as a whole leaves the blenders out. A position may be asked for again; the last answer counts.
+        """
+        ...
+
+    def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
+        """What the blenders did for each prompt in the last answer of `logits`, compared with the [B] chosen codes."""
         ...
 
     def append(self, codes: IntArray) -> None:
@@ -42,6 +50,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def faid(self) -> str | None:
+        """Hash of the weights that FAiD adds; None for a model without them."""
+        ...
+
+    @property
     def grid(self) -> Grid:
         """Shape of the token grid."""
         ...
@@ -51,8 +64,12 @@ class Backend(Protocol):
         """The code vectors that contexts are compared in."""
         ...
 
-    def start(self, prompts: Sequence[str], guided: bool) -> Decoding:
-        """Begin a generation for B prompts; `guided` also computes the unconditional rows for CFG."""
+    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> Decoding:
+        """Begin a generation for B prompts; `guided` also computes the unconditional rows for CFG.
+
+        faid_neighbours: features K that go through the blenders of FAiD at each position; 0: a generation without
+        FAiD. Raises ConfigError for what the model cannot do.
+        """
         ...
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:

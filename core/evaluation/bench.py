@@ -11,17 +11,20 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from tqdm import tqdm
 
-from core.backends import Backend, load_backend
+from core.backends import Backend
+from core.backends.emoji import EmojiBackend
 from core.context import context_codes, retrieving_positions
 from core.context import keys as context_keys
 from core.database import PatchDatabase
 from core.engine import decode
+from core.evaluation import bench_faid
 from core.evaluation.likelihood import ASSETS, CHOSEN, HeldOut, nats_per_code
-from core.types import DecodeSettings, IntArray
+from core.types import DecodeSettings, IntArray, Method
 
 ROOT = ASSETS.parent
 PROMPT = "a red heart, 3d style"
@@ -37,11 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Measure everything and print it."""
     figures: dict[str, float | int | bool] = {"app_start_seconds": app_start_seconds()}
-    backend = load_backend("emoji")
+    backend = EmojiBackend.load()
     database = PatchDatabase.load(ASSETS / "databases" / "emoji", backend.codebook)
     figures |= image_seconds(backend, database, max(1, chosen.runs))
     figures |= search_figures(backend, database)
     figures |= likelihood_figures(backend, database)
+    if backend.tuned is not None:
+        figures |= bench_faid.figures(backend, database, max(1, chosen.runs))
     figures["asset_bytes"] = sum(path.stat().st_size for path in ASSETS.rglob("*") if path.is_file())
     if chosen.json:
         print(json.dumps(figures))
@@ -51,25 +56,23 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def image_seconds(backend: Backend, database: PatchDatabase, runs: int) -> dict[str, float]:
-    """Median time of one image with guidance, without and with DAiD; the two take turns, after one warm-up each."""
-    daid = DecodeSettings()
-    times: list[tuple[float, float]] = []
+    """Median time of one image with guidance by every method; they take turns, after one warm-up each."""
+    methods: tuple[Method, ...] = get_args(Method) if backend.faid is not None else ("model", "daid")
+    times: list[list[float]] = []
     for turn in tqdm(range(runs + 1), desc="images"):
-        pair = []
-        for settings in (replace(daid, method="model", seed=turn), replace(daid, method="daid", seed=turn)):
+        times.append([])
+        for method in methods:
             # a new view each time: its cache is as cold as for a first visitor
             fresh = database.subset(database.images)
             begin = time.perf_counter()
-            for _ in decode(backend, fresh, [PROMPT], settings):
+            for _ in decode(backend, fresh, [PROMPT], DecodeSettings(method=method, seed=turn)):
                 pass
-            pair.append(time.perf_counter() - begin)
-        times.append((pair[0], pair[1]))
-    model, with_daid = np.array(times[1:]).T
-    return {
-        "image_seconds_model": round(float(np.median(model)), 4),
-        "image_seconds_daid": round(float(np.median(with_daid)), 4),
-        "daid_overhead": round(float(np.median(with_daid / model)) - 1, 4),
-    }
+            times[-1].append(time.perf_counter() - begin)
+    seconds = dict(zip(methods, np.array(times[1:]).T, strict=True))
+    names = {method: method.replace("+", "_") for method in methods}
+    figures = {f"image_seconds_{names[m]}": round(float(np.median(seconds[m])), 4) for m in methods}
+    ratios = {m: round(float(np.median(seconds[m] / seconds["model"])) - 1, 4) for m in methods if m != "model"}
+    return figures | {f"{names[method]}_overhead": ratio for method, ratio in ratios.items()}
 
 
 def search_figures(backend: Backend, database: PatchDatabase) -> dict[str, float | int | bool]:
@@ -108,7 +111,7 @@ def _is_exact(database: PatchDatabase, query: IntArray, k: int) -> bool:
 def likelihood_figures(backend: Backend, database: PatchDatabase) -> dict[str, float]:
     """Nats per code on the test side, without and with DAiD at the settings that the validation side chose."""
     held = HeldOut(backend, "test")
-    seen = held.observations(database, CHOSEN)
+    seen = held.observations(held.logits(), held.found(database, CHOSEN))
     return {
         "nll_model": round(nats_per_code(seen, replace(CHOSEN, method="model")), 4),
         "nll_daid": round(nats_per_code(seen, CHOSEN), 4),

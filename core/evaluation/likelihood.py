@@ -1,4 +1,4 @@
-"""Held-out likelihood of the model and of model + DAiD, in nats per code: `python -m core.evaluation.likelihood`.
+"""Held-out likelihood without retrieval, with DAiD, FAiD and both, in nats per code: `-m core.evaluation.likelihood`.
 
 Teacher-forced, at temperature 1 and without guidance or truncation, which makes it a proper likelihood. As a program it
 chooses lambda, tau, K, aggregation, gate and caption filter on the validation side and reports the others with them.
@@ -21,13 +21,16 @@ from core.backends import Backend, load_backend
 from core.context import context_codes, retrieving_positions
 from core.daid import blend_step, retrieval_distribution
 from core.database import PatchDatabase
-from core.types import Aggregate, DecodeSettings, FloatArray, IntArray, Neighbours
+from core.types import Aggregate, DecodeSettings, FloatArray, Neighbours
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLAIN = DecodeSettings(temperature=1.0, top_p=1.0, cfg_scale=1.0)  # what makes the blend a likelihood
-CHOSEN = replace(  # the best on the validation side; for pictures of trained concepts it is too much
-    PLAIN, retrieval_weight=0.3, retrieval_temperature=0.3, n_neighbours=256, gate=0.0, caption_filter=0
-)
+# the best on the validation side; for pictures of trained concepts it is too much
+CHOSEN = replace(PLAIN, retrieval_weight=0.3, retrieval_temperature=0.3, n_neighbours=256, gate=0.0, caption_filter=0)
+CHOSEN_FAID = replace(PLAIN, method="faid", n_neighbours=PLAIN.faid_neighbours, caption_filter=128)
+CHOSEN_BOTH = replace(CHOSEN, retrieval_weight=0.1)
+Found = Sequence[Neighbours | None]
+"""What every position of one picture retrieved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,28 @@ class Observation:
     neighbours: Neighbours | None
 
 
-def teacher_forced(backend: Backend, prompt: str, codes: IntArray) -> FloatArray:
-    """Conditional logits [S, V] of every code of a token grid [S], given the ones before it."""
-    decoding = backend.start([prompt], guided=False)
-    rows = []
+def teacher_forced(
+    backend: Backend,
+    prompts: Sequence[str],
+    grids: npt.NDArray[np.integer],
+    found: Sequence[Found] | None = None,
+    faid_neighbours: int = 0,
+) -> FloatArray:
+    """Conditional logits [N, S, V] of every code of token grids [N, H, W], given the ones before it.
+
+    found: with FAiD, what each position of each picture retrieved, of which the nearest `faid_neighbours` are blended.
+    """
+    codes = grids.reshape(len(grids), -1).astype(np.int64)
+    logits = np.empty((*codes.shape, backend.codebook.size), np.float32)
+    decoding = backend.start(prompts, guided=False, faid_neighbours=faid_neighbours)
     try:
-        for code in codes:
-            rows.append(decoding.logits()[0][0])
-            decoding.append(np.array([code]))
+        for position in tqdm(range(codes.shape[1]), desc="held-out codes", leave=False):
+            here = None if found is None else [picture[position] for picture in found]
+            logits[:, position] = decoding.logits(here)[0]
+            decoding.append(codes[:, position])
     finally:
         decoding.close()
-    return np.stack(rows)
+    return logits
 
 
 def prompts_of(database: PatchDatabase) -> list[str]:
@@ -57,19 +71,28 @@ def prompts_of(database: PatchDatabase) -> list[str]:
     return [f"{info.caption}, {info.style} style" for info in database.metadata]
 
 
-def observe(
-    logits: FloatArray, grid: npt.NDArray[np.integer], view: PatchDatabase, settings: DecodeSettings
-) -> list[Observation]:
-    """Observations of one image, its neighbours taken from `view` with the settings' K and position term."""
+def retrieve(grid: npt.NDArray[np.integer], view: PatchDatabase, settings: DecodeSettings) -> Found:
+    """What each position of a token grid [H, W] retrieves from `view`, with the settings' K and position term."""
     places = retrieving_positions(view.context, view.grid)
     queries = context_codes(view.context, grid[None], places)[0]
-    found: dict[int, Neighbours] = {}
+    found: list[Neighbours | None] = [None] * grid.size
     for place, query in zip(places.tolist(), queries, strict=True):
         found[place] = view.search(query[None], settings.n_neighbours, place, settings.position_weight)[0]
-    return [
-        Observation(row, int(code), found.get(p))
-        for p, (row, code) in enumerate(zip(logits, grid.ravel(), strict=True))
-    ]
+    return found
+
+
+def random_entries(found: Found, database: PatchDatabase, rng: np.random.Generator) -> Found:
+    """As many neighbours wherever there were some, but any entries of the database."""
+    changed: list[Neighbours | None] = []
+    for neighbours in found:
+        if neighbours is None:
+            changed.append(None)
+            continue
+        entries = rng.integers(len(database), size=len(neighbours))
+        images, rows, columns = database.provenance(entries)
+        codes = np.asarray(database.grids)[images, rows, columns].astype(np.int64)
+        changed.append(replace(neighbours, codes=codes, entries=entries))
+    return changed
 
 
 def nats_per_code(observations: Iterable[Observation], settings: DecodeSettings) -> float:
@@ -79,7 +102,7 @@ def nats_per_code(observations: Iterable[Observation], settings: DecodeSettings)
 
 
 class HeldOut:
-    """A held-out side with the model's logits, computed once."""
+    """A held-out side: token grids and prompts, of all pictures or of `limit` that are spread over it."""
 
     def __init__(self, backend: Backend, side: str, limit: int = 0) -> None:
         held = PatchDatabase.load(ASSETS / "heldout" / side, backend.codebook)
@@ -88,21 +111,55 @@ class HeldOut:
         self.backend = backend
         self.grids = np.asarray(held.grids)[keep]
         self.prompts = [prompts_of(held)[n] for n in keep]
-        pairs = zip(self.prompts, self.grids, strict=True)
-        self.logits = [
-            teacher_forced(backend, p, g.ravel().astype(np.int64)) for p, g in tqdm(pairs, desc=side, total=len(keep))
-        ]
 
-    def observations(self, database: PatchDatabase, settings: DecodeSettings) -> list[Observation]:
-        """Observations of all images; with a caption filter each image has its own view."""
+    def found(self, database: PatchDatabase, settings: DecodeSettings) -> list[Found]:
+        """What every picture retrieves; with a caption filter each has its own view."""
         collected = []
-        for logits, grid, prompt in zip(self.logits, self.grids, self.prompts, strict=True):
+        for grid, prompt in zip(self.grids, self.prompts, strict=True):
             view = database.with_styles(settings.styles)
             if settings.caption_filter:
                 vector = self.backend.embed_captions([prompt])[0]
                 view = view.subset(view.nearest_captions(vector, settings.caption_filter))
-            collected += observe(logits, grid, view, settings)
+            collected.append(retrieve(grid, view, settings))
         return collected
+
+    def logits(self, blended: Sequence[Found] | None = None, faid_neighbours: int = 0) -> FloatArray:
+        """Logits [N, S, V] of all codes: the model's, or those of FAiD with what is to be blended."""
+        return teacher_forced(self.backend, self.prompts, self.grids, blended, faid_neighbours)
+
+    def observations(self, logits: FloatArray, found: Sequence[Found]) -> list[Observation]:
+        """One for each code of each picture."""
+        collected = []
+        for rows, grid, picture in zip(logits, self.grids, found, strict=True):
+            parts = zip(rows, grid.ravel().tolist(), picture, strict=True)
+            collected += [Observation(row, code, neighbours) for row, code, neighbours in parts]
+        return collected
+
+
+def nats_of_nothing(backend: Backend, side: str) -> float:
+    """Nats per code of a side for a model with FAiD weights whose blenders get blank features everywhere."""
+    held = HeldOut(backend, side)
+    nothing: list[Found] = [[None] * backend.grid.positions for _ in held.grids]
+    return nats_per_code(held.observations(held.logits(nothing, 1), nothing), PLAIN)
+
+
+def faid_nats(held: HeldOut, database: PatchDatabase, faid: DecodeSettings, both: DecodeSettings) -> dict[str, float]:
+    """Nats per code of a side with FAiD, with random neighbours in it, with none, and with FAiD and DAiD.
+
+    faid: what is retrieved for the blenders; both: what is retrieved and mixed by DAiD besides. Raises ConfigError for
+    a model without FAiD weights.
+    """
+    count, plain, found = faid.faid_neighbours, replace(faid, method="model"), held.found(database, faid)
+    rng = np.random.default_rng(0)
+    kinds: dict[str, Sequence[Found]] = {
+        "nll_faid": found,
+        "nll_faid_random": [random_entries(picture, database, rng) for picture in found],
+        "nll_faid_off": [[None] * len(picture) for picture in found],
+    }
+    logits = {name: held.logits(blended, count) for name, blended in kinds.items()}
+    nats = {name: nats_per_code(held.observations(rows, found), plain) for name, rows in logits.items()}
+    mixed = held.observations(logits["nll_faid"], held.found(database, both))
+    return nats | {"nll_faid_daid": nats_per_code(mixed, replace(both, method="daid"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +173,26 @@ class Trial:
 WEIGHTS, GATES = (0.05, 0.1, 0.2, 0.3, 0.5), (0.0, 0.125, 0.25, 0.5, 1.0)
 TEMPERATURES = (0.03, 0.1, 0.3)
 AGGREGATES: tuple[Aggregate, ...] = ("sum", "nearest")
-FILTERS, COUNTS = (0, 8, 32, 128), (16, 64, 256)
+FILTERS, COUNTS = (0, 32, 128), (16, 64, 256)
 
 
-def trials(held: HeldOut, database: PatchDatabase) -> list[Trial]:
-    """All combinations of a small grid, best first."""
+def trials(held: HeldOut, logits: FloatArray, database: PatchDatabase) -> list[Trial]:
+    """All combinations of a small grid for DAiD over these logits, best first."""
     tried = []
     for caption_filter, n_neighbours in tqdm(list(itertools.product(FILTERS, COUNTS)), desc="choose settings"):
         base = replace(PLAIN, caption_filter=caption_filter, n_neighbours=n_neighbours)
-        tried += blend_trials(held.observations(database, base), base)
+        tried += blend_trials(held.observations(logits, held.found(database, base)), base)
+    return sorted(tried, key=lambda trial: trial.nats)
+
+
+def faid_trials(held: HeldOut, database: PatchDatabase) -> list[Trial]:
+    """What FAiD scores with the neighbours of every caption filter, best first."""
+    tried = []
+    for caption_filter in FILTERS:
+        settings = replace(PLAIN, method="faid", caption_filter=caption_filter, n_neighbours=PLAIN.faid_neighbours)
+        found = held.found(database, settings)
+        logits = held.logits(found, settings.faid_neighbours)
+        tried.append(Trial(nats_per_code(held.observations(logits, found), settings), settings))
     return sorted(tried, key=lambda trial: trial.nats)
 
 
@@ -152,22 +220,37 @@ def _retrieved(observation: Observation, tau: float, aggregate: Aggregate) -> fl
 
 
 def main() -> int:
-    """Print the best combinations, then every side with the very best one."""
+    """Print the best combinations, then every side with the very best ones."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=32, help="validation images to choose by")
-    parser.add_argument("--show", type=int, default=12, help="combinations to print")
+    parser.add_argument("--show", type=int, default=6, help="combinations to print")
     chosen = parser.parse_args()
     backend = load_backend("emoji")
     database = PatchDatabase.load(ASSETS / "databases" / "emoji", backend.codebook)
-    ranked = trials(HeldOut(backend, "validation", chosen.images), database)
-    for trial in ranked[: chosen.show]:
-        print(f"{trial.nats:.4f} {_changed(trial.settings)}")
-    for side in ("validation", "test", "pair"):
-        held = HeldOut(backend, side)
-        seen = held.observations(database, ranked[0].settings)
-        model = nats_per_code(seen, replace(ranked[0].settings, method="model"))
-        print(json.dumps({"side": side, "nll_model": model, "nll_daid": nats_per_code(seen, ranked[0].settings)}))
+    held = HeldOut(backend, "validation", chosen.images)
+    daid = show("daid", trials(held, held.logits(), database)[: chosen.show])
+    faid = both = daid
+    if backend.faid is not None:
+        faid = show("faid", faid_trials(held, database))
+        blended = held.logits(held.found(database, faid), faid.faid_neighbours)
+        both = show("faid+daid", trials(held, blended, database)[: chosen.show])
+    for name in ("validation", "test", "pair"):
+        side = HeldOut(backend, name)
+        seen = side.observations(side.logits(), side.found(database, daid))
+        figures = {
+            "nll_model": nats_per_code(seen, replace(daid, method="model")), "nll_daid": nats_per_code(seen, daid)
+        }  # fmt: skip
+        if backend.faid is not None:
+            figures |= faid_nats(side, database, faid, both)
+        print(json.dumps({"side": name} | {key: round(value, 4) for key, value in figures.items()}))
     return 0
+
+
+def show(method: str, ranked: Sequence[Trial]) -> DecodeSettings:
+    """Print trials and give the settings of the first."""
+    for trial in ranked:
+        print(f"{method} {trial.nats:.4f} {_changed(trial.settings)}")
+    return ranked[0].settings
 
 
 def _changed(settings: DecodeSettings) -> str:

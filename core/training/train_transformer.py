@@ -277,7 +277,7 @@ def train(grids: GridSet, out: Path, run: Path, settings: TrainSettings) -> ARTr
                 "optimizers": [optimizer.state_dict() for optimizer in steppers],
             })  # fmt: skip
     final = copy_of(average.module)
-    checkpoint.save_weights(out, "transformer", final)
+    checkpoint.save_weights(out, "transformer", final, bits=8)
     checkpoint.write_config(out, "transformer", asdict(final.config))
     return final
 

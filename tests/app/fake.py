@@ -15,11 +15,14 @@ from PIL import Image
 
 from core.database import ImageInfo, PatchDatabase
 from core.tokenizer import Codebook
-from core.types import CodeArray, FloatArray, Grid, IntArray
+from core.types import CodeArray, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
 SIDE = 8
 CODES = 1024
 STYLES = ("3d", "flat")
+BLENDERS, HOPS = (0, 3), (1, 2)
+MIXED, SHARPNESS = (0.25, 0.6), (1.5, 4.0)
+"""Of each blender: how far it takes a feature to the wanted code's, and how steeply its score follows the fit."""
 
 
 def palette() -> npt.NDArray[np.uint8]:
@@ -31,7 +34,7 @@ def palette() -> npt.NDArray[np.uint8]:
 
 def code_of(colours: npt.NDArray[np.integer]) -> CodeArray:
     """The code of the nearest level of each colour [..., 3]."""
-    red, green, blue = (np.rint(colours[..., i] * top / 255).astype(np.uint16) for i, top in enumerate((7, 15, 7)))
+    red, green, blue = (np.rint(colours[..., i] / 255 * top).astype(np.uint16) for i, top in enumerate((7, 15, 7)))
     return red << 7 | green << 3 | blue
 
 
@@ -53,11 +56,12 @@ def disc(grid: Grid, seed: int) -> npt.NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class FakeBackend:
-    """Draws the disc that belongs to the prompt, with some noise; `pause` seconds a code."""
+    """Draws the disc that belongs to the prompt, with some noise; `pause` seconds a code; faid None: no blenders."""
 
     pause: float = 0.0
     name: str = "fake"
     fingerprint: str = "fake-model"
+    faid: str | None = "fake-blenders"
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
 
     @cached_property
@@ -67,9 +71,9 @@ class FakeBackend:
         vectors[:, :3] += palette() / 32.0 - 4
         return Codebook.from_vectors(vectors)
 
-    def start(self, prompts: Sequence[str], guided: bool) -> FakeDecoding:
+    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> FakeDecoding:
         """Begin a generation."""
-        return FakeDecoding(self, prompts, guided)
+        return FakeDecoding(self, prompts, guided, faid_neighbours)
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, 16] by a hash of the text."""
@@ -87,21 +91,55 @@ class FakeBackend:
 
 
 class FakeDecoding:
-    """Prefers the codes of the prompt's disc; seeded by the prompt."""
+    """Prefers the codes of the prompt's disc; seeded by the prompt. Blended neighbours make their codes likelier."""
 
-    def __init__(self, backend: FakeBackend, prompts: Sequence[str], guided: bool) -> None:
-        seeds = [zlib.crc32(prompt.encode()) for prompt in prompts]
-        self._targets = np.stack([code_of(disc(backend.grid, seed)).ravel() for seed in seeds])
-        self._noise = [np.random.default_rng(seed) for seed in seeds]
-        self._backend, self._guided, self._position = backend, guided, 0
+    def __init__(self, backend: FakeBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> None:
+        self._seeds = [zlib.crc32(prompt.encode()) for prompt in prompts]
+        self._targets = np.stack([code_of(disc(backend.grid, seed)).ravel() for seed in self._seeds])
+        self._backend, self._guided, self._features = backend, guided, faid_neighbours
+        self._position = 0
+        self._blended: Sequence[Neighbours | None] = []
 
-    def logits(self) -> tuple[FloatArray, FloatArray | None]:
-        """Noise with a bump at the wanted code and its neighbours."""
+    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> tuple[FloatArray, FloatArray | None]:
+        """Noise with a bump at the wanted code and its neighbours, and one at each blended code."""
         time.sleep(self._backend.pause)
-        logits = np.stack([noise.normal(0, 0.8, CODES) for noise in self._noise]).astype(np.float32)
-        for row, target in enumerate(self._targets[:, self._position]):
+        logits = np.zeros((len(self._seeds), CODES), np.float32)
+        for row, (seed, target) in enumerate(zip(self._seeds, self._targets[:, self._position], strict=True)):
+            logits[row] = np.random.default_rng((seed, self._position)).normal(0, 0.8, CODES)
             logits[row, [target, (target + 8) % CODES, (target + 128) % CODES]] += [7, 6, 5.5]
+        if neighbours is not None:
+            self._blended = neighbours
+            for row, found in enumerate(neighbours):
+                logits[row, np.unique(self._codes(found))] += 1.5
         return logits, np.zeros_like(logits) if self._guided else None
+
+    def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
+        """What the blenders did with the neighbours that `logits` took last."""
+        wanted = self._targets[:, self._position]
+        rows = zip(self._blended, wanted, codes, strict=True)
+        return tuple(self._blend(found, int(want), int(code)) for found, want, code in rows)
+
+    def _codes(self, found: Neighbours | None) -> IntArray:
+        """Codes of the neighbours that are blended."""
+        return found.codes[: self._features] if found else np.zeros(0, np.int64)
+
+    def _blend(self, found: Neighbours | None, wanted: int, code: int) -> FaidStep:
+        """Blenders that move each feature towards the wanted code's, and score how near it was."""
+        vectors, codes = self._backend.codebook.vectors, self._codes(found)
+        size = (len(BLENDERS), self._features)
+        compatibility, start, taken = (np.zeros(size, np.float32) for _ in range(3))
+        for blender, (mixed, sharpness) in enumerate(zip(MIXED, SHARPNESS, strict=True)):
+            compatibility[blender] = 0.2 + 0.1 * np.sin(self._position)  # of a blank feature
+            for rank, neighbour in enumerate(codes):
+                feature = (1 - mixed) * vectors[neighbour] + mixed * vectors[wanted]
+                fit = _cosine(vectors[neighbour], vectors[wanted])
+                compatibility[blender, rank] = 1 / (1 + np.exp(-sharpness * (2 * fit - 0.6)))
+                start[blender, rank] = _cosine(feature, vectors[neighbour])
+                taken[blender, rank] = _cosine(feature, vectors[code])
+        share = 0.04 * np.arange(1, len(BLENDERS) + 1) + 0.06 * compatibility.mean(axis=1)
+        weights = np.array([[0.63, 0.37], [0.48, 0.52]], np.float32)
+        numbers = (np.array(BLENDERS), np.array(HOPS), len(codes), compatibility, weights, share.astype(np.float32))
+        return FaidStep(*numbers, start, taken, None)
 
     def append(self, codes: IntArray) -> None:
         """Move on."""
@@ -109,6 +147,11 @@ class FakeDecoding:
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+def _cosine(a: FloatArray, b: FloatArray) -> float:
+    """Cosine of two vectors."""
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 def fake_database(backend: FakeBackend, images: int = 60) -> PatchDatabase:

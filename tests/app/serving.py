@@ -1,4 +1,7 @@
-"""Serve the page over the fake model in a process of its own: python -m tests.app.serving PORT SECONDS_PER_CODE."""
+"""Serve the page over the fake model in a process of its own.
+
+Usage: python -m tests.app.serving PORT SECONDS_PER_CODE [plain], plain being a model without blenders.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ START_SECONDS = 120
 
 
 @contextmanager
-def served(pause: float) -> Iterator[str]:
-    """Address of a running page whose model takes `pause` seconds a code."""
+def served(pause: float, blenders: bool = True) -> Iterator[str]:
+    """Address of a running page whose model takes `pause` seconds a code and may have blenders."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause)]
+    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause), *([] if blenders else ["plain"])]
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
@@ -54,9 +57,9 @@ def wait_for(process: subprocess.Popen[bytes], url: str) -> str:
     raise RuntimeError(f"the page did not start within {START_SECONDS} s")
 
 
-def main(port: str, pause: str) -> None:
+def main(port: str, pause: str, kind: str = "") -> None:
     """Serve until terminated."""
-    backend = FakeBackend(pause=float(pause))
+    backend = FakeBackend(pause=float(pause), faid=None if kind == "plain" else "fake-blenders")
     page = build(Session(backend, fake_database(backend, images=40)))
     page.launch(server_name="127.0.0.1", server_port=int(port), **launch_options())
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 
 from app import controls
+from app.stepper import script
 from core.types import ConfigError, DecodeSettings
 
 NAMES = [field.name for field in fields(DecodeSettings)]
@@ -25,22 +26,34 @@ def test_defaults_survive_the_way_there_and_back() -> None:
 
 
 def test_styles_and_whole_numbers_are_converted() -> None:
-    settings = controls.settings_from(values(styles=["flat", "noto"], n_neighbours=32.0, seed=7.0))
+    settings = controls.settings_from(values(styles=["flat", "noto"], n_neighbours=32.0, seed=7.0, faid_neighbours=4.0))
     assert settings.styles == ("flat", "noto")
     assert settings.n_neighbours == 32
     assert isinstance(settings.seed, int)
+    assert isinstance(settings.faid_neighbours, int)
     assert controls.values_of(settings)[NAMES.index("styles")] == ["flat", "noto"]
 
 
 def test_every_setting_has_a_widget() -> None:
-    knobs = {k.field for k in (*controls.RETRIEVAL_KNOBS, *controls.FILTER_KNOBS, *controls.SAMPLING_KNOBS)}
-    assert knobs | {"method", "seed", "aggregate", "styles"} == set(NAMES)
+    knobs = {knob.field for knob in controls.KNOBS}
+    assert knobs | {"method", "seed", "aggregate", "styles", "record_unblended"} == set(NAMES)
 
 
 def test_every_knob_offers_the_default() -> None:
     defaults = DecodeSettings()
-    for knob in (*controls.RETRIEVAL_KNOBS, *controls.FILTER_KNOBS, *controls.SAMPLING_KNOBS):
+    for knob in controls.KNOBS:
         assert knob.low <= getattr(defaults, knob.field) <= knob.high
+
+
+def test_methods_are_named_and_offered_as_asked() -> None:
+    choices = controls.method_widget(DecodeSettings(), ("model", "daid")).choices
+    assert choices == [("Model only", "model"), ("DAiD", "daid")]
+    both = controls.settings_from(values(method="faid+daid", record_unblended=True))
+    assert (both.method, both.record_unblended) == ("faid+daid", True)
+
+
+def test_the_page_names_the_setting_that_records_flips() -> None:
+    assert controls.RECORD_UNBLENDED in script()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +64,8 @@ def test_every_knob_offers_the_default() -> None:
         ("seed", 1.5, "seed: got 1.5"),
         ("retrieval_weight", 2, "retrieval_weight: got 2"),
         ("method", "magic", "method: got 'magic'"),
+        ("faid_neighbours", 0, "faid_neighbours: got 0"),
+        ("record_unblended", None, "record_unblended: got nothing"),
         ("temperature", "hot", "temperature: got 'hot'"),
     ],
 )

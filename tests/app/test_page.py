@@ -52,6 +52,21 @@ def test_the_page_can_be_found_by_its_hooks(url: str) -> None:
     assert {"prompt", "method", "seed", "generate", "stop", "stepper"} <= ids
 
 
+def group_and_methods(url: str) -> tuple[object, list[str]]:
+    """Whether the group of FAiD's settings is visible, and the methods that are offered."""
+    with urlopen(f"{url}/config") as answer:
+        components = json.load(answer)["components"]
+    groups = {c["props"].get("label"): c["props"]["visible"] for c in components if c["type"] == "accordion"}
+    choices = next(c["props"]["choices"] for c in components if c["props"].get("elem_id") == "method")
+    return groups["Feature blend (FAiD)"], [name for _, name in choices]
+
+
+def test_blenders_are_offered_only_with_a_model_that_has_some(url: str) -> None:
+    assert group_and_methods(url) == (True, ["model", "daid", "faid", "faid+daid"])
+    with served(pause=0.0, blenders=False) as plain:
+        assert group_and_methods(plain) == ("hidden", ["model", "daid"])
+
+
 def test_the_template_is_constant() -> None:
     """Gradio evaluates ${...} and {{...}} of a template, and takes backslashes and backticks of it as its own."""
     assert not re.search(r"\$\{|\{\{|`|\\", template())

@@ -113,7 +113,7 @@ def test_core_errors_are_told_and_unforeseen_ones_are_not(
     monkeypatch: pytest.MonkeyPatch, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(error: Exception) -> None:
-        def logits(self: FakeDecoding) -> None:
+        def logits(self: FakeDecoding, neighbours: object) -> None:
             raise error
 
         monkeypatch.setattr(FakeDecoding, "logits", logits)
@@ -126,6 +126,23 @@ def test_core_errors_are_told_and_unforeseen_ones_are_not(
     assert "secret" not in update.message
     assert "Generate again" in update.message
     assert "secret" in caplog.text
+
+
+def test_a_run_with_blenders_delivers_what_they_did(session: Session) -> None:
+    settings = DecodeSettings(method="faid", faid_neighbours=20, record_unblended=True)
+    update = last(session.draw("ann", "sun", lambda: settings))
+    header, arrays = unpack(update.file)
+    assert update.state == "ready"
+    assert (header["blenders"], header["shown"]["features"]) == ([0, 3], 16)
+    assert len(arrays["faid_compatibility"]) == 256 * 2 * 16
+    added = sum(arrays[name].nbytes for name in arrays if name.startswith("faid") or "unblended" in name)
+    assert added < 100_000
+    assert len(update.file) < 1_000_000
+
+
+def test_methods_with_blenders_need_a_model_that_has_some(session: Session) -> None:
+    assert session.methods == ("model", "daid", "faid", "faid+daid")
+    assert Session(FakeBackend(faid=None), None).methods == ("model", "daid")
 
 
 def test_model_alone_needs_no_database() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from app import views
+from app import packing, pictures, views
 from core.context import Context
 from core.daid import Blend
 from core.trace import Origin, Source, Trace
-from core.types import DecodeSettings, Grid, Neighbours, Retrieval, Seconds, Skipped, StepRecord
+from core.types import DecodeSettings, FaidStep, Grid, Method, Neighbours, Retrieval, Seconds, Skipped, StepRecord
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.125, 0.125], np.float32))
 NO_TIME = Seconds(0.0, 0.0, 0.0)
@@ -26,21 +27,45 @@ FOUND = Neighbours(
 
 def small_trace(settings: DecodeSettings | None = None) -> Trace:
     """Two rows of three codes; only position 4 retrieves, and u = 0.6 picks code 1 alone, code 2 with retrieval."""
-    steps = [StepRecord(p, LOGITS, Skipped("first row"), 0.1, 0, NO_TIME) for p in range(4)]
-    steps.append(StepRecord(4, LOGITS, Retrieval(np.zeros(4, np.int64), FOUND), 0.6, 2, NO_TIME))
-    steps.append(StepRecord(5, LOGITS, Skipped("last column"), 0.9, 3, NO_TIME))
+    steps = [StepRecord(p, LOGITS, Skipped("first row"), 0.1, 0, None, NO_TIME) for p in range(4)]
+    steps.append(StepRecord(4, LOGITS, Retrieval(np.zeros(4, np.int64), FOUND), 0.6, 2, None, NO_TIME))
+    steps.append(StepRecord(5, LOGITS, Skipped("last column"), 0.9, 3, None, NO_TIME))
     codes = np.zeros((2, 3), np.uint16)
     sources = {i: Source(i, f"caption {i}", "flat", "", "somewhere", codes) for i in range(3)}
     plain = DecodeSettings(
         temperature=1.0, top_p=1.0, retrieval_weight=0.5, retrieval_temperature=1.0, gate=0.0, n_neighbours=3
     )
-    origin = Origin("fake", "m", "c", 4, "d", Context())
+    origin = Origin("fake", "m", None, "c", 4, "d", Context())
     return Trace("a prompt", settings or plain, origin, Grid(2, 3), tuple(steps), sources)
+
+
+def blended(position: int, recorded: bool) -> FaidStep:
+    """Two blenders with three features; position 4 has two neighbours' and a blank one, the others blank ones only."""
+    here = position == 4
+    return FaidStep(
+        layers=np.array([0, 3]),
+        hops=np.array([1, 2]),
+        present=2 if here else 0,
+        compatibility=np.array([[0.5, 0.25, 0.1], [0.9, 0.3, 0.2]] if here else [[0.1] * 3, [0.2] * 3], np.float32),
+        hop_weights=np.array([[0.63, 0.37], [0.5, 0.5]], np.float32),
+        share=np.array([0.05, 0.125], np.float32),
+        start_cosine=np.array([[1, 0.5, 0], [-0.5, 0.123456, 0]], np.float32) * here,
+        code_cosine=np.array([[0.75, 0.5, 0], [1, 0.25, 0]], np.float32) * here,
+        unblended=LOGITS[::-1] if recorded else None,
+    )
+
+
+def faid_trace(method: Method = "faid", recorded: bool = True) -> Trace:
+    """The same steps with blenders; without them u = 0.6 picks code 3, as the model's distribution is the other way."""
+    plain = small_trace()
+    settings = replace(plain.settings, method=method, faid_neighbours=3, record_unblended=recorded)
+    steps = tuple(replace(step, faid=blended(step.position, recorded)) for step in plain.steps)
+    return replace(plain, settings=settings, steps=steps)
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, views.Array]]:
     """Header and arrays of a packed trace."""
-    assert data[:8] == views.MAGIC
+    assert data[:8] == packing.MAGIC
     length = struct.unpack("<I", data[8:12])[0]
     header = json.loads(data[16 : 16 + length])
     base = 16 + -(-length // 8) * 8
@@ -104,14 +129,78 @@ def test_neighbours_come_with_their_cell_and_empty_places_are_marked() -> None:
     assert (arrays["near_image"][0] == -1).all()
 
 
-def pictures(size: int) -> views.Pictures:
+def test_blenders_are_packed_as_they_were_recorded() -> None:
+    arrays = views.step_arrays(faid_trace())
+    assert arrays["faid_present"].tolist() == [0, 0, 0, 0, 2, 0]
+    assert arrays["faid_compatibility"].shape == (6, 2, 3)
+    assert arrays["faid_compatibility"][4].tolist() == [[5000, 2500, 1000], [9000, 3000, 2000]]
+    assert arrays["faid_start_cosine"][4].tolist() == [[10000, 5000, 0], [-5000, 1235, 0]]
+    assert arrays["faid_code_cosine"][4].tolist() == [[7500, 5000, 0], [10000, 2500, 0]]
+    assert arrays["faid_hop_weights"][0] == pytest.approx(np.array([[0.63, 0.37], [0.5, 0.5]]))
+    assert arrays["faid_share"][5] == pytest.approx([0.05, 0.125])
+
+
+def test_the_compatibility_of_a_step_is_the_mean_over_its_neighbours_in_the_last_blender() -> None:
+    fit = views.step_arrays(faid_trace())["faid_fit"]
+    assert fit[4] == pytest.approx(0.6)
+    assert np.isnan(fit[[0, 1, 2, 3, 5]]).all()
+
+
+def test_flips_of_blenders_compare_with_the_unblended_model() -> None:
+    arrays = views.step_arrays(faid_trace())
+    assert arrays["code"][4] == 2
+    assert arrays["unmixed"][4] == 1  # the model with its blenders, as method faid would take it
+    assert arrays["without"][4] == 3  # 1/8, 1/8, 1/4, 1/2: u = 0.6 lies in the last
+    shown = arrays["top_code"][4].tolist()
+    assert arrays["top_unblended"][4][[shown.index(code) for code in range(4)]] == pytest.approx(
+        [1 / 8, 1 / 8, 1 / 4, 1 / 2]
+    )
+    assert arrays["top_unblended_from"][4][shown.index(3)] == pytest.approx(0.5)
+    assert arrays["top_blended"][4] == pytest.approx(arrays["top_model"][4])  # nothing is mixed
+    assert arrays["kl"][4] == pytest.approx(7 / 8 * np.log(2))
+
+
+def test_what_was_not_recorded_is_not_known() -> None:
+    trace = faid_trace(recorded=False)
+    arrays = views.step_arrays(trace)
+    assert arrays["without"].tolist() == arrays["code"].tolist()
+    assert np.isnan(arrays["kl"]).all()
+    assert np.isnan(arrays["entropy"][:, 0]).all()
+    assert "top_unblended" not in arrays
+    assert ("flips", "not recorded") in views.facts(trace, arrays, 1.0)
+
+
+def test_runs_without_blenders_pack_none() -> None:
+    arrays = views.step_arrays(small_trace())
+    assert not [name for name in arrays if name.startswith("faid") or "unblended" in name]
+    assert arrays["unmixed"].tolist() == arrays["without"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "not_said"),
+    [
+        ("faid", {"method": "FAiD", "K": "3", "features": "3"}, {"λ", "τ"}),
+        ("faid+daid", {"method": "FAiD + DAiD", "λ": "0.5", "τ": "1", "features": "3"}, set()),
+        ("daid", {"method": "DAiD", "λ": "0.5", "flips": "1"}, {"features"}),
+        ("model", {"method": "Model only"}, {"K", "flips", "features"}),
+    ],
+)
+def test_facts_name_the_method_and_what_it_uses(method: Method, said: dict[str, str], not_said: set[str]) -> None:
+    blends = method.startswith("faid")
+    trace = faid_trace(method) if blends else small_trace(replace(small_trace().settings, method=method))
+    found = dict(views.facts(trace, views.step_arrays(trace), 1.0))
+    assert said.items() <= found.items()
+    assert not not_said & set(found)
+
+
+def sources_of(size: int) -> packing.Pictures:
     """Source pictures of that many bytes, and grey thumbnails."""
-    grey = np.full((views.THUMBNAIL, views.THUMBNAIL, 3), 90, np.uint8)
-    return views.Pictures(b"drawn", lambda image: bytes([image]) * size, lambda image: grey)
+    grey = np.full((pictures.THUMBNAIL, pictures.THUMBNAIL, 3), 90, np.uint8)
+    return packing.Pictures(b"drawn", lambda image: bytes([image]) * size, lambda image: grey)
 
 
 def test_packed_trace_can_be_read_back() -> None:
-    data = views.pack_trace(small_trace(), "some-id", pictures(100), 1.5)
+    data = packing.pack_trace(small_trace(), "some-id", sources_of(100), 1.5)
     header, arrays = unpack(data)
     assert header["id"] == "some-id"
     assert header["prompt"] == "a prompt"
@@ -125,10 +214,21 @@ def test_packed_trace_can_be_read_back() -> None:
     assert arrays["u"].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.6, 0.9])
 
 
+def test_the_header_says_what_the_run_had() -> None:
+    header, arrays = unpack(packing.pack_trace(faid_trace("faid+daid"), "id", sources_of(10), 1.5))
+    assert (header["blenders"], header["hops"], header["shown"]["features"]) == ([0, 3], [1, 2], 3)
+    assert (header["mixes"], header["retrieves"], header["flips_known"]) == (True, True, True)
+    assert len(arrays["faid_compatibility"]) == 6 * 2 * 3
+    header, _ = unpack(packing.pack_trace(faid_trace(recorded=False), "id", sources_of(10), 1.5))
+    assert (header["mixes"], header["flips_known"]) == (False, False)
+    header, _ = unpack(packing.pack_trace(small_trace(), "id", sources_of(10), 1.5))
+    assert (header["blenders"], header["shown"]["features"], header["flips_known"]) == ([], 0, True)
+
+
 def test_sources_that_do_not_fit_become_thumbnails() -> None:
-    data = views.pack_trace(small_trace(), "some-id", pictures(400_000), 1.5)
+    data = packing.pack_trace(small_trace(), "some-id", sources_of(400_000), 1.5)
     header, _ = unpack(data)
-    assert len(data) < views.FILE_LIMIT
+    assert len(data) < packing.FILE_LIMIT
     assert header["tiles"] == [1]  # the neighbour of rank 2; ranks 0 and 1 are whole
     assert {"0", "2", "sheet"} <= set(header["blobs"])
 
@@ -136,22 +236,22 @@ def test_sources_that_do_not_fit_become_thumbnails() -> None:
 def test_a_stopped_trace_of_one_step_can_be_packed() -> None:
     whole = small_trace()
     first = Trace(whole.prompt, whole.settings, whole.origin, whole.grid, whole.steps[:1], {})
-    header, arrays = unpack(views.pack_trace(first, "id", pictures(10), 0.1))
+    header, arrays = unpack(packing.pack_trace(first, "id", sources_of(10), 0.1))
     assert header["steps"] == 1
     assert header["sources"] == []
     assert (arrays["near_image"] == -1).all()
 
 
 def test_a_partial_grid_repeats_the_row_above() -> None:
-    assert views.continued_grid([1, 2, 3, 4], Grid(3, 3)).tolist() == [[1, 2, 3], [4, 2, 3], [4, 2, 3]]
-    assert views.continued_grid([7], Grid(2, 2)).tolist() == [[7, 7], [7, 7]]
+    assert pictures.continued_grid([1, 2, 3, 4], Grid(3, 3)).tolist() == [[1, 2, 3], [4, 2, 3], [4, 2, 3]]
+    assert pictures.continued_grid([7], Grid(2, 2)).tolist() == [[7, 7], [7, 7]]
 
 
 def test_the_atlas_shows_every_code_in_its_place() -> None:
     grid, size = Grid(16, 16), 40
-    grids = views.atlas_grids(size, grid)
+    grids = pictures.atlas_grids(size, grid)
     assert grids.shape == (3, 16, 16)
     images = np.repeat(grids.repeat(2, axis=1).repeat(2, axis=2)[..., None], 3, axis=3).astype(np.uint8)
-    atlas = views.atlas_picture(images, size, grid)
+    atlas = pictures.atlas_picture(images, size, grid)
     assert atlas.shape == (4, 64, 3)
     assert atlas[0::2, 0::2, 0].ravel()[:size].tolist() == list(range(size))

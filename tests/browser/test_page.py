@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlparse
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
+from tests.app.test_views import unpack
 from tests.browser.chromium import find_chromium
 
 if find_chromium() is None:
@@ -38,6 +41,41 @@ def ready(page: Page, url: str, prompt: str = "a red disc") -> None:
     visit(page, url)
     generate(page, prompt)
     wait_for(page, "ready")
+
+
+def ready_with_blenders(page: Page, url: str, method: str = "faid", recorded: bool = False) -> None:
+    """A page with a finished picture of a method with FAiD."""
+    visit(page, url)
+    choose(page, "method", method)
+    if recorded:
+        page.get_by_label("Also record each position without the blend").check()
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+
+
+def choose(page: Page, where: str, value: str) -> None:
+    """Choose one of the options beside each other; the labels are what a visitor sees."""
+    name = f"#{where} input[value='{value}']" if where == "method" else f"[name={where}][value={value}]"
+    page.locator(name).locator("..").click()
+    expect(page.locator(name)).to_be_checked()
+
+
+def numbers(page: Page, kind: str) -> dict[tuple[str, str], str]:
+    """Numbers of the blenders' section that have a value, as they are read, by layer and rank or hop."""
+    cells = page.locator(f"[data-part=blenders] td[data-kind={kind}][data-value]")
+    rows = cells.evaluate_all(
+        "cells => cells.map(c => [c.dataset.blender, c.dataset.rank || c.dataset.hop || '', c.innerText.trim()])"
+    )
+    return {(blender, place): text for blender, place, text in rows}
+
+
+def fetched_arrays(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and arrays of the trace file that the page fetched last, from the browser's own record of its requests."""
+    entries = (
+        "performance.getEntriesByType('resource').map(entry => entry.name).filter(name => name.endsWith('trace.bin'))"
+    )
+    with urlopen(page.evaluate(entries)[-1]) as answer:
+        return unpack(answer.read())
 
 
 def at(page: Page, step: int | str) -> None:
@@ -79,8 +117,12 @@ def test_reading_shows_context_neighbours_and_reasons(page: Page, quick: str) ->
     assert page.locator("[data-part=cards] li:visible").count() == 0
 
 
-def test_scrubbing_makes_no_request_and_keeps_up(page: Page, quick: str) -> None:
-    ready(page, quick)
+@pytest.mark.parametrize("method", ["daid", "faid+daid"])
+def test_scrubbing_makes_no_request_and_keeps_up(page: Page, quick: str, method: str) -> None:
+    visit(page, quick)
+    choose(page, "method", method)
+    generate(page, "a red disc")
+    wait_for(page, "ready")
     page.wait_for_timeout(500)
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
@@ -152,6 +194,79 @@ def test_overlays_have_a_legend_with_units(page: Page, quick: str) -> None:
         expect(page.locator("[data-part=legend-text]")).to_contain_text(words)
     page.locator(".lp-segments label", has_text="None").click()
     expect(page.locator("[data-part=legend]")).to_be_hidden()
+
+
+def test_blenders_show_the_numbers_of_the_file_at_every_position(page: Page, quick: str) -> None:
+    ready_with_blenders(page, quick)
+    header, arrays = fetched_arrays(page)
+    layers, features = header["blenders"], header["shown"]["features"]
+    scores = arrays["faid_compatibility"].reshape(256, len(layers), features) / header["fraction"]
+    cosines = arrays["faid_start_cosine"].reshape(256, len(layers), features) / header["fraction"]
+    hops = arrays["faid_hop_weights"].reshape(256, len(layers), -1)
+    seen = []
+    for step in (136, 137, 200):
+        page.locator("[data-part=scrub]").fill(str(step))
+        at(page, step)
+        page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        for kind, values in (("compatibility", scores), ("start-cosine", cosines)):
+            expected = {
+                (str(layer), str(rank + 1)): values[step, place, rank]
+                for place, layer in enumerate(layers)
+                for rank in range(features)
+            }
+            shown = {key: float(text) for key, text in numbers(page, kind).items()}
+            assert shown == pytest.approx(expected, abs=0.0051)
+        assert numbers(page, "hop")["0", "1"] == f"{hops[step, 0, 0]:.2f}"
+        assert all(text.endswith("%") for text in numbers(page, "share").values())
+        seen.append(tuple(numbers(page, "compatibility").values()))
+    assert len(set(seen)) == 3, "the heat map does not change with the position"
+    best = max(scores[200, -1])
+    expect(page.locator("[data-part=spoken]")).to_contain_text(f"Best compatibility {best:.2f}")
+    expect(page.locator("[data-part=cards] li").first.locator(".lp-fit b")).to_have_text(f"{scores[200, -1, 0]:.2f}")
+
+
+def test_a_blank_feature_goes_through_the_blenders_where_nothing_was_retrieved(page: Page, quick: str) -> None:
+    ready_with_blenders(page, quick)
+    page.locator("[data-part=scrub]").fill("5")
+    expect(page.locator("[data-part=blenders-text]")).to_contain_text("ran with a blank feature")
+    assert set(numbers(page, "compatibility")) == {("0", "1"), ("3", "1")}
+    assert numbers(page, "start-cosine") == {}
+    assert len(numbers(page, "share")) == 2
+
+
+def test_runs_without_blenders_hide_their_section_and_overlays(page: Page, quick: str) -> None:
+    ready(page, quick)
+    expect(page.locator("[data-part=blenders]")).to_be_hidden()
+    for name in ("fit", "share"):
+        radio = page.locator(f"[name=lp-overlay][value={name}]")
+        expect(radio).to_be_disabled()
+        assert "had no blenders" in (radio.locator("..").get_attribute("title") or "")
+    choose(page, "method", "faid")
+    generate(page, "a red disc")
+    expect(page.locator("[data-part=blenders]")).to_be_visible()
+    choose(page, "lp-overlay", "fit")
+    expect(page.locator("[data-part=legend-text]")).to_contain_text("layer 3")
+    choose(page, "method", "daid")
+    generate(page, "a red disc")
+    expect(page.locator("[name=lp-overlay][value=fit]")).to_be_disabled()
+    expect(page.locator("[name=lp-overlay][value=none]")).to_be_checked()
+    expect(page.locator("[data-part=legend]")).to_be_hidden()
+
+
+def test_flips_of_blenders_are_known_only_when_recorded(page: Page, quick: str) -> None:
+    ready_with_blenders(page, quick)
+    expect(page.locator("[data-part=facts]")).to_contain_text("not recorded")
+    expect(page.locator("[data-part=flip]")).to_contain_text("Flips are not recorded")
+    expect(page.locator("[name=lp-overlay][value=flips]")).to_be_disabled()
+    expect(page.locator("[data-part=column-unblended]")).to_be_hidden()
+    page.get_by_label("Also record each position without the blend").check()
+    generate(page, "a red disc")
+    expect(page.locator("[name=lp-overlay][value=flips]")).to_be_enabled()
+    expect(page.locator("[data-part=flip]")).to_contain_text("without the blenders")
+    for name in ("column-unblended", "ruler-unblended", "ruler-model"):
+        expect(page.locator(f"[data-part={name}]")).to_be_visible()
+    for name in ("column-blended", "ruler-blended"):
+        expect(page.locator(f"[data-part={name}]")).to_be_hidden()
 
 
 def test_stop_keeps_what_was_drawn(page: Page, slow: str) -> None:
@@ -251,8 +366,12 @@ def test_examples_seed_and_theme(page: Page, quick: str) -> None:
 def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, quick: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     phone = context.new_page()
-    ready(phone, quick)
+    ready_with_blenders(phone, quick, "faid+daid", recorded=True)
+    phone.locator("[data-part=scrub]").fill("136")
+    expect(phone.locator("[data-part=blenders]")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    widest = "Math.max(...[...document.querySelectorAll('.loupe > *')].map(node => node.getBoundingClientRect().right))"
+    assert phone.evaluate(widest) <= 390
     expect(phone.locator("[data-part=canvas]")).to_be_visible()
     context.close()
 

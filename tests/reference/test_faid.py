@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from core import engine
 from core.backends.emoji import EmojiBackend
 from core.context import Context, retrieving_positions
+from core.database import PatchDatabase
 from core.faid import (
     BlendPass,
     BlendRecord,
@@ -23,7 +25,7 @@ from core.faid import (
     teacher_forced,
 )
 from core.transformer import KVCache, Modulation, conditions
-from core.types import ConfigError, Grid
+from core.types import ConfigError, DecodeSettings, Grid
 from tests.llama import Stack
 
 RULES: tuple[Rule, ...] = ("consistent", "official")
@@ -373,3 +375,49 @@ def test_the_blend_goes_through_the_gate_of_the_embedded_layers(embedded: Embedd
     with attach(model.layers, blending):
         blended = model(embedded.codes.repeat(2, 1), embedded.modulation)
     close(blended, model(embedded.codes.repeat(2, 1), embedded.modulation))
+
+
+# -- The engine -------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_the_engine_decodes_as_a_teacher_forced_pass_over_what_it_made(
+    backend: EmojiBackend, database: PatchDatabase
+) -> None:
+    """Logits with the blenders, and without them at one position alone: there the blend is taken out of the pass."""
+    settings = DecodeSettings(
+        method="faid", cfg_scale=1, n_neighbours=6, faid_neighbours=NEIGHBOURS, caption_filter=0, record_unblended=True
+    )
+    prompt, model, grid, tuned = "a red heart, 3d style", backend.transformer, backend.grid, backend.tuned
+    assert tuned is not None
+    steps = [step for (step,) in engine.decode(backend, database, [prompt], settings)]
+    codes = torch.tensor([[step.code for step in steps]])
+    found = [engine.neighbours_of(step.retrieval) for step in steps]
+    nearest = [[0] * NEIGHBOURS if n is None else n.codes[:NEIGHBOURS].tolist() for n in found]
+    present = torch.tensor([[[n is not None] * NEIGHBOURS for n in found]])
+    features = model.code_embedding(torch.tensor([nearest])) * present[..., None]
+    modulation = model.modulate(conditions([backend.encoder.encode(prompt)], backend.encoder, model))
+
+    def logits(without: int | None) -> Tensor:
+        blending = teacher_forced(tuned.blenders.collapse(), grid, model.config.prefix, features, present)
+        blend = blending.blend
+
+        def left_out(number: int, hidden: Tensor, normed: Tensor) -> Tensor:
+            added = blend(number, hidden, normed)
+            if without is not None:
+                added[:, model.config.pieces + without] = 0
+            return added
+
+        blending.blend = left_out  # type: ignore[method-assign]
+        with attach(model.layers, blending):
+            return model(codes, modulation, tuned.head)[0]
+
+    got = torch.tensor([step.logits.tolist() for step in steps])
+    torch.testing.assert_close(got, logits(None), rtol=1e-3, atol=1e-4)
+    for position in (0, 1, 8, 9, 30, 63):
+        step = steps[position].faid
+        assert step is not None
+        assert step.unblended is not None
+        unblended = torch.from_numpy(step.unblended)
+        torch.testing.assert_close(unblended, logits(position)[position], rtol=1e-3, atol=1e-4)
+        assert (unblended - got[position]).abs().max() > 1e-2

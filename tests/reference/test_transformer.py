@@ -13,10 +13,10 @@ PROMPTS = ["a red heart, 3d style", "pizza", "a very small blue dog that sits in
 
 
 def stepwise(backend: EmojiBackend, prompts: list[str], codes: np.ndarray, guided: bool = False) -> np.ndarray:
-    decoding = backend.start(prompts, guided)
+    decoding = backend.start(prompts, guided, faid_neighbours=0)
     rows = []
     for position in range(codes.shape[1]):
-        conditional, unconditional = decoding.logits()
+        conditional, unconditional = decoding.logits(None)
         rows.append(conditional if unconditional is None else np.concatenate([conditional, unconditional]))
         decoding.append(codes[:, position])
     decoding.close()
@@ -78,7 +78,23 @@ def test_mask_is_causal_and_hides_absent_pieces() -> None:
     assert torch.equal(attention_mask(visible, 1, 3)[0, 0], expected[3:])
 
 
+def test_a_position_may_be_computed_again(backend: EmojiBackend, codes: np.ndarray) -> None:
+    expected = stepwise(backend, PROMPTS, codes)
+    decoding = backend.start(PROMPTS, guided=False, faid_neighbours=2)
+    plain = backend.start(PROMPTS, guided=False, faid_neighbours=0)
+    for position in range(12):
+        decoding.logits(None)
+        decoding.logits([None] * len(PROMPTS))
+        plain.logits(None)
+        np.testing.assert_allclose(plain.logits(None)[0], expected[:, position], rtol=1e-4, atol=1e-5)
+        decoding.append(codes[:, position])
+        plain.append(codes[:, position])
+
+
 def test_a_cache_belongs_to_one_generation(backend: EmojiBackend) -> None:
     first, second = KVCache(backend.transformer.config, 1), KVCache(backend.transformer.config, 1)
-    first.advance(4)
-    assert (first.length, second.length) == (4, 0)
+    newest = torch.ones(1, 4, 2, 16)
+    keys, _ = first.extend(0, 3, newest, newest)
+    assert keys.shape[2] == 5
+    assert keys[:, :, 3:].eq(1).all()
+    assert not second.keys.any()

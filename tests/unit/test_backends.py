@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 
 from core.backends import BACKENDS, Backend, load_backend
-from core.types import ConfigError
+from core.types import ConfigError, Neighbours
+from tests.tiny import tiny_backend
 
 
 @pytest.fixture(scope="module", params=list(BACKENDS))
 def loaded(request: pytest.FixtureRequest) -> Backend:
     return load_backend(request.param)
+
+
+def near(*codes: int) -> Neighbours:
+    """Neighbours with these codes, nearest first."""
+    return Neighbours(np.array(codes), np.linspace(0, 1, len(codes), dtype=np.float32), np.arange(len(codes)))
 
 
 def test_describes_itself(loaded: Backend) -> None:
@@ -23,8 +29,8 @@ def test_describes_itself(loaded: Backend) -> None:
 
 def test_decoding_gives_logits_for_both_rows(loaded: Backend) -> None:
     prompts = ["a red heart", "a pizza"]
-    decoding = loaded.start(prompts, guided=True)
-    conditional, unconditional = decoding.logits()
+    decoding = loaded.start(prompts, guided=True, faid_neighbours=0)
+    conditional, unconditional = decoding.logits(None)
     assert unconditional is not None
     assert conditional.shape == unconditional.shape == (2, loaded.codebook.size)
     assert conditional.dtype == np.float32
@@ -32,11 +38,61 @@ def test_decoding_gives_logits_for_both_rows(loaded: Backend) -> None:
     assert not np.allclose(conditional[0], conditional[1])
     np.testing.assert_allclose(unconditional[0], unconditional[1], atol=1e-4)
     decoding.append(np.array([1, 2]))
-    assert np.isfinite(decoding.logits()[0]).all()
+    assert np.isfinite(decoding.logits(None)[0]).all()
     decoding.close()
-    unguided = loaded.start(prompts, guided=False)
-    assert unguided.logits()[1] is None
+    unguided = loaded.start(prompts, guided=False, faid_neighbours=0)
+    assert unguided.logits(None)[1] is None
     unguided.close()
+
+
+def test_blenders_tell_what_they_did(loaded: Backend) -> None:
+    decoding = loaded.start(["a red heart", "a pizza"], guided=True, faid_neighbours=3)
+    decoding.logits([near(5, 6, 7, 8), None])
+    here, blank = decoding.blends(np.array([5, 9]))
+    decoding.close()
+    blenders, hops = len(here.layers), len(here.hops)
+    assert (here.present, blank.present) == (3, 0)
+    for step in (here, blank):
+        assert step.compatibility.shape == step.start_cosine.shape == step.code_cosine.shape == (blenders, 3)
+        assert ((step.compatibility >= 0) & (step.compatibility <= 1)).all()
+        np.testing.assert_allclose(step.hop_weights.sum(-1), 1, atol=1e-5)
+        assert step.hop_weights.shape == (blenders, hops)
+        assert (step.share > 0).all()
+        assert step.unblended is None
+    # the first neighbour has the code that was chosen
+    np.testing.assert_allclose(here.start_cosine[:, 0], here.code_cosine[:, 0], atol=1e-5)
+    assert not np.allclose(here.start_cosine[:, 1], here.code_cosine[:, 1])
+    assert not blank.start_cosine.any()
+    np.testing.assert_allclose(blank.compatibility, blank.compatibility[:, :1].repeat(3, axis=1), rtol=1e-5)
+
+
+def test_neighbours_their_absence_and_no_blenders_are_three_things(loaded: Backend) -> None:
+    decoding = loaded.start(["a red heart"], guided=True, faid_neighbours=2)
+    asked = {
+        "some": [near(5, 6)], "others": [near(5, 7)], "more": [near(5, 6, 7)], "none": [None], "empty": [near()],
+    }  # fmt: skip
+    conditional, unconditional = {}, {}
+    for name, neighbours in {**asked, "off": None, "again": asked["some"]}.items():
+        conditional[name], unconditional[name] = decoding.logits(neighbours)
+    decoding.close()
+    for same, other in (("some", "again"), ("some", "more"), ("none", "empty")):
+        np.testing.assert_array_equal(conditional[same], conditional[other])
+    for name, other in (("some", "others"), ("some", "none"), ("none", "off")):
+        assert np.abs(conditional[name] - conditional[other]).max() > 1e-4
+    for name in asked:  # the unconditional rows get nothing
+        np.testing.assert_allclose(unconditional[name], unconditional["off"], atol=1e-5)
+
+
+def test_faid_is_refused_where_there_is_none() -> None:
+    backend = tiny_backend(faid=False)
+    assert backend.faid is None
+    with pytest.raises(ConfigError, match="got no FAiD weights"):
+        backend.start(["pizza"], guided=True, faid_neighbours=4)
+    decoding = backend.start(["pizza"], guided=True, faid_neighbours=0)
+    with pytest.raises(ConfigError, match="faid_neighbours"):
+        decoding.logits([None])
+    with pytest.raises(ConfigError, match="faid_neighbours"):
+        decoding.blends(np.array([1]))
 
 
 def test_images_survive_the_tokenizer(loaded: Backend) -> None:
@@ -60,6 +116,6 @@ def test_caption_vectors_know_what_is_alike(loaded: Backend) -> None:
 @pytest.mark.parametrize("prompt", ["", "   ", "x" * 301])
 def test_bad_prompts_are_config_errors(loaded: Backend, prompt: str) -> None:
     with pytest.raises(ConfigError, match="prompt"):
-        loaded.start([prompt], guided=True)
+        loaded.start([prompt], guided=True, faid_neighbours=0)
     with pytest.raises(ConfigError, match="prompt"):
-        loaded.start([], guided=True)
+        loaded.start([], guided=True, faid_neighbours=0)

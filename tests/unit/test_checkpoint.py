@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from core import checkpoint
@@ -29,6 +30,28 @@ def test_weights_survive_as_half_precision(module: nn.Module, tmp_path: Path) ->
     for name, value in module.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], value, rtol=1e-3, atol=1e-3)
     assert other[0].weight.dtype == torch.float32  # type: ignore[union-attr]
+
+
+def test_eight_bits_keep_every_row_to_a_half_of_its_127th_part(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module, other = nn.Linear(96, 64), nn.Linear(96, 64)
+    with torch.no_grad():
+        module.weight[3] *= 1000  # a large row must not cost the others their precision
+        module.weight[4] = 0
+    checkpoint.save_weights(tmp_path, "part", module, bits=8)
+    checkpoint.load_weights(tmp_path, "part", other)
+    error = (other.weight - module.weight).abs().amax(dim=1)
+    assert (error <= module.weight.abs().amax(dim=1) / 127 / 2 * 1.001).all()
+    torch.testing.assert_close(other.bias, module.bias, rtol=1e-3, atol=1e-3)
+    assert (tmp_path / "part-1.safetensors").stat().st_size < 64 * 96 + 1500
+
+
+def test_a_scale_without_its_matrix_is_named(tmp_path: Path) -> None:
+    checkpoint.save_weights(tmp_path, "part", nn.Linear(96, 64), bits=8)
+    tensors = load_file(tmp_path / "part-1.safetensors")
+    save_file(tensors | {"weight:scale": torch.ones(63, 1)}, tmp_path / "part-1.safetensors")
+    with pytest.raises(CheckpointError, match="another weight"):
+        checkpoint.load_weights(tmp_path, "part", nn.Linear(96, 64))
 
 
 def test_large_weights_are_split_and_old_parts_removed(
@@ -67,9 +90,10 @@ def test_config_round_trip_and_errors(tmp_path: Path) -> None:
     assert checkpoint.config_part(config, "tokenizer", TokenizerConfig) == TokenizerConfig()
     with pytest.raises(CheckpointError, match="must have exactly"):
         checkpoint.config_part(config, "other", TokenizerConfig)
-    config["tokenizer"]["codes"] = "many"
-    with pytest.raises(CheckpointError, match=r"tokenizer\.codes"):
-        checkpoint.config_part(config, "tokenizer", TokenizerConfig)
+    for bad in ("many", 1024.0, True, -1, None):
+        config["tokenizer"]["codes"] = bad
+        with pytest.raises(CheckpointError, match=r"tokenizer\.codes.*expected a whole number"):
+            checkpoint.config_part(config, "tokenizer", TokenizerConfig)
     for content in ("[1]", "{"):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(CheckpointError, match="JSON"):

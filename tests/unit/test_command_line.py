@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
+from core.backends.emoji import EmojiBackend
 from core.trace import Trace
 
 FAST = ["--cfg-scale", "1"]
@@ -51,6 +53,21 @@ def test_generate_writes_picture_and_trace_and_reports(tmp_path: Path, capsys: p
     assert report["flips"] == len(trace.flips())
 
 
+@pytest.mark.parametrize("method", ["faid", "faid+daid"])
+def test_faid_reports_flips_when_they_were_recorded(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--method", method, "--faid-neighbours", "4", "--out", str(tmp_path / "a.png"), *FAST]
+    report = run(capsys, "a dog", *options)
+    assert (report["retrieving_positions"], report["flips"]) == (210, None)
+    told = run(capsys, "a dog", *options, "--record-unblended", "--trace", str(tmp_path / "a.npz"))
+    trace = Trace.load(tmp_path / "a.npz")
+    assert told["flips"] == len(trace.flips())
+    assert told["codes_sha256"] == report["codes_sha256"]
+    assert trace.steps[20].faid is not None
+    assert trace.steps[20].faid.present == 4
+
+
 def test_same_seed_same_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "a.png"), *FAST]
     first, again = (run(capsys, "a dog", *out)["codes_sha256"] for _ in range(2))
@@ -70,7 +87,8 @@ def test_method_model_retrieves_nothing(tmp_path: Path, capsys: pytest.CaptureFi
         (["generate", "x", "--seed", "-1"], "seed: got -1, expected a whole number from 0"),
         (["generate", "x", "--retrieval-weight", "2"], "retrieval_weight: got 2.0, expected a number from 0 to 1"),
         (["generate", "x", "--temperature", "nan"], "temperature: got nan"),
-        (["generate", "x", "--method", "magic"], "method: got 'magic', expected one of model, daid"),
+        (["generate", "x", "--method", "magic"], "method: got 'magic', expected one of model, daid, faid, faid+daid"),
+        (["generate", "x", "--faid-neighbours", "0"], "faid_neighbours: got 0, expected a whole number from 1"),
         (["generate", "x", "--aggregate", "mean"], "aggregate: got 'mean', expected one of sum, nearest"),
         (["generate", "x", "--styles", "oil"], "styles: got oil; expected some of 3d, flat, noto, twemoji"),
         (["generate", "x", "--database", "nowhere"], "database: got 'nowhere', expected a folder or one of emoji"),
@@ -99,6 +117,19 @@ def test_mistakes_get_one_line_and_status_2(
     assert status == 2
     assert captured.out == ""
     assert said in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["faid", "faid+daid"])
+def test_a_model_without_blenders_gets_one_line_too(
+    method: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = replace(EmojiBackend.load(), tuned=None, blenders=(), faid=None)
+    monkeypatch.setattr("core.__main__.load_backend", lambda name: plain)
+    assert main(["generate", "x", "--method", method, "--out", str(tmp_path / "a.png")]) == 2
+    captured = capsys.readouterr()
+    assert "got no FAiD weights" in captured.err
     assert len(captured.err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from core.context import Context, context_codes, retrieving_positions
 from core.daid import blend_step, sample
 from core.database import PatchDatabase
 from core.engine import Step, decode, guide, neighbours_of, uniforms
-from core.types import ConfigError, DecodeSettings, Retrieval, Skipped
+from core.types import ConfigError, DecodeSettings, Method, Retrieval, Skipped
 from tests.tiny import tiny_backend, tiny_database
 
 DAID = DecodeSettings(seed=5, retrieval_weight=0.5, n_neighbours=8, gate=0.0, temperature=1.0, top_p=1.0)
@@ -23,23 +24,69 @@ def codes_of(steps: Iterable[Step], row: int = 0) -> list[int]:
     return [step[row].code for step in steps]
 
 
+FAID = replace(DAID, method="faid", faid_neighbours=4)
+BOTH = replace(FAID, method="faid+daid")
+
+
 def test_yields_every_position_once_in_raster_order(backend: EmojiBackend, database: PatchDatabase) -> None:
     steps = list(decode(backend, database, ["pizza", "dog"], DAID))
     assert [step[0].position for step in steps] == list(range(backend.grid.positions))
     assert all(len(step) == 2 and step[0].logits.shape == (backend.codebook.size,) for step in steps)
 
 
-def test_same_seed_same_codes_and_another_seed_others(backend: EmojiBackend, database: PatchDatabase) -> None:
-    first = codes_of(decode(backend, database, ["pizza"], DAID))
-    assert codes_of(decode(backend, database, ["pizza"], DAID)) == first
-    assert codes_of(decode(backend, database, ["pizza"], replace(DAID, seed=6))) != first
+@pytest.mark.parametrize("settings", [DAID, FAID, BOTH], ids=lambda s: s.method)
+def test_same_seed_same_codes_and_another_seed_others(
+    backend: EmojiBackend, database: PatchDatabase, settings: DecodeSettings
+) -> None:
+    first = codes_of(decode(backend, database, ["pizza"], settings))
+    assert codes_of(decode(backend, database, ["pizza"], settings)) == first
+    assert codes_of(decode(backend, database, ["pizza"], replace(settings, seed=6))) != first
 
 
-def test_batch_rows_equal_single_runs_with_consecutive_seeds(backend: EmojiBackend, database: PatchDatabase) -> None:
+@pytest.mark.parametrize("settings", [DAID, FAID, BOTH], ids=lambda s: s.method)
+def test_batch_rows_equal_single_runs_with_consecutive_seeds(
+    backend: EmojiBackend, database: PatchDatabase, settings: DecodeSettings
+) -> None:
     prompts = ["pizza, 3d style", "a green dog", "heart"]
-    steps = list(decode(backend, database, prompts, DAID))
+    steps = list(decode(backend, database, prompts, settings))
     for row, prompt in enumerate(prompts):
-        assert codes_of(decode(backend, database, [prompt], replace(DAID, seed=5 + row))) == codes_of(steps, row)
+        alone = list(decode(backend, database, [prompt], replace(settings, seed=5 + row)))
+        assert codes_of(alone) == codes_of(steps, row)
+        for ours, theirs in zip(alone, steps, strict=True):
+            if (mine := ours[0].faid) is not None and (other := theirs[row].faid) is not None:
+                np.testing.assert_allclose(mine.compatibility, other.compatibility, rtol=1e-3, atol=1e-5)
+                np.testing.assert_allclose(mine.share, other.share, rtol=1e-3, atol=1e-5)
+
+
+def test_every_method_draws_another_picture(backend: EmojiBackend, database: PatchDatabase) -> None:
+    drawn = [codes_of(decode(backend, database, ["pizza"], replace(DAID, method=m))) for m in get_args(Method)]
+    assert len({tuple(codes) for codes in drawn}) == 4
+
+
+def test_only_methods_with_blenders_tell_of_them(backend: EmojiBackend, database: PatchDatabase) -> None:
+    assert all(step[0].faid is None for step in decode(backend, database, ["pizza"], DAID))
+    for (record,) in decode(backend, database, ["pizza"], FAID):
+        assert record.faid is not None
+        found = neighbours_of(record.retrieval)
+        assert record.faid.present == (0 if found is None else 4)
+        assert record.faid.unblended is None
+
+
+def test_recording_what_the_blend_changed_changes_nothing(backend: EmojiBackend, database: PatchDatabase) -> None:
+    told = list(decode(backend, database, ["pizza", "dog"], replace(FAID, record_unblended=True)))
+    assert [codes_of(told, row) for row in range(2)] == [
+        codes_of(decode(backend, database, ["pizza", "dog"], FAID), row) for row in range(2)
+    ]
+    for record in told[20]:
+        assert record.faid is not None
+        assert record.faid.unblended is not None
+        assert record.faid.unblended.shape == record.logits.shape
+        assert np.abs(record.faid.unblended - record.logits).max() > 1e-3
+
+
+def test_a_model_without_blenders_says_so(database: PatchDatabase) -> None:
+    with pytest.raises(ConfigError, match="got no FAiD weights"):
+        decode(tiny_backend(faid=False), database, ["pizza"], FAID)
 
 
 def test_weight_zero_equals_no_retrieval(backend: EmojiBackend, database: PatchDatabase) -> None:
@@ -49,11 +96,14 @@ def test_weight_zero_equals_no_retrieval(backend: EmojiBackend, database: PatchD
     assert codes_of(decode(backend, database, ["pizza"], DAID)) != plain
 
 
-def test_interleaved_runs_give_what_they_give_alone(backend: EmojiBackend, database: PatchDatabase) -> None:
+@pytest.mark.parametrize("settings", [DAID, FAID, BOTH], ids=lambda s: s.method)
+def test_interleaved_runs_give_what_they_give_alone(
+    backend: EmojiBackend, database: PatchDatabase, settings: DecodeSettings
+) -> None:
     other = replace(DAID, seed=9, cfg_scale=1.0, method="model")
-    alone = codes_of(decode(backend, database, ["pizza"], DAID)), codes_of(decode(backend, None, ["dog"], other))
+    alone = codes_of(decode(backend, database, ["pizza"], settings)), codes_of(decode(backend, None, ["dog"], other))
     together = zip(
-        decode(backend, database, ["pizza"], DAID),
+        decode(backend, database, ["pizza"], settings),
         decode(backend, None, ["dog"], other),
         strict=True,
     )
@@ -123,5 +173,6 @@ def test_errors_come_before_the_first_step(backend: EmojiBackend, database: Patc
         decode(backend, database, ["pizza"], replace(DAID, styles=("oil",)))
     with pytest.raises(ConfigError, match="another codebook"):
         decode(tiny_backend(seed=1), database, ["pizza"], DAID)
-    with pytest.raises(ConfigError, match="prompt"):
-        next(decode(backend, database, [""], DAID))
+    for settings in (DAID, replace(DAID, method="model")):
+        with pytest.raises(ConfigError, match="prompt"):
+            decode(backend, database, [""], settings)

@@ -13,7 +13,18 @@ from core.backends.emoji import EmojiBackend
 from core.context import context_codes, retrieving_positions
 from core.database import PatchDatabase
 from core.evaluation import bench
-from core.evaluation.likelihood import PLAIN, Observation, blend_trials, nats_per_code, observe, teacher_forced
+from core.evaluation.likelihood import (
+    PLAIN,
+    HeldOut,
+    Observation,
+    blend_trials,
+    faid_nats,
+    nats_per_code,
+    random_entries,
+    retrieve,
+    teacher_forced,
+)
+from core.training.train_faid import NOTHING, blended
 from core.transformer import conditions
 from core.types import Neighbours
 
@@ -33,23 +44,73 @@ def test_nats_by_hand() -> None:
 
 
 def test_teacher_forcing_equals_the_parallel_pass(backend: EmojiBackend) -> None:
-    codes = np.random.default_rng(0).integers(0, backend.codebook.size, size=backend.grid.positions)
-    model = backend.transformer
-    condition = conditions([backend.encoder.encode("a red heart")], backend.encoder, model)
+    shape = (2, backend.grid.height, backend.grid.width)
+    grids = np.random.default_rng(0).integers(0, backend.codebook.size, size=shape)
+    model, prompts = backend.transformer, ["a red heart", "pizza"]
+    condition = conditions([backend.encoder.encode(prompt) for prompt in prompts], backend.encoder, model)
     with torch.inference_mode():
-        expected = model(torch.from_numpy(codes)[None], model.modulate(condition))[0].numpy()
-    np.testing.assert_allclose(teacher_forced(backend, "a red heart", codes), expected, rtol=1e-4, atol=1e-5)
+        expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition)).numpy()
+    np.testing.assert_allclose(teacher_forced(backend, prompts, grids), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_teacher_forcing_with_blenders_equals_the_parallel_pass(backend: EmojiBackend, database: PatchDatabase) -> None:
+    grids = np.asarray(database.grids)[:2].astype(np.int64)
+    model, tuned, prompts, count = backend.transformer, backend.tuned, ["a red heart", "pizza"], 3
+    assert tuned is not None
+    found = [retrieve(grid, database, replace(PLAIN, n_neighbours=5)) for grid in grids]
+    codes = [[(n.codes[:count] if n is not None else [NOTHING] * count) for n in picture] for picture in found]
+    condition = conditions([backend.encoder.encode(prompt) for prompt in prompts], backend.encoder, model)
+    with torch.inference_mode(), blended(model, tuned, torch.from_numpy(np.array(codes))):
+        expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition), tuned.head).numpy()
+    decoded = teacher_forced(backend, prompts, grids, found, count)
+    np.testing.assert_allclose(decoded, expected, rtol=1e-3, atol=1e-4)
+    assert not np.allclose(decoded, teacher_forced(backend, prompts, grids), atol=1e-2)
 
 
 def test_observations_ask_with_the_true_context(backend: EmojiBackend, database: PatchDatabase) -> None:
     grid = np.asarray(database.grids[4])
-    logits = np.zeros((backend.grid.positions, backend.codebook.size), np.float32)
-    seen = observe(logits, grid, database, replace(PLAIN, n_neighbours=1))
+    found = retrieve(grid, database, replace(PLAIN, n_neighbours=1))
     places = set(retrieving_positions(database.context, database.grid).tolist())
-    assert [o.neighbours is not None for o in seen] == [p in places for p in range(backend.grid.positions)]
-    assert [o.code for o in seen] == grid.ravel().tolist()
+    assert [n is not None for n in found] == [p in places for p in range(backend.grid.positions)]
     # the image itself is in the database, so its own context is found at distance 0
-    assert all(o.neighbours.distances[0] == 0 for o in seen if o.neighbours is not None)
+    assert all(n.distances[0] == 0 for n in found if n is not None)
+
+
+def test_random_entries_are_entries_of_the_database_at_the_same_positions(database: PatchDatabase) -> None:
+    found = retrieve(np.asarray(database.grids[4]), database, replace(PLAIN, n_neighbours=4))
+    changed = random_entries(found, database, np.random.default_rng(0))
+    assert [n is None for n in changed] == [n is None for n in found]
+    for old, new in zip(found, changed, strict=True):
+        if old is not None and new is not None:
+            images, rows, columns = database.provenance(new.entries)
+            assert new.codes.tolist() == np.asarray(database.grids)[images, rows, columns].tolist()
+            assert len(new) == len(old)
+    assert any(
+        o is not None and n is not None and (o.codes != n.codes).any() for o, n in zip(found, changed, strict=True)
+    )
+
+
+def held_side(backend: EmojiBackend, database: PatchDatabase) -> HeldOut:
+    held = object.__new__(HeldOut)
+    held.backend, held.grids, held.prompts = backend, np.asarray(database.grids)[:2], ["pizza", "dog"]
+    return held
+
+
+def test_faid_figures_by_another_way(backend: EmojiBackend, database: PatchDatabase) -> None:
+    held = held_side(backend, database)
+    faid = replace(PLAIN, method="faid", n_neighbours=3, faid_neighbours=3)
+    figures = faid_nats(held, database, faid, replace(faid, retrieval_weight=0.4, gate=0.0))
+    codes = torch.from_numpy(held.grids.astype(np.int64)).flatten(1)
+
+    def nats(logits: np.ndarray) -> float:  # type: ignore[type-arg]
+        return float(torch.nn.functional.cross_entropy(torch.from_numpy(logits).flatten(0, 1), codes.flatten()))
+
+    found = held.found(database, faid)
+    assert figures["nll_faid"] == pytest.approx(nats(held.logits(found, 3)), abs=1e-4)
+    assert figures["nll_faid_off"] == pytest.approx(nats(held.logits([[None] * 64] * 2, 3)), abs=1e-4)
+    assert len({round(value, 4) for value in figures.values()}) == 4
+    # the pictures are in the database, so that what is retrieved is right
+    assert figures["nll_faid_daid"] < figures["nll_faid"] - 0.1
 
 
 def test_the_benchmark_oracle_notices_a_wrong_answer(database: PatchDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +126,9 @@ def test_choosing_scores_every_blend_as_the_blend_itself_does(backend: EmojiBack
     rng = np.random.default_rng(0)
     grid = np.roll(np.asarray(database.grids[4]), 1, axis=0)
     logits = rng.normal(size=(backend.grid.positions, backend.codebook.size)).astype(np.float32)
-    seen = observe(logits, grid, database, replace(PLAIN, n_neighbours=5))
+    found = retrieve(grid, database, replace(PLAIN, n_neighbours=5))
+    parts = zip(logits, grid.ravel().tolist(), found, strict=True)
+    seen = [Observation(row, code, neighbours) for row, code, neighbours in parts]
     tried = blend_trials(seen, replace(PLAIN, n_neighbours=5))
     assert len(tried) == 150
     for trial in tried[::17]:

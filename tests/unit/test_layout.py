@@ -25,7 +25,8 @@ LAYERS = (
     ("core.database", "core.daid"),
     ("core.index",),
     ("core.context",),
-    ("core.transformer", "core.checkpoint", "core.faid"),
+    ("core.transformer", "core.checkpoint"),
+    ("core.faid",),
     ("core.text", "core.tokenizer"),
     ("core.types",),
 )

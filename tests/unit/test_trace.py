@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from core.backends.emoji import EmojiBackend
+from core.daid import model_distribution, sample
 from core.database import PatchDatabase
 from core.engine import decode
 from core.trace import Trace, entropy, kl_divergence, neighbours
@@ -27,6 +28,19 @@ SETTINGS = DecodeSettings(seed=2, retrieval_weight=0.5, n_neighbours=6, gate=0.0
 def trace(backend: EmojiBackend, database: PatchDatabase) -> Trace:
     records = [step[0] for step in decode(backend, database, ["a red heart"], SETTINGS)]
     return Trace.record(backend, database, "a red heart", SETTINGS, records)
+
+
+FAID = replace(SETTINGS, method="faid", faid_neighbours=5, record_unblended=True)
+
+
+def traced(backend: EmojiBackend, database: PatchDatabase, settings: DecodeSettings) -> Trace:
+    records = [step[0] for step in decode(backend, database, ["a red heart"], settings)]
+    return Trace.record(backend, database, "a red heart", settings, records)
+
+
+@pytest.fixture(scope="module")
+def blended(backend: EmojiBackend, database: PatchDatabase) -> Trace:
+    return traced(backend, database, FAID)
 
 
 @pytest.fixture
@@ -52,6 +66,43 @@ def test_round_trip_keeps_everything(trace: Trace, saved: Path) -> None:
     assert list(loaded.sources) == list(trace.sources)
     assert all(np.array_equal(loaded.sources[n].codes, trace.sources[n].codes) for n in trace.sources)
     assert loaded.flips().tolist() == trace.flips().tolist()
+
+
+def test_round_trip_keeps_what_the_blenders_did(blended: Trace, tmp_path: Path) -> None:
+    blended.save(tmp_path / "faid.npz")
+    loaded = Trace.load(tmp_path / "faid.npz")
+    assert loaded.origin == blended.origin
+    assert loaded.origin.faid is not None
+    for ours, theirs in zip(blended.steps, loaded.steps, strict=True):
+        assert ours.faid is not None
+        assert theirs.faid is not None
+        assert ours.faid.present == theirs.faid.present
+        for name in ("layers", "hops", "compatibility", "hop_weights", "share", "start_cosine", "code_cosine"):
+            np.testing.assert_array_equal(getattr(ours.faid, name), getattr(theirs.faid, name))
+        np.testing.assert_array_equal(ours.faid.unblended, theirs.faid.unblended)  # type: ignore[arg-type]
+    assert loaded.flips().tolist() == blended.flips().tolist()
+
+
+def test_a_stopped_run_with_blenders_is_a_trace_too(blended: Trace, tmp_path: Path) -> None:
+    replace(blended, steps=blended.steps[:9]).save(tmp_path / "stopped.npz")
+    assert len(Trace.load(tmp_path / "stopped.npz").steps) == 9
+
+
+def test_flips_of_faid_follow_from_what_was_recorded(
+    blended: Trace, backend: EmojiBackend, database: PatchDatabase
+) -> None:
+    assert blended.flips_known
+    flips = blended.flips().tolist()
+    assert 0 < len(flips) < len(blended.steps)
+    for step in blended.steps:
+        assert step.faid is not None
+        assert step.faid.unblended is not None
+        alone = model_distribution(step.faid.unblended, FAID.temperature, FAID.top_k, FAID.top_p)
+        assert (sample(alone, step.u) != step.code) == (step.position in flips)
+    silent = traced(backend, database, replace(FAID, record_unblended=False))
+    assert silent.codes.tolist() == blended.codes.tolist()
+    assert not silent.flips_known
+    assert (silent.code_without_retrieval(20), silent.flips().tolist()) == (None, [])
 
 
 def test_a_numpy_user_can_open_it_without_pickle(saved: Path) -> None:
@@ -168,6 +219,13 @@ REFUSED: dict[str, Callable[[dict[str, bytes]], None]] = {
     "reasons are numbers": with_meta(skipped=[1] * 64),
     "sources are numbers": with_meta(sources=[1, 2]),
     "no sources": with_meta(sources=[]),
+    "version 1": with_meta(version=1),
+    "the hash of the database is a list": lambda members: with_meta(
+        origin={**json.loads(members["meta.json"])["origin"], "database": []}
+    )(members),
+    "blenders without a method for them": lambda members: with_meta(
+        origin={**json.loads(members["meta.json"])["origin"], "faid": "0123456789abcdef"}
+    )(members),
     "meta is a list": lambda members: members.update({"meta.json": b"[]"}),
     "meta is not JSON": lambda members: members.update({"meta.json": b"{"}),
     "meta is deep": lambda members: members.update({"meta.json": b"[" * 100_000}),
@@ -197,6 +255,56 @@ def test_damaged_and_hostile_traces_are_refused_in_one_line(saved: Path, name: s
     with pytest.raises(TraceError, match=r"run\.npz: ") as caught:
         Trace.load(saved)
     assert "\n" not in str(caught.value)
+
+
+REFUSED_BLENDS: dict[str, Callable[[dict[str, bytes]], None]] = {
+    "compatibility above one": with_array("faid_compatibility", set_first(1.5)),
+    "compatibility is not finite": with_array("faid_compatibility", set_first(float("nan"))),
+    "negative hop weight": with_array("faid_hop_weights", set_first(-0.1)),
+    "negative share": with_array("faid_share", set_first(-1)),
+    "infinite share": with_array("faid_share", set_first(float("inf"))),
+    "cosine above one": with_array("faid_start_cosine", set_first(1.5)),
+    "cosine of nothing": with_array("faid_code_cosine", set_first(float("nan"))),
+    "more present than there are": with_array("faid_present", set_first(6)),
+    "hop 9": with_array("faid_hops", set_first(9)),
+    "negative layer": with_array("faid_layers", set_first(-1)),
+    "no blenders": with_array("faid_layers", lambda a: a[:0]),
+    "another number of features": with_array("faid_compatibility", lambda a: a[:, :, :2]),
+    "fewer steps": with_array("faid_share", lambda a: a[:5]),
+    "unblended logits are missing": with_array("faid_unblended", lambda a: a[:0]),
+    "unblended logits are not finite": with_array("faid_unblended", set_first(float("inf"))),
+    "a method without blenders": lambda members: with_meta(
+        settings={**json.loads(members["meta.json"])["settings"], "method": "daid"}
+    )(members),
+    "more present than were found": with_array("faid_present", set_first(1)),
+    "fewer present than were found": with_array("faid_present", lambda a: a * 0),
+    "layers that go down": with_array("faid_layers", lambda a: a[::-1].copy()),
+    "a hop twice": with_array("faid_hops", lambda a: a * 0 + 1),
+    "hop weights of sum 2": with_array("faid_hop_weights", lambda a: a * 2),
+    "no hash of the blenders": lambda members: with_meta(
+        origin={**json.loads(members["meta.json"])["origin"], "faid": None}
+    )(members),
+    "the hash of the blenders is false": lambda members: with_meta(
+        origin={**json.loads(members["meta.json"])["origin"], "faid": False}
+    )(members),
+    "the hash of the blenders is a number": lambda members: with_meta(
+        origin={**json.loads(members["meta.json"])["origin"], "faid": 7}
+    )(members),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_BLENDS)
+def test_damaged_records_of_blenders_are_refused_in_one_line(blended: Trace, tmp_path: Path, name: str) -> None:
+    blended.save(tmp_path / "run.npz")
+    rewrite(tmp_path / "run.npz", REFUSED_BLENDS[name])
+    with pytest.raises(TraceError, match=r"run\.npz: ") as caught:
+        Trace.load(tmp_path / "run.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_blends_that_no_method_asked_for_are_refused(saved: Path) -> None:
+    with pytest.raises(TraceError, match="faid_share: got shape"):
+        Trace.load(rewrite(saved, with_array("faid_share", lambda a: np.zeros((64, 2), np.float32))))
 
 
 def test_a_header_that_claims_more_than_the_file_has_allocates_nothing(saved: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.types import ConfigError, DecodeSettings, Grid
+from core.types import ConfigError, DecodeSettings, Grid, Method
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,8 @@ from core.types import ConfigError, DecodeSettings, Grid
         ("top_p", 0), ("top_p", 1.01), ("cfg_scale", -1), ("retrieval_weight", 1.1), ("retrieval_weight", -0.1),
         ("retrieval_temperature", 0), ("n_neighbours", -1), ("n_neighbours", 2.0), ("aggregate", "mean"),
         ("gate", -1), ("caption_filter", -1), ("position_weight", float("inf")), ("styles", "3d"), ("styles", (1,)),
-        ("method", ["daid"]), ("temperature", None),
+        ("method", ["daid"]), ("temperature", None), ("faid_neighbours", 0), ("faid_neighbours", 2.5),
+        ("record_unblended", 1), ("record_unblended", "true"),
     ],
 )  # fmt: skip
 def test_bad_values_name_the_setting_and_what_was_given(name: str, value: Any) -> None:
@@ -34,7 +35,9 @@ def test_bad_values_name_the_setting_and_what_was_given(name: str, value: Any) -
 
 
 def test_json_round_trip() -> None:
-    settings = DecodeSettings(seed=9, styles=("3d", "noto"), aggregate="nearest", retrieval_weight=0.25)
+    settings = DecodeSettings(
+        seed=9, styles=("3d", "noto"), aggregate="nearest", retrieval_weight=0.25, method="faid", record_unblended=True
+    )
     assert DecodeSettings.from_json(json.loads(json.dumps(asdict(settings)))) == settings
 
 
@@ -48,10 +51,17 @@ def test_any_json_gives_settings_or_a_config_error(value: object) -> None:
         assert isinstance(DecodeSettings.from_json(value), DecodeSettings)
 
 
-def test_retrieves_only_with_a_method_and_a_weight() -> None:
-    assert DecodeSettings(method="daid", retrieval_weight=0.1).retrieves
-    assert not DecodeSettings(method="daid", retrieval_weight=0.0).retrieves
-    assert not DecodeSettings(method="model").retrieves
+@pytest.mark.parametrize(
+    ("method", "weight", "mixes", "blends"),
+    [
+        ("model", 0.1, False, False), ("daid", 0.1, True, False), ("daid", 0.0, False, False),
+        ("faid", 0.1, False, True), ("faid", 0.0, False, True),
+        ("faid+daid", 0.1, True, True), ("faid+daid", 0.0, False, True),
+    ],
+)  # fmt: skip
+def test_retrieves_when_something_is_done_with_it(method: Method, weight: float, mixes: bool, blends: bool) -> None:
+    settings = DecodeSettings(method=method, retrieval_weight=weight)
+    assert (settings.mixes, settings.blends, settings.retrieves) == (mixes, blends, mixes or blends)
 
 
 def test_grid_positions_run_in_raster_order() -> None:

@@ -1,0 +1,142 @@
+"""The one file that the stepper fetches, as a pure function of a trace: magic, header length, JSON header, bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
+from app.views import FRACTION, SHOWN_NEIGHBOURS, Array, facts, features_shown, reason_table, step_arrays
+from core.trace import Trace
+
+MAGIC = b"LOUPE001"
+FILE_LIMIT = 1_000_000
+"""Most bytes of a packed trace; where source pictures do not fit, those of the farthest neighbours become small."""
+_KINDS = {"u1": "u8", "i1": "i8", "u2": "u16", "i2": "i16", "i4": "i32", "f4": "f32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Where the stepper gets its pictures from.
+
+    drawn: the finished image, encoded; source: encoded picture of an image of the database, None without one;
+    thumbnail: a small picture [THUMBNAIL, THUMBNAIL, 3] of it.
+    """
+
+    drawn: bytes
+    source: Callable[[int], bytes | None]
+    thumbnail: Callable[[int], RGB | None]
+
+
+def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float) -> bytes:
+    """The one file that the stepper fetches: FILE_LIMIT bytes at most for grids of 256 codes.
+
+    Sources of near and frequent neighbours come with their whole picture, the others, when there are too many, as
+    tiles of one sheet of thumbnails.
+    """
+    arrays = step_arrays(trace)
+    shown, places = np.unique(arrays["near_image"], return_inverse=True)
+    sources = [trace.sources[int(image)] for image in shown if image >= 0]
+    first = len(shown) - len(sources)  # 1 when some place of the table is empty, which then comes first
+    arrays["near_image"] = (places.reshape(arrays["near_image"].shape) - first).astype(np.int16)
+    origins = sorted({source.source for source in sources})
+    header = {
+        **_header(trace, arrays, seconds),
+        "id": trace_id,
+        "origins": origins,
+        "sources": [(s.image, s.caption, s.style, origins.index(s.source)) for s in sources],
+    }
+    images = [source.image for source in sources]
+    room = FILE_LIMIT - len(_pack(header, arrays, {"picture": pictures.drawn})) - 64 - 20 * len(images)
+    whole = whole_pictures(importance(arrays["near_image"], len(images)), images, pictures.source, room)
+    tiles = [place for place in range(len(images)) if place not in whole]
+    sheet = thumbnail_sheet([pictures.thumbnail(images[place]) for place in tiles])
+    header["tiles"] = tiles
+    blobs = {"picture": pictures.drawn, "sheet": sheet, **{str(place): data for place, data in whole.items()}}
+    return _pack(header, arrays, blobs)
+
+
+def _header(trace: Trace, arrays: dict[str, Array], seconds: float) -> dict[str, Any]:
+    """What the stepper knows of the run besides its arrays, sources and pictures."""
+    settings, first = trace.settings, trace.steps[0].faid
+    return {
+        "prompt": trace.prompt,
+        "grid": asdict(trace.grid),
+        "steps": len(trace.steps),
+        "settings": asdict(settings),
+        "retrieves": settings.retrieves,
+        "mixes": settings.mixes,
+        "flips_known": trace.flips_known,
+        "blenders": first.layers.tolist() if first else [],
+        "hops": first.hops.tolist() if first else [],
+        "fraction": FRACTION,
+        "context": trace.origin.context.offsets,
+        "reasons": reason_table(trace.steps),
+        "facts": facts(trace, arrays, seconds),
+        "shown": {
+            "neighbours": SHOWN_NEIGHBOURS,
+            "codes": arrays["top_code"].shape[1],
+            "features": features_shown(trace),
+        },
+        "atlas_columns": ATLAS_COLUMNS,
+        "thumbnail": THUMBNAIL,
+    }
+
+
+def importance(near_image: Array, count: int) -> list[int]:
+    """Places 0..count-1 of the table of sources, those of the nearest neighbours and then the frequent ones first."""
+    best_rank = np.full(count, near_image.shape[1])
+    steps, ranks = np.nonzero(near_image >= 0)
+    np.minimum.at(best_rank, near_image[steps, ranks], ranks)
+    uses = np.bincount(near_image[steps, ranks], minlength=count)
+    return [int(place) for place in np.lexsort((-uses, best_rank))]
+
+
+def whole_pictures(
+    order: Sequence[int], images: Sequence[int], source: Callable[[int], bytes | None], room: int
+) -> dict[int, bytes]:
+    """Encoded pictures by place, in that order, while those that are left still fit as thumbnails."""
+    found = [(place, data) for place in order if (data := source(images[place]))]
+    room -= len(found) * THUMBNAIL_BYTES
+    chosen: dict[int, bytes] = {}
+    for place, data in found:
+        room -= len(data) + 8 - THUMBNAIL_BYTES
+        if room < 0:
+            break
+        chosen[place] = data
+    return chosen
+
+
+def thumbnail_sheet(tiles: Sequence[RGB | None]) -> bytes:
+    """One encoded picture with a tile for each thumbnail, ATLAS_COLUMNS in a row; grey where there is none."""
+    if not tiles:
+        return b""
+    grey: RGB = np.full((THUMBNAIL, THUMBNAIL, 3), 128, np.uint8)
+    return encoded(table_of(np.stack([grey if tile is None else tile for tile in tiles])), quality=50)
+
+
+def _pack(header: dict[str, Any], arrays: dict[str, Array], blobs: dict[str, bytes]) -> bytes:
+    """Magic, u32 header length, four zero bytes, the header padded to 8 bytes, then the body; all little-endian.
+
+    The header gets `arrays` and `blobs`: by name, what lies where in the body. Whole source pictures are blobs named
+    by their place in the table of sources.
+    """
+    body = bytearray()
+
+    def place(data: bytes) -> tuple[int, int]:
+        start = len(body)
+        body.extend(data + bytes(-len(data) % 8))
+        return start, len(data)
+
+    places: dict[str, Any] = {"arrays": {}}
+    for name, array in arrays.items():
+        offset, _ = place(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        places["arrays"][name] = {"kind": _KINDS[array.dtype.str[1:]], "count": array.size, "offset": offset}
+    places["blobs"] = {name: place(data) for name, data in blobs.items() if data}
+    text = json.dumps({**header, **places}, ensure_ascii=False, separators=(",", ":")).encode()
+    return MAGIC + struct.pack("<II", len(text), 0) + text + bytes(-len(text) % 8) + bytes(body)

@@ -1,0 +1,77 @@
+"""Pictures of the page, as pure functions: encoding, a drawing under way, the atlas of all codes, thumbnails."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from core.types import CodeArray, Grid
+
+ATLAS_COLUMNS = 32
+THUMBNAIL, THUMBNAIL_BYTES = 64, 540
+"""Side in pixels of a small source picture, and what one takes at most in a sheet of many, as measured."""
+
+RGB = npt.NDArray[np.uint8]
+
+
+def continued_grid(codes: Sequence[int], grid: Grid) -> CodeArray:
+    """Token grid of a picture that is still being drawn; each missing code repeats the one above it.
+
+    Decoders look at the surroundings of a patch: this keeps the edge of the drawing free of foreign colours.
+    """
+    filled = list(codes[: grid.positions])
+    for position in range(len(filled), grid.positions):
+        above = position - grid.width
+        filled.append(filled[above] if above >= 0 else filled[-1])
+    return np.array(filled, dtype=np.uint16).reshape(grid.height, grid.width)
+
+
+def encoded(image: RGB, quality: int = 90) -> bytes:
+    """An RGB image [H, W, 3] as WebP."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", quality=quality, method=2)
+    return buffer.getvalue()
+
+
+def atlas_grids(size: int, grid: Grid) -> CodeArray:
+    """Token grids in which every code of a codebook fills a block of 4x4 cells, so that it is seen among its like."""
+    per_row, per_col = grid.width // 4, grid.height // 4
+    count = -(-size // (per_row * per_col))
+    codes = np.zeros(count * per_row * per_col, np.uint16)
+    codes[:size] = np.arange(size)
+    blocks = codes.reshape(count, per_col, per_row)
+    grids: CodeArray = np.zeros((count, grid.height, grid.width), np.uint16)
+    grids[:, : 4 * per_col, : 4 * per_row] = blocks.repeat(4, axis=1).repeat(4, axis=2)
+    return grids
+
+
+def atlas_picture(images: RGB, size: int, grid: Grid) -> RGB:
+    """One picture [rows * side, ATLAS_COLUMNS * side, 3] of all codes' patches, from the decoded `atlas_grids`."""
+    side = images.shape[2] // grid.width
+    cells = images.reshape(len(images), grid.height, side, grid.width, side, 3)
+    # a cell inside of each block
+    inner = cells[:, 1 : 4 * (grid.height // 4) : 4, :, 1 : 4 * (grid.width // 4) : 4]
+    patches = inner.transpose(0, 1, 3, 2, 4, 5).reshape(-1, side, side, 3)[:size]
+    return table_of(patches)
+
+
+def table_of(tiles: RGB) -> RGB:
+    """One picture of square tiles [N, side, side, 3], ATLAS_COLUMNS in a row."""
+    count, side = tiles.shape[:2]
+    rows = -(-count // ATLAS_COLUMNS)
+    padded = np.zeros((rows * ATLAS_COLUMNS, side, side, 3), np.uint8)
+    padded[:count] = tiles
+    table = padded.reshape(rows, ATLAS_COLUMNS, side, side, 3).transpose(0, 2, 1, 3, 4)
+    picture: RGB = table.reshape(rows * side, ATLAS_COLUMNS * side, 3)
+    return picture
+
+
+def thumbnail(picture: bytes) -> RGB:
+    """A small version [THUMBNAIL, THUMBNAIL, 3] of an encoded picture."""
+    with Image.open(io.BytesIO(picture)) as image:
+        small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.uint8)

@@ -1,0 +1,92 @@
+"""The blenders' part of one generation, the same for every model: neighbours in, features through, FaidSteps out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.faid import BlendRecord, CollapsedLayer, FaidDecoding, attach
+from core.types import FaidStep, FloatArray, Grid, IntArray, Neighbours
+
+ABSENT = -1
+
+
+class Blending:
+    """State of the blenders while B prompts are decoded with K features each; nothing is shared with another one.
+
+    layers: the model's decoder layers; blenders: what `Faid.collapse` made; hops: theirs; features: from codes [...] to
+    what enters the first blender [..., D]; gates: [layers, B, 1, D] what the layers multiply their attention's output
+    by, None if they do not.
+    """
+
+    def __init__(
+        self,
+        layers: nn.ModuleList,
+        blenders: Sequence[CollapsedLayer],
+        hops: Sequence[int],
+        features: Callable[[Tensor], Tensor],
+        gates: Tensor | None,
+        grid: Grid,
+        rows: int,
+        count: int,
+    ) -> None:
+        self._layers, self._features_of, self._gates = layers, features, gates
+        self._numbers, self._hops = np.array([blender.number for blender in blenders]), np.array(hops)
+        self._hop_weights = torch.stack([layer.blender.hop_weights for layer in blenders]).numpy()
+        self._state, self._rows, self._count = FaidDecoding(blenders, grid, rows), rows, count
+        self._entering = torch.zeros(0)
+        self._present = torch.zeros(rows, count, dtype=torch.bool)
+        self._records: Sequence[BlendRecord] = ()
+
+    @contextmanager
+    def attached(self, position: int, neighbours: Sequence[Neighbours | None]) -> Iterator[None]:
+        """Inside, the pass that predicts `position` has the blenders, with the nearest neighbours of each prompt."""
+        codes = np.full((self._rows, self._count), ABSENT)
+        for row, found in enumerate(neighbours):
+            if found is not None:
+                nearest = found.codes[: self._count]
+                codes[row, : len(nearest)] = nearest
+        self._present = torch.from_numpy(codes != ABSENT)
+        self._entering = self._features_of(torch.from_numpy(codes).clamp_min(0)) * self._present.unsqueeze(-1)
+        blending = self._state.step(position, self._entering, self._present)
+        with attach(self._layers, blending):
+            yield
+        self._records = blending.records
+
+    def steps(self, codes: IntArray) -> tuple[FaidStep, ...]:
+        """What the last attached pass did, for each prompt, compared with the chosen codes [B]."""
+        records = self._records
+        leaving = torch.stack([record.features[:, 0] for record in records], dim=1)  # [B, L, K, D]
+        start_cosine = self._cosine(leaving, self._entering.unsqueeze(1))
+        code_cosine = self._cosine(leaving, self._features_of(torch.from_numpy(codes))[:, None, None])
+        compatibility = torch.stack([record.compatibility[:, 0] for record in records], dim=1).numpy()
+        present = self._present.sum(dim=1).tolist()
+        share = torch.stack([record.share(self._gate(record.layer))[:, 0] for record in records], dim=1).numpy()
+        return tuple(
+            FaidStep(
+                layers=self._numbers,
+                hops=self._hops,
+                present=present[row],
+                compatibility=compatibility[row],
+                hop_weights=self._hop_weights,
+                share=share[row],
+                start_cosine=start_cosine[row],
+                code_cosine=code_cosine[row],
+                unblended=None,
+            )
+            for row in range(self._rows)
+        )
+
+    def _gate(self, layer: int) -> Tensor | None:
+        """What a layer multiplies its attention's output by [B, 1, D]."""
+        return None if self._gates is None else self._gates[layer]
+
+    def _cosine(self, leaving: Tensor, other: Tensor) -> FloatArray:
+        """Cosines [B, L, K] of features [B, L, K, D] with others that broadcast; 0 where there is no neighbour."""
+        cosines: FloatArray = (F.cosine_similarity(leaving, other, dim=-1) * self._present.unsqueeze(1)).numpy()
+        return cosines

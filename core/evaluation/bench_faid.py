@@ -1,0 +1,118 @@
+"""The part of the bench that measures FAiD: the collapsed form, the overhead of decoding and of training."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from core.backends.emoji import FOLDER, EmojiBackend
+from core.database import PatchDatabase
+from core.evaluation.likelihood import CHOSEN_BOTH, CHOSEN_FAID, HeldOut, faid_nats
+from core.faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
+from core.training.train_faid import Batch, FaidSettings, nats
+from core.transformer import conditions
+from core.types import Grid
+
+NEIGHBOURS, HOPS = 10, (1, 2)
+SIZES = {256: Grid(16, 16), 2048: Grid(24, 24)}
+"""Widths that are measured, with the grid that goes with them: the embedded model's and Janus-Pro 1B's."""
+
+
+def figures(backend: EmojiBackend, database: PatchDatabase, runs: int) -> dict[str, float]:
+    """Everything that is measured of FAiD, but the time of an image."""
+    return collapse_figures(4 * runs) | likelihood_figures(backend, database) | training_figures(backend, runs)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+@torch.inference_mode()
+def collapse_speedup(width: int, grid: Grid, rounds: int) -> tuple[float, float]:
+    """How many times faster the collapsed form is than the definition, per token, and its largest relative error.
+
+    One thread, float32, one image. The collapsed form is timed over whole rows, so that entering a row is in it; both
+    include the context, the smoothing and the score. The two take turns; the median of the ratios counts.
+    """
+    torch.manual_seed(0)
+    blender = Blender(width, HOPS).eval()
+    cells, centres = torch.randn(1, grid.positions, width), torch.randn(1, NEIGHBOURS, width)
+    layer = CollapsedLayer(0, torch.ones(width), collapse(blender))
+    memory = ContextMemory(layer.blender, grid, 1)
+    for position in range(grid.positions):
+        memory.write(position, cells[:, position])
+    row = grid.height // 2
+    places = range(row * grid.width, (row + 1) * grid.width)
+
+    def whole_row() -> list[Tensor]:
+        outputs = []
+        for place in places:
+            memory.write(place - 1, cells[:, place - 1])
+            outputs.append(layer.blender.blend(memory.context(place), centres).features)
+        return outputs
+
+    expected = [direct(blender, grid, cells, centres, place).features for place in (places[0], places[-1])]
+    got = whole_row()
+    error = max(float((a - b).norm() / a.norm()) for a, b in zip(expected, (got[0], got[-1]), strict=True))
+    ratios = []
+    for turn in range(rounds):
+        place = places[turn % grid.width]
+        slow = seconds(lambda place=place: direct(blender, grid, cells, centres, place))  # type: ignore[misc]
+        ratios.append(slow / (seconds(whole_row) / grid.width))
+    return float(np.median(ratios)), error
+
+
+def collapse_figures(rounds: int) -> dict[str, float]:
+    """Speed-ups and errors of the collapsed form."""
+    threads, figures = torch.get_num_threads(), {}
+    torch.set_num_threads(1)
+    try:
+        for width, grid in tqdm(SIZES.items(), desc="collapse"):
+            speedup, error = collapse_speedup(width, grid, rounds if width < 1024 else max(3, rounds // 4))
+            figures[f"faid_collapse_speedup_{width}"] = round(speedup, 2)
+            figures[f"faid_collapse_error_{width}"] = float(f"{error:.2g}")
+    finally:
+        torch.set_num_threads(threads)
+    return figures
+
+
+def likelihood_figures(backend: EmojiBackend, database: PatchDatabase) -> dict[str, float]:
+    """Nats per code on the test side with FAiD, with random and without neighbours, and of the control.
+
+    The control has the same parameters and was tuned equally long on the same pictures, but never retrieved. Its
+    weights are not shipped: its figure is the one that its training recorded.
+    """
+    measured = faid_nats(HeldOut(backend, "test"), database, CHOSEN_FAID, CHOSEN_BOTH)
+    measured["nll_control"] = json.loads((FOLDER / "control.json").read_text(encoding="utf-8"))["nll"]["test"]
+    return {name: round(value, 4) for name, value in measured.items()}
+
+
+def training_figures(backend: EmojiBackend, runs: int) -> dict[str, float]:
+    """Time of a training step of the whole transformer with blenders, as a multiple of one without; median of pairs."""
+    settings, tuned = FaidSettings(), backend.tuned
+    if tuned is None:
+        return {}
+    model = backend.transformer.requires_grad_(True)
+    grids = HeldOut(backend, "test").grids[: settings.batch]
+    target = torch.from_numpy(grids.astype(np.int64)).flatten(1)
+    neighbours = target.unsqueeze(-1).repeat(1, 1, settings.neighbours)
+    captions = [backend.encoder.encode("pizza")] * len(target)
+    batch = Batch(target, target, conditions(captions, backend.encoder, model), neighbours)
+    ratios = []
+    for _ in tqdm(range(runs + 1), desc="training steps"):
+        pair = [
+            seconds(lambda blend=blend: nats(model, tuned, batch, guided=blend).backward())  # type: ignore[misc, no-untyped-call]
+            for blend in (True, False)
+        ]
+        ratios.append(pair[0] / pair[1])
+    model.requires_grad_(False)
+    return {"faid_train_step_ratio": round(float(np.median(ratios[1:])), 3)}

@@ -1,0 +1,364 @@
+"""Tune the embedded model for FAiD on the CPU: `python -m core.training.train_faid --data data`.
+
+The transformer stays as it is; blenders, their retrieval norms and an output head of their own learn. Two thirds of the
+pictures are ones that the transformer has never seen: on those that it knows by heart, neighbours could teach nothing.
+Neighbours come from the shipped database without the picture itself and without its whole family (other styles, other
+colours of the same thing). `--retrieval 0` trains the control: the same parameters, equally long, nothing retrieved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from core import checkpoint
+from core.backends.emoji import EmojiBackend
+from core.context import Context, context_codes, retrieving_positions
+from core.database import PatchDatabase
+from core.evaluation.likelihood import nats_of_nothing
+from core.faid import attach, teacher_forced
+from core.text import TextEncoder
+from core.training import data, loop
+from core.training.train_transformer import Captioner, TrainSettings
+from core.transformer import ARTransformer, Condition, FaidConfig, TunedFaid, conditions
+from core.types import ArragError, CodeArray, FloatArray
+
+NOTHING = -1
+HELD_OUT = ("validation", "pair")
+FILTERS = (32, 256)
+"""Caption filters that neighbours are looked up with, once each."""
+PASSED_ON, MEANING = 0.1, 4.0
+"""What blenders begin with: scale of the features that they add to the hidden state, and how much the last one raises
+the logit of a code that all neighbours have, before the output norm, which divides by about 3."""
+
+Int16Array = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class FaidSettings:
+    """How long and how fast; which pictures, and how often something is left out.
+
+    seen: share of pictures that the transformer was trained on; retrieval: share of pictures that retrieve (0: the
+    control); unguided_every: each so many steps one without captions and blenders, for guidance; corruption: up to this
+    share of the input codes is replaced.
+    """
+
+    seed: int = 0
+    steps: int = 500
+    batch: int = 24
+    neighbours: int = 10
+    learning_rate: float = 1e-3
+    head_rate: float = 3e-4
+    average: float = 0.99
+    average_from: float = 0.6
+    seen: float = 0.3
+    retrieval: float = 0.9
+    unguided_every: int = 10
+    corruption: float = 0.1
+    checkpoint_every: int = 100
+
+
+# -- What is learned from ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """Pictures as codes with what they retrieve.
+
+    grids: [N, H, W]; neighbours: [N, filters, S, K] int16 codes, nearest first, NOTHING where nothing was retrieved.
+    """
+
+    grids: CodeArray
+    items: tuple[data.Item, ...]
+    neighbours: Int16Array
+
+
+def pictures_of(dataset: data.DataSet, split: str) -> tuple[data.Pictures, tuple[data.Item, ...]]:
+    """Pictures of one side; to learn from, also those that are not iconic, which the transformer has never seen."""
+    chosen = [n for n, item in enumerate(dataset.items) if item.split == split and (item.iconic or split == "train")]
+    return dataset.pictures[chosen], tuple(dataset.items[n] for n in chosen)
+
+
+def lessons(dataset: data.DataSet, split: str, backend: EmojiBackend, database: PatchDatabase, count: int) -> Lessons:
+    """The pictures of one side with the codes of their `count` nearest neighbours under every caption filter."""
+    pictures, items = pictures_of(dataset, split)
+    grids, vectors = backend.encode_images(pictures), backend.embed_captions([item.label for item in items])
+    families = np.array([data.family(info.caption) for info in database.metadata])
+
+    @lru_cache(maxsize=2)
+    def without(family: str) -> PatchDatabase:
+        """The database without a family; pictures of one are neighbours in the data set."""
+        return database.subset(np.flatnonzero(families != family)) if family in families else database
+
+    def look_up(number: int) -> Int16Array:
+        return neighbour_codes(grids[number], vectors[number], without(data.family(items[number].label)), count)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(tqdm(pool.map(look_up, range(len(items))), total=len(items), desc=f"{split} neighbours"))
+    return Lessons(grids, items, np.stack(found))
+
+
+def neighbour_codes(
+    grid: npt.NDArray[np.integer], caption: FloatArray, database: PatchDatabase, count: int
+) -> Int16Array:
+    """Codes [filters, S, count] that a picture [H, W] with this caption vector retrieves."""
+    places = retrieving_positions(database.context, database.grid)
+    queries = context_codes(database.context, grid[None], places)[0]
+    codes = np.full((len(FILTERS), database.grid.positions, count), NOTHING, np.int16)
+    for n, kept in enumerate(FILTERS):
+        view = database.subset(database.nearest_captions(caption, kept))
+        codes[n, places] = [found.codes for found in view.search(queries, count)]
+    return codes
+
+
+def cached_lessons(
+    folder: Path, backend: EmojiBackend, database: PatchDatabase, run: Path, count: int
+) -> dict[str, Lessons]:
+    """Lessons of all sides of the data set in `folder`, kept in `run` for the next start."""
+    dataset, made = data.load(folder), {}
+    stamp = f"{database.fingerprint} {backend.fingerprint} {count} {FILTERS}"
+    for split in ("train", *HELD_OUT):
+        path, items = run / f"{split}.npz", pictures_of(dataset, split)[1]
+        if path.exists():
+            with np.load(path, allow_pickle=False) as saved:
+                if str(saved["stamp"]) == stamp and len(saved["grids"]) == len(items):
+                    made[split] = Lessons(saved["grids"], items, saved["neighbours"])
+        if split not in made:
+            made[split] = lessons(dataset, split, backend, database, count)
+            run.mkdir(parents=True, exist_ok=True)
+            np.savez(path, grids=made[split].grids, neighbours=made[split].neighbours, stamp=stamp)
+    return made
+
+
+# -- A training step --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Corrupted inputs and targets [B, S], their condition, and the codes of the neighbours [B, S, K]."""
+
+    inputs: Tensor
+    target: Tensor
+    condition: Condition
+    neighbours: Tensor
+
+
+class Batches:
+    """Training batches: a pure function of the seed and the step, so that a resumed run sees the same."""
+
+    def __init__(self, pictures: Lessons, captioner: Captioner, context: Context, settings: FaidSettings) -> None:
+        self.pictures, self.captioner, self.context, self.settings = pictures, captioner, context, settings
+        seen = np.array([item.iconic for item in pictures.items])
+        self.shares = np.where(seen, settings.seen / max(1, seen.sum()), (1 - settings.seen) / max(1, (~seen).sum()))
+        self.shares /= self.shares.sum()
+
+    def draw(self, step: int) -> Batch:
+        """The batch of one step."""
+        settings, pictures = self.settings, self.pictures
+        rng = np.random.default_rng((settings.seed, step))
+        chosen = rng.choice(len(pictures.items), size=settings.batch, p=self.shares)
+        captions = [self.captioner.caption(pictures.items[n], "", False, rng) for n in chosen]
+        target = pictures.grids[chosen].astype(np.int64)
+        replaced = rng.random(target.shape) < settings.corruption * rng.random((len(chosen), 1, 1))
+        masked = np.where(rng.random(target.shape) < 0.5, self.captioner.model.config.codes, np.roll(target, 1, axis=0))
+        found = pictures.neighbours[chosen, rng.integers(len(FILTERS), size=len(chosen)), :, : settings.neighbours]
+        silent = (rng.random(len(chosen)) >= settings.retrieval)[:, None] | self.misled(replaced)
+        return Batch(
+            torch.from_numpy(np.where(replaced, masked, target)).flatten(1),
+            torch.from_numpy(target).flatten(1),
+            self.captioner.condition(captions, rng),
+            torch.from_numpy(np.where(silent[..., None], NOTHING, found).astype(np.int64)),
+        )
+
+    def misled(self, replaced: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Positions [B, S] with a replaced code in their context: what the true context found would give it away."""
+        positions = np.arange(replaced[0].size)
+        touched = context_codes(self.context, replaced.astype(np.int64), positions) > 0
+        return np.asarray(touched.any(axis=-1), dtype=np.bool_)
+
+
+@contextmanager
+def blended(model: ARTransformer, tuned: TunedFaid, neighbours: Tensor) -> Iterator[None]:
+    """Inside, one teacher-forced pass of the model has the blenders attached, with neighbours [B, S, K]."""
+    present = neighbours != NOTHING
+    features = model.code_embedding(neighbours.clamp_min(0)) * present.unsqueeze(-1)
+    layers, grid = tuned.blenders.collapse(), model.config.grid
+    with attach(model.layers, teacher_forced(layers, grid, model.config.prefix, features, present)):
+        yield
+
+
+def nats(model: ARTransformer, tuned: TunedFaid, batch: Batch, guided: bool) -> Tensor:
+    """Mean cross-entropy in nats per code; not guided: as the unconditional rows of guidance, not blended."""
+    modulation = model.modulate(batch.condition if guided else batch.condition.null())
+    with blended(model, tuned, batch.neighbours) if guided else nullcontext():
+        logits = model(batch.inputs, modulation, tuned.head)
+    return F.cross_entropy(logits.flatten(0, 1), batch.target.flatten())
+
+
+# -- Judging ----------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def held_out(model: ARTransformer, tuned: TunedFaid, encoder: TextEncoder, side: Lessons, found: Int16Array) -> float:
+    """Nats per code of pictures under their own captions with style, with neighbours [N, S, K]."""
+    captions = [replace(encoder.encode(item.label), style=item.style) for item in side.items]
+    codes = torch.from_numpy(side.grids.astype(np.int64)).flatten(1)
+    total = 0.0
+    for first in range(0, len(codes), 16):
+        part = slice(first, first + 16)
+        modulation = model.modulate(conditions(captions[part], encoder, model))
+        with blended(model, tuned, torch.from_numpy(found[part].astype(np.int64))):
+            logits = model(codes[part], modulation, tuned.head)
+        total += float(F.cross_entropy(logits.flatten(0, 1), codes[part].flatten(), reduction="sum"))
+    return total / codes.numel()
+
+
+def report(model: ARTransformer, tuned: TunedFaid, encoder: TextEncoder, side: Lessons, count: int) -> str:
+    """Held-out loss with what every caption filter finds, with random neighbours, and with none."""
+    kinds = {f"filter {kept}": side.neighbours[:, n, :, :count] for n, kept in enumerate(FILTERS)}
+    found = kinds[f"filter {FILTERS[-1]}"]
+    kinds |= {"random": shuffled(found), "off": np.full_like(found, NOTHING)}
+    return ", ".join(f"{name} {held_out(model, tuned, encoder, side, found):.4f}" for name, found in kinds.items())
+
+
+def shuffled(found: Int16Array) -> Int16Array:
+    """The same codes at random places, and nothing where nothing was retrieved."""
+    mixed: Int16Array = found.copy()
+    codes = found[found != NOTHING]
+    mixed[found != NOTHING] = np.random.default_rng(0).permutation(codes)
+    return mixed
+
+
+# -- Training ---------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def fresh(model: ARTransformer) -> TunedFaid:
+    """Blenders to start from: they pass the neighbours' features on, and the last adds what their codes mean.
+
+    From random convolutions alone the neighbours are lost in the context. So on top of them the centre of the window
+    begins as the identity and, in the last blender, as the linear map that takes the feature of a code to the direction
+    in which the head sees that code. The head begins as the model's own.
+    """
+    tuned = TunedFaid(FaidConfig(), model.config)
+    tuned.head.load_state_dict(model.head.state_dict())
+    features = F.rms_norm(model.code_embedding.weight[: model.config.codes], (model.config.width,))
+    directions = model.head.weight - model.head.weight.mean(0)
+    meaning = torch.linalg.lstsq(features, directions).solution  # [D, D] (input, output)
+    meaning = meaning * (MEANING / ((features @ meaning) * directions).sum(-1).mean())
+    for number in tuned.blenders.blended:
+        blender, last = tuned.blenders.layer(number).blender, number == tuned.blenders.blended[-1]
+        for hop in blender.hops:
+            first, second = blender.convolutions(hop)
+            first.weight[:, :, 0, 0] += torch.eye(blender.width)
+            second.weight[:, :, hop, hop] += meaning.t() if last else PASSED_ON * torch.eye(blender.width)
+    return tuned
+
+
+def optimizer_of(tuned: TunedFaid, settings: FaidSettings) -> torch.optim.Optimizer:
+    """AdamW; the blenders learn faster than the head, which starts from the model's own."""
+    groups = [
+        {"params": tuned.blenders.parameters(), "peak": settings.learning_rate},
+        {"params": tuned.head.parameters(), "peak": settings.head_rate},
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.01)
+
+
+def train(
+    sides: Mapping[str, Lessons], backend: EmojiBackend, context: Context, run: Path, settings: FaidSettings
+) -> TunedFaid:
+    """Train, or go on with the run in `run`; the averaged TunedFaid."""
+    torch.manual_seed(settings.seed)
+    model, encoder = backend.transformer.requires_grad_(False), backend.encoder
+    captioner = Captioner(encoder, model, TrainSettings(no_style=0.2))
+    tuned = fresh(model)
+    average, optimizer, start = loop.averaged(tuned, settings.average), optimizer_of(tuned, settings), 0
+    if (state := loop.load_state(run)) is not None:
+        for part, name in ((tuned, "tuned"), (average, "average"), (optimizer, "optimizer")):
+            part.load_state_dict(state[name])
+        start = int(state["step"])
+    batches = Batches(sides["train"], captioner, context, settings)
+    progress = tqdm(range(start, settings.steps), initial=start, total=settings.steps, desc="FAiD", mininterval=5)
+    losses, since = list[float](), time.monotonic()
+    for step in progress:
+        batch = batches.draw(step)
+        guided = (step + 1) % settings.unguided_every != 0
+        loss = nats(model, tuned, batch, guided)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * loop.cosine(step, settings.steps, 50)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if step >= settings.average_from * settings.steps:
+            average.update_parameters(tuned)
+        losses += [loss.item()] * guided
+        if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
+            now = cast(TunedFaid, average.module if average.n_averaged > 0 else tuned)
+            rate = settings.batch * settings.checkpoint_every / (time.monotonic() - since)
+            figures = "; ".join(
+                f"{name}: {report(model, now, encoder, sides[name], settings.neighbours)}" for name in HELD_OUT
+            )
+            progress.write(f"step {step + 1}: loss {np.mean(losses):.3f}; {figures} nats a code; {rate:.1f} images/s")
+            losses, since = [], time.monotonic()
+            loop.save_state(run, {
+                "tuned": tuned.state_dict(), "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(), "step": step + 1,
+            })  # fmt: skip
+    return cast(TunedFaid, average.module)
+
+
+def record_control(out: Path, backend: EmojiBackend, tuned: TunedFaid, settings: FaidSettings) -> None:
+    """Write what the control scores on all held-out sides; its weights are of no other use."""
+    control = EmojiBackend.assemble(backend.tokenizer, backend.encoder, backend.transformer, tuned)
+    nll = {side: round(nats_of_nothing(control, side), 4) for side in ("validation", "test", "pair")}
+    record = {"nll": nll, "settings": asdict(settings)}
+    (out / "control.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Command line; exit status 2 and one line on an error that the user can mend."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="has the model to tune")
+    parser.add_argument("--database", type=Path, default=Path("assets/databases/emoji"))
+    parser.add_argument("--run", type=Path, default=Path("runs/faid"), help="checkpoints and neighbours")
+    for name, value in asdict(FaidSettings()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    arguments = vars(parser.parse_args())
+    folder, out, base, run = (arguments.pop(name) for name in ("data", "out", "database", "run"))
+    settings = FaidSettings(**arguments)
+    try:
+        backend = EmojiBackend.load(out)
+        database = PatchDatabase.load(base, backend.codebook)
+        sides = cached_lessons(folder, backend, database, run, max(16, settings.neighbours))
+        if settings.retrieval > 0:
+            tuned = train(sides, backend, database.context, run / "faid", settings)
+            checkpoint.save_weights(out, "faid", tuned)
+            checkpoint.write_config(out, "faid", asdict(FaidConfig()))
+        else:
+            record_control(out, backend, train(sides, backend, database.context, run / "control", settings), settings)
+    except ArragError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
