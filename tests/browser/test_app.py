@@ -51,6 +51,27 @@ def test_method_model_retrieves_nothing(page: Page, app: str) -> None:
     expect(page.locator("[data-part=nothing]")).to_contain_text("retrieval is off")
 
 
+def test_the_trained_blenders_tell_what_they_did(page: Page, app: str) -> None:
+    page.goto(app)
+    page.locator("#prompt textarea").fill("a red heart")
+    page.locator("#method label", has_text="FAiD + DAiD").click()
+    page.get_by_label("Also record each position without the blend").check()
+    page.locator("#generate").click()
+    expect(page.locator("#stepper")).to_have_attribute("data-state", "ready")
+    page.locator("[data-part=scrub]").fill("120")
+    scores = page.locator("[data-kind=compatibility]")
+    expect(scores).to_have_count(2 * 10)
+    values = [float(str(score.get_attribute("data-value"))) for score in scores.all()]
+    assert all(0 <= value <= 1 for value in values)
+    assert len(set(values)) > 10
+    weights = page.locator("[data-kind=hop]").all()
+    assert [weight.get_attribute("data-hop") for weight in weights] == ["1", "2"] * 2
+    assert sum(float(str(weight.get_attribute("data-value"))) for weight in weights) == pytest.approx(2, abs=1e-3)
+    facts = page.locator("[data-part=facts]").inner_text()
+    assert "FAiD + DAiD" in facts
+    assert "not recorded" not in facts
+
+
 @pytest.mark.parametrize("arguments", [["--port", "99999"], ["--port", "x"], ["--host", "256.0.0.1"]])
 def test_an_address_that_cannot_be_served_ends_with_status_2(arguments: list[str]) -> None:
     command = [sys.executable, "app.py", *arguments]

@@ -93,8 +93,8 @@ def test_the_share_of_seen_pictures_is_as_set(backend: EmojiBackend, captioner: 
 
 def test_what_a_replaced_code_would_give_away_is_not_retrieved(backend: EmojiBackend, captioner: Captioner) -> None:
     batches = Batches(informed_lessons(backend), captioner, Context(), SETTINGS)
-    replaced = np.zeros((1, SIDE, SIDE), bool)
-    replaced[0, 2, 3] = True
+    replaced = np.zeros((1, SIDE * SIDE), bool)
+    replaced[0, 2 * SIDE + 3] = True
     below_and_right = {2 * SIDE + 4, 3 * SIDE + 2, 3 * SIDE + 3, 3 * SIDE + 4}
     assert set(np.flatnonzero(batches.misled(replaced)[0]).tolist()) == below_and_right
 
@@ -110,7 +110,7 @@ def test_random_neighbours_are_the_same_codes_elsewhere(backend: EmojiBackend) -
 def test_a_few_steps_teach_the_blenders_to_use_their_neighbours(backend: EmojiBackend, captioner: Captioner) -> None:
     torch.manual_seed(0)
     lessons, model = informed_lessons(backend), backend.transformer.requires_grad_(False)
-    settings = replace(SETTINGS, batch=12, learning_rate=3e-3, head_rate=3e-3, corruption=0.0)
+    settings = replace(SETTINGS, batch=12, learning_rate=3e-3, head_rate=3e-3)
     tuned = TunedFaid(FaidConfig(1, 1), model.config)
     batches = Batches(lessons, captioner, Context(), settings)
     optimizer = train_faid.optimizer_of(tuned, settings)
