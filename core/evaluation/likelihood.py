@@ -27,8 +27,8 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLAIN = DecodeSettings(temperature=1.0, top_p=1.0, cfg_scale=1.0)  # what makes the blend a likelihood
 # the best on the validation side; for pictures of trained concepts it is too much
 CHOSEN = replace(PLAIN, retrieval_weight=0.3, retrieval_temperature=0.3, n_neighbours=256, gate=0.0, caption_filter=0)
-CHOSEN_FAID = replace(PLAIN, method="faid", n_neighbours=PLAIN.faid_neighbours, caption_filter=128)
-CHOSEN_BOTH = replace(CHOSEN, retrieval_weight=0.1)
+CHOSEN_FAID = replace(PLAIN, method="faid", n_neighbours=PLAIN.faid_neighbours, caption_filter=0)
+CHOSEN_BOTH = replace(CHOSEN, retrieval_weight=0.2)
 Found = Sequence[Neighbours | None]
 """What every position of one picture retrieved."""
 
