@@ -19,7 +19,7 @@ from core.training.train_faid import Batch, FaidSettings, nats
 from core.transformer import conditions
 from core.types import Grid
 
-NEIGHBOURS, HOPS = 10, (1, 2)
+NEIGHBOURS, HOPS, ROWS = 10, (1, 2), 4
 SIZES = {256: Grid(16, 16), 2048: Grid(24, 24)}
 """Widths that are measured, with the grid that goes with them: the embedded model's and Janus-Pro 1B's."""
 
@@ -40,7 +40,7 @@ def seconds(work: Callable[[], object]) -> float:
 def collapse_speedup(width: int, grid: Grid, rounds: int) -> tuple[float, float]:
     """How many times faster the collapsed form is than the definition, per token, and its largest relative error.
 
-    One thread, float32, one image. The collapsed form is timed over whole rows, so that entering a row is in it; both
+    One thread, float32, one image. The collapsed form is timed over whole rows, so that entering them is in it; both
     include the context, the smoothing and the score. The two take turns; the median of the ratios counts.
     """
     torch.manual_seed(0)
@@ -51,9 +51,9 @@ def collapse_speedup(width: int, grid: Grid, rounds: int) -> tuple[float, float]
     for position in range(grid.positions):
         memory.write(position, cells[:, position])
     row = grid.height // 2
-    places = range(row * grid.width, (row + 1) * grid.width)
+    places = range(row * grid.width, (row + ROWS) * grid.width)
 
-    def whole_row() -> list[Tensor]:
+    def whole_rows() -> list[Tensor]:
         outputs = []
         for place in places:
             memory.write(place - 1, cells[:, place - 1])
@@ -61,13 +61,13 @@ def collapse_speedup(width: int, grid: Grid, rounds: int) -> tuple[float, float]
         return outputs
 
     expected = [direct(blender, grid, cells, centres, place).features for place in (places[0], places[-1])]
-    got = whole_row()
+    got = whole_rows()
     error = max(float((a - b).norm() / a.norm()) for a, b in zip(expected, (got[0], got[-1]), strict=True))
     ratios = []
     for turn in range(rounds):
-        place = places[turn % grid.width]
+        place = places[turn % len(places)]
         slow = seconds(lambda place=place: direct(blender, grid, cells, centres, place))  # type: ignore[misc]
-        ratios.append(slow / (seconds(whole_row) / grid.width))
+        ratios.append(slow / (seconds(whole_rows) / len(places)))
     return float(np.median(ratios)), error
 
 
@@ -97,7 +97,10 @@ def likelihood_figures(backend: EmojiBackend, database: PatchDatabase) -> dict[s
 
 
 def training_figures(backend: EmojiBackend, runs: int) -> dict[str, float]:
-    """Time of a training step of the whole transformer with blenders, as a multiple of one without; median of pairs."""
+    """Time of a training step of the whole transformer with blenders, as a multiple of one without; median of pairs.
+
+    All weights of the transformer get gradients on both sides, as if it were not frozen.
+    """
     settings, tuned = FaidSettings(), backend.tuned
     if tuned is None:
         return {}
