@@ -172,10 +172,10 @@ class Blenders {
       this.heads.map((_, i) => (i < present ? featureAt(trace, `faid_${kind}`, step, blender, i) : null)))));
     this.cosines.forEach((rows, kind) => rows.forEach((cells, blender) => cells.forEach((cell, i) => {
       const value = values[kind][blender][i];
-      setNumber(cell, value, value === null ? (i === present ? "–" : "") : value.toFixed(2));
+      setNumber(cell, value, value === null ? (i === present ? "–" : "") : cosineText(value));
     })));
     const floor = floorOf(values);
-    setText(this.range, present ? `${floor.toFixed(2)} to 1` : "");
+    setText(this.range, present ? `${cosineText(floor)} … 1` : "");
     this.paths.forEach((canvas, i) => {
       const [start, code] = values.map((rows) => rows.map((cells) => cells[i]));
       drawPath(canvas, i < present ? [1, ...start] : [], i < present ? [null, ...code] : [], floor, colours);
@@ -201,6 +201,9 @@ function makeScale() {
   scale.setAttribute("aria-hidden", "true");
   return scale;
 }
+
+/** A cosine in two decimals without the zero before the point: room for a sign in a narrow column. */
+const cosineText = (value) => (Math.round(100 * value) / 100 || 0).toFixed(2).replace(/^(-?)0\./, "$1.");
 
 /** What went through the blenders at a step, in words. */
 function blendersText(trace, step) {

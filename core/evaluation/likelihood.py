@@ -136,7 +136,7 @@ class HeldOut:
         return collected
 
 
-def nats_of_nothing(backend: Backend, side: str) -> float:
+def nats_without_neighbours(backend: Backend, side: str) -> float:
     """Nats per code of a side for a model with FAiD weights whose blenders get blank features everywhere."""
     held = HeldOut(backend, side)
     nothing: list[Found] = [[None] * backend.grid.positions for _ in held.grids]

@@ -31,7 +31,7 @@ from core import checkpoint
 from core.backends.emoji import EmojiBackend
 from core.context import Context, context_codes, retrieving_positions
 from core.database import PatchDatabase
-from core.evaluation.likelihood import nats_of_nothing
+from core.evaluation.likelihood import nats_without_neighbours
 from core.faid import attach, teacher_forced
 from core.text import TextEncoder
 from core.training import data, loop
@@ -331,7 +331,7 @@ def train(
 def record_control(out: Path, backend: EmojiBackend, tuned: TunedFaid, settings: FaidSettings) -> None:
     """Write what the control scores on all held-out sides; its weights are of no other use."""
     control = EmojiBackend.assemble(backend.tokenizer, backend.encoder, backend.transformer, tuned)
-    nll = {side: round(nats_of_nothing(control, side), 4) for side in ("validation", "test", "pair")}
+    nll = {side: round(nats_without_neighbours(control, side), 4) for side in ("validation", "test", "pair")}
     record = {"nll": nll, "settings": asdict(settings)}
     (out / "control.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
