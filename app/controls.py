@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.views import METHOD_NAMES
+from app.views import CHOICE_NAMES, METHOD_NAMES, Asked
 from core.types import ConfigError, DecodeSettings, Method
 
 
@@ -46,33 +46,36 @@ SAMPLING_KNOBS = (
 KNOBS = (*RETRIEVAL_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
 RECORD_UNBLENDED = "Also record each position without the blend"
 AGGREGATES = (("Sum", "sum"), ("Nearest", "nearest"))
+NAMES = ("model", "database", *(field.name for field in fields(DecodeSettings)))
+"""Everything that a visitor chooses for a run, besides the prompt."""
 _WHOLE_NUMBERS = ("seed", "top_k", "n_neighbours", "caption_filter", "faid_neighbours")
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The widgets by the name of the setting that they hold, in the order of DecodeSettings."""
+    """The widgets by the name of what they hold: model, database, and the settings in the order of DecodeSettings."""
 
     widgets: Mapping[str, gr.components.Component]
 
     @property
     def inputs(self) -> list[gr.components.Component]:
         """The widgets as inputs of an event."""
-        return [self.widgets[field.name] for field in fields(DecodeSettings)]
+        return [self.widgets[name] for name in NAMES]
 
 
-def settings_from(values: Sequence[Any]) -> DecodeSettings:
-    """Settings from the values of `Controls.inputs`; ConfigError for what is out of range, empty or not a number."""
-    names = [field.name for field in fields(DecodeSettings)]
-    if len(values) != len(names):
-        raise ConfigError(f"settings: got {len(values)} values, expected {len(names)}, one for each widget; reload")
-    return DecodeSettings(**{name: _setting(name, value) for name, value in zip(names, values, strict=True)})
+def asked_from(values: Sequence[Any]) -> Asked:
+    """The request in the values of `Controls.inputs`; ConfigError for what is out of range, empty or not a number."""
+    if len(values) != len(NAMES):
+        raise ConfigError(f"settings: got {len(values)} values, expected {len(NAMES)}, one for each widget; reload")
+    model, database, *rest = values
+    settings = {name: _setting(name, value) for name, value in zip(NAMES[2:], rest, strict=True)}
+    return Asked(str(model), str(database), DecodeSettings(**settings))
 
 
-def values_of(settings: DecodeSettings) -> list[Any]:
-    """What the widgets must show for these settings, in the order of `Controls.inputs`."""
-    values = [getattr(settings, field.name) for field in fields(DecodeSettings)]
-    return [list(value) if isinstance(value, tuple) else value for value in values]
+def values_of(asked: Asked) -> list[Any]:
+    """What the widgets must show for a request, in the order of `Controls.inputs`."""
+    values = [getattr(asked.settings, name) for name in NAMES[2:]]
+    return [asked.model, asked.database, *(list(value) if isinstance(value, tuple) else value for value in values)]
 
 
 def _setting(name: str, value: Any) -> Any:
@@ -84,6 +87,28 @@ def _setting(name: str, value: Any) -> Any:
     if name in _WHOLE_NUMBERS and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def model_widget(models: Sequence[str]) -> gr.Radio:
+    """Which of the models draws; hidden where there is only one."""
+    info = "The novice has never seen the flat style, nor some concepts."
+    return _pick("Model", models, info)
+
+
+def database_widget(databases: Sequence[str]) -> gr.Radio:
+    """Which database is asked; hidden where there is only one."""
+    info = "Emoji: all pictures. Seen: what the novice was trained on. Unseen: the rest."
+    return _pick("Database", databases, info)
+
+
+def _pick(label: str, names: Sequence[str], info: str) -> gr.Radio:
+    """Named things beside each other, the first one chosen."""
+    choices: list[str | int | float | tuple[str, str | int | float]] = [(CHOICE_NAMES.get(n, n), n) for n in names]
+    first = names[0] if names else None
+    return gr.Radio(
+        choices, value=first, label=label, info=info, visible=len(names) > 1 or "hidden", elem_id=label.lower(),
+        elem_classes="lp-pick",
+    )  # fmt: skip
 
 
 def method_widget(defaults: DecodeSettings, methods: Sequence[Method]) -> gr.Radio:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
-from app.views import FRACTION, SHOWN_NEIGHBOURS, Array, facts, features_shown, reason_table, step_arrays
+from app.views import FRACTION, SHOWN_NEIGHBOURS, Array, Asked, facts, features_shown, reason_table, step_arrays
 from core.trace import Trace
 
 MAGIC = b"LOUPE001"
@@ -33,7 +33,7 @@ class Pictures:
     thumbnail: Callable[[int], RGB | None]
 
 
-def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float) -> bytes:
+def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float, asked: Asked) -> bytes:
     """The one file that the stepper fetches: FILE_LIMIT bytes at most for grids of 256 codes.
 
     Sources of near and frequent neighbours come with their whole picture, the others, when there are too many, as
@@ -46,7 +46,7 @@ def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float) 
     arrays["near_image"] = (places.reshape(arrays["near_image"].shape) - first).astype(np.int16)
     origins = sorted({source.source for source in sources})
     header = {
-        **_header(trace, arrays, seconds),
+        **_header(trace, arrays, seconds, asked),
         "id": trace_id,
         "origins": origins,
         "sources": [(s.image, s.caption, s.style, origins.index(s.source)) for s in sources],
@@ -61,7 +61,7 @@ def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float) 
     return _pack(header, arrays, blobs)
 
 
-def _header(trace: Trace, arrays: dict[str, Array], seconds: float) -> dict[str, Any]:
+def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> dict[str, Any]:
     """What the stepper knows of the run besides its arrays, sources and pictures."""
     settings, first = trace.settings, trace.steps[0].faid
     return {
@@ -77,7 +77,7 @@ def _header(trace: Trace, arrays: dict[str, Array], seconds: float) -> dict[str,
         "fraction": FRACTION,
         "context": trace.origin.context.offsets,
         "reasons": reason_table(trace.steps),
-        "facts": facts(trace, arrays, seconds),
+        "facts": facts(trace, arrays, seconds, asked),
         "shown": {
             "neighbours": SHOWN_NEIGHBOURS,
             "codes": arrays["top_code"].shape[1],

@@ -1,4 +1,4 @@
-"""What the server holds: the model and the database, loaded once, and the runs that visitors have under way."""
+"""What the server holds: models and databases, loaded once, and the runs that visitors have under way."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,14 +19,15 @@ import torch
 
 from app import packing, pictures
 from app.pictures import RGB
-from app.views import METHOD_NAMES, State, Update
-from core.backends.emoji import EmojiBackend
+from app.views import METHOD_NAMES, Asked, State, Update
+from core.backends import BACKENDS, load_backend
 from core.backends.protocol import Backend
+from core.catalogue import DATABASES, open_database
 from core.database import PatchDatabase
 from core.engine import decode
 from core.text import clean_prompt
 from core.trace import Trace
-from core.types import ArragError, DecodeSettings, Method, StepRecord
+from core.types import ArragError, ConfigError, Method, StepRecord
 
 THUMBNAILS_KEPT = 4096
 PREVIEW_SECONDS = 0.1
@@ -47,39 +47,44 @@ class Run:
 
 
 class Session:
-    """Model and database, shared by all visitors, and the live run of each visitor, which nobody else can reach."""
+    """Models and databases, shared by all visitors, and the live run of each visitor, which nobody else can reach.
 
-    def __init__(self, backend: Backend, database: PatchDatabase | None) -> None:
-        self.backend = backend
-        self.database = database
+    All models share one codebook; the first model and the first database are what a visitor finds chosen.
+    """
+
+    def __init__(self, backends: Mapping[str, Backend], databases: Mapping[str, PatchDatabase]) -> None:
+        self.backends, self.databases = backends, databases
+        self.grid = next(iter(backends.values())).grid
         self._numbers = itertools.count(1)
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
         self._thumbnail = lru_cache(maxsize=THUMBNAILS_KEPT)(self._make_thumbnail)
-        self._atlas = in_background(lambda: make_atlas(backend))
+        self._atlas = in_background(lambda: make_atlas(next(iter(backends.values()))))
         in_background(self._warm_up)
 
     @classmethod
-    def load(cls, assets: Path) -> Session:
-        """The embedded model and its database; ArragError says what is missing and how to get it."""
-        torch.set_num_threads(1)  # 0.85 s an image against 0.73 s with two (two cores), and the page stays responsive
-        backend = EmojiBackend.load(assets / "models" / "emoji")
-        return cls(backend, PatchDatabase.load(assets / "databases" / "emoji", backend.codebook))
+    def load(cls) -> Session:
+        """Everything that ships in assets/; ArragError says what is missing and how to get it."""
+        torch.set_num_threads(1)  # two would be a little faster, but then the page does not stay responsive
+        backends = {name: load_backend(name) for name in BACKENDS}
+        first = next(iter(backends.values()))
+        return cls(backends, {name: open_database(name, first) for name in DATABASES})
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """Art styles that the database can be filtered by."""
-        return self.database.styles if self.database else ()
+        """Art styles that databases can be filtered by."""
+        return tuple(sorted({style for database in self.databases.values() for style in database.styles}))
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """Methods that can be chosen: those with blenders only when the model has some."""
-        return tuple(method for method in METHOD_NAMES if self.backend.faid or not method.startswith("faid"))
+        """Methods that can be chosen: those with blenders only when a model has some."""
+        blenders = any(backend.faid for backend in self.backends.values())
+        return tuple(method for method in METHOD_NAMES if blenders or not method.startswith("faid"))
 
     def begin(self, visitor: str, prompt: str) -> Update:
         """Answer a click at once; an older run of this visitor ends."""
         self.stop(visitor)
-        return Update(next(self._numbers), 0, "streaming", prompt=prompt, grid=self.backend.grid)
+        return Update(next(self._numbers), 0, "streaming", prompt=prompt, grid=self.grid)
 
     def stop(self, visitor: str) -> None:
         """End this visitor's run, if there is one; it still delivers what was drawn."""
@@ -88,14 +93,14 @@ class Session:
         if run:
             run.stopped.set()
 
-    def draw(self, visitor: str, prompt: str, settings: Callable[[], DecodeSettings]) -> Iterator[Update]:
+    def draw(self, visitor: str, prompt: str, asked: Callable[[], Asked]) -> Iterator[Update]:
         """Generate one picture: updates while it is being drawn, then one with the trace; errors are updates too.
 
-        `settings` makes the settings from what the visitor entered, so that its errors are told like all others.
+        `asked` makes the request from what the visitor entered, so that its errors are told like all others.
         """
         run = self._open(visitor)
         try:
-            yield from self._updates(run, clean_prompt(prompt), settings())
+            yield from self._updates(run, clean_prompt(prompt), asked())
         except Exception as error:
             yield Update(run.number, 1_000_000, "error", message=error_message(error))
         finally:
@@ -114,62 +119,64 @@ class Session:
             if self._runs.get(visitor) is run:
                 del self._runs[visitor]
 
-    def _updates(self, run: Run, prompt: str, settings: DecodeSettings) -> Iterator[Update]:
+    def _updates(self, run: Run, prompt: str, asked: Asked) -> Iterator[Update]:
         """Previews at their pace, then the final update."""
         started = time.perf_counter()
         steps: list[StepRecord] = []
         due = 0.0
-        database = self.database if settings.retrieves else None
-        with closing(decode(self.backend, database, [prompt], settings)) as records:
+        backend = _one_of(self.backends, "model", asked.model)
+        database = _one_of(self.databases, "database", asked.database) if asked.settings.retrieves else None
+        with closing(decode(backend, database, [prompt], asked.settings)) as records:
             for number, (record,) in enumerate(records, start=1):
                 steps.append(record)
                 if run.stopped.is_set():
                     break
                 if time.perf_counter() >= due:
                     begun = time.perf_counter()
-                    yield self._preview(run, number, prompt, steps)
+                    yield self._preview(run, number, prompt, steps, backend)
                     ended = time.perf_counter()
                     due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)
-        yield self._final(run, prompt, settings, steps, time.perf_counter() - started)
+        trace = Trace.record(backend, database, prompt, asked.settings, steps)
+        yield self._final(run, trace, asked, backend, time.perf_counter() - started)
 
-    def _preview(self, run: Run, number: int, prompt: str, steps: list[StepRecord]) -> Update:
+    def _preview(self, run: Run, number: int, prompt: str, steps: list[StepRecord], backend: Backend) -> Update:
         """The picture as far as it is drawn."""
-        grid = self.backend.grid
+        grid = backend.grid
         codes = pictures.continued_grid([step.code for step in steps], grid)
-        picture = pictures.encoded(self.backend.decode_codes(codes[None])[0], quality=75)
+        picture = pictures.encoded(backend.decode_codes(codes[None])[0], quality=75)
         return Update(run.number, number, "streaming", "", prompt, len(steps), grid, picture)
 
-    def _final(
-        self, run: Run, prompt: str, settings: DecodeSettings, steps: list[StepRecord], seconds: float
-    ) -> Update:
+    def _final(self, run: Run, trace: Trace, asked: Asked, backend: Backend, seconds: float) -> Update:
         """The whole trace, complete or as far as it came."""
-        grid = self.backend.grid
-        trace = Trace.record(self.backend, self.database, prompt, settings, steps)
-        codes = pictures.continued_grid([step.code for step in steps], grid)
-        picture = pictures.encoded(self.backend.decode_codes(codes[None])[0])
-        sources = packing.Pictures(picture, self._source_picture, self._thumbnail)
-        packed = packing.pack_trace(trace, secrets.token_urlsafe(16), sources, seconds)
-        complete = len(steps) == grid.positions
-        message = (
-            "" if complete else f"Stopped after {len(steps)} of {grid.positions} patches. You can step through them."
+        grid, count, name = backend.grid, len(trace.steps), asked.database
+        codes = pictures.continued_grid([step.code for step in trace.steps], grid)
+        picture = pictures.encoded(backend.decode_codes(codes[None])[0])
+        sources = packing.Pictures(
+            picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
         )
+        packed = packing.pack_trace(trace, secrets.token_urlsafe(16), sources, seconds, asked)
+        complete = count == grid.positions
+        message = "" if complete else f"Stopped after {count} of {grid.positions} patches. You can step through them."
         state: State = "ready" if complete else "stopped"
-        return Update(run.number, 999_999, state, message, prompt, len(steps), grid, b"", packed, self._atlas.result())
-
-    def _source_picture(self, image: int) -> bytes | None:
-        """Encoded picture of an image of the database."""
-        return self.database.picture(image) if self.database else None
+        return Update(run.number, 999_999, state, message, trace.prompt, count, grid, b"", packed, self._atlas.result())
 
     def _warm_up(self) -> None:
-        """Make thumbnails before the first visitor has to wait for them."""
-        images = self.database.images[:THUMBNAILS_KEPT] if self.database else []
-        for image in images:
-            self._thumbnail(int(image))
+        """Make thumbnails of the first database before the first visitor has to wait for them."""
+        for name, database in list(self.databases.items())[:1]:
+            for image in database.images[:THUMBNAILS_KEPT]:
+                self._thumbnail(name, int(image))
 
-    def _make_thumbnail(self, image: int) -> RGB | None:
-        """Small picture of an image of the database."""
-        picture = self._source_picture(image)
+    def _make_thumbnail(self, name: str, image: int) -> RGB | None:
+        """Small picture of an image of a database."""
+        picture = self.databases[name].picture(image)
         return pictures.thumbnail(picture) if picture else None
+
+
+def _one_of(choices: Mapping[str, Result], kind: str, name: str) -> Result:
+    """What a visitor chose by name; ConfigError when there is no such thing."""
+    if name not in choices:
+        raise ConfigError(f"{kind}: got {name!r}, expected one of {', '.join(choices) or 'none'}")
+    return choices[name]
 
 
 def error_message(error: Exception) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -16,7 +18,7 @@ from app.controls import Controls
 from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
-from app.views import Update
+from app.views import Asked, Update
 from core.text import MAX_PROMPT
 from core.types import ArragError, DecodeSettings
 
@@ -51,16 +53,41 @@ HEADER = """
   </button>
 </header>
 """
+SWAP = """
+<div class="swap-text">
+  <h2>Swap the database, keep the model</h2>
+  <p>The novice has never seen the flat style. One model, one prompt, one seed: only what it may look up differs.
+  Click a picture to draw it and see why.</p>
+</div>
+"""
 SWITCH_THEME = """
 element.querySelector(".page-theme").addEventListener("click", () => document.body.classList.toggle("dark"));
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A run that a visitor can start with one click, and what came out of it when it was recorded."""
+
+    label: str
+    picture: Path
+    prompt: str
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What the page offers to begin with."""
+
+    prompts: tuple[str, ...]
+    swap: tuple[Tile, ...]
 
 
 def launch(host: str, port: int) -> None:
     """Load everything and serve the page until interrupted; exit status 2 with one line when something is missing."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
-        session = Session.load(ROOT / "assets")
+        session = Session.load()
         build(session).launch(server_name=host, server_port=port, **launch_options())
     except ArragError as error:
         give_up(str(error))
@@ -102,15 +129,24 @@ def theme() -> gr.themes.Base:
     return base.set(**light, **dark, input_border_width="1px")
 
 
-def examples() -> list[str]:
-    """Example prompts, for the chips."""
-    prompts: list[str] = json.loads((ROOT / "assets" / "examples.json").read_text(encoding="utf-8"))["prompts"]
-    return prompts
+def examples() -> Examples:
+    """Example prompts for the chips, and what to swap the database with, from assets/examples.json."""
+    found = json.loads((ROOT / "assets" / "examples.json").read_text(encoding="utf-8"))
+    tiles = [
+        Tile(
+            tile["label"],
+            ROOT / "assets" / "examples" / tile["picture"],
+            tile["prompt"],
+            Asked(tile["model"], tile["database"], DecodeSettings.from_json(tile["settings"])),
+        )
+        for tile in found["swap"]
+    ]
+    return Examples(tuple(found["prompts"]), tuple(tiles))
 
 
 def build(session: Session) -> gr.Blocks:
     """The whole page over a session."""
-    defaults = DecodeSettings()
+    defaults, shown = DecodeSettings(), examples()
     page = gr.Blocks(
         title="AR-RAG Loupe",
         analytics_enabled=False,
@@ -126,13 +162,14 @@ def build(session: Session) -> gr.Blocks:
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
             generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
             stop = gr.Button("Stop", elem_id="stop", min_width=0, scale=0)
-        chips = chip_row(examples())
+        chips = chip_row(shown.prompts)
+        tiles = tile_row([tile for tile in shown.swap if tile.asked.model in session.backends])
         with gr.Row(elem_id="bench", equal_height=False):
             with gr.Column(elem_id="view", scale=1, min_width=0):
                 stepper = Stepper()
             with gr.Column(elem_id="panel", scale=0, min_width=280):
                 widgets = {"method": method, "seed": seed, **panel(defaults, session)}
-        wire(session, Controls(widgets), prompt, stepper, generate, stop)
+        wire(session, Controls(widgets), prompt, stepper, generate, stop, tiles)
         for chip, text in chips:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
@@ -154,7 +191,19 @@ def prompt_widget() -> gr.Textbox:
     )
 
 
-def chip_row(prompts: list[str]) -> list[tuple[gr.Button, str]]:
+def tile_row(tiles: Sequence[Tile]) -> list[tuple[gr.Button, Tile]]:
+    """The first example: pictures beside each other that differ in the database alone; a click makes one anew."""
+    if not tiles:
+        return []
+    with gr.Row(elem_id="swap"):
+        gr.HTML(html_template=SWAP, js_on_load=None, apply_default_css=False)
+        return [
+            (gr.Button(tile.label, icon=tile.picture, min_width=0, scale=0, elem_classes="tile"), tile)
+            for tile in tiles
+        ]
+
+
+def chip_row(prompts: Sequence[str]) -> list[tuple[gr.Button, str]]:
     """One small button for each example prompt."""
     with gr.Row(elem_id="chips"):
         gr.HTML(html_template="<span>Try</span>", js_on_load=None, apply_default_css=False)
@@ -164,6 +213,11 @@ def chip_row(prompts: list[str]) -> list[tuple[gr.Button, str]]:
 def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components.Component]:
     """The settings in their groups, by name; those of methods that cannot be chosen are there but hidden."""
     faid_group: bool | Literal["hidden"] = "faid" in session.methods or "hidden"
+    with gr.Accordion("Model and database", open=True, elem_classes="group"):
+        sources: dict[str, gr.components.Component] = {
+            "model": controls.model_widget(tuple(session.backends)),
+            "database": controls.database_widget(tuple(session.databases)),
+        }
     with gr.Accordion("Retrieval", open=True, elem_classes="group"):
         retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults)
         retrieval["styles"] = controls.styles_widget(defaults, session.styles)
@@ -175,15 +229,36 @@ def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components
         faid["record_unblended"] = controls.record_unblended_widget(defaults)
     with gr.Accordion("Sampling", open=False, elem_classes="group"):
         sampling = controls.knob_widgets(controls.SAMPLING_KNOBS, defaults)
-    return {**retrieval, **daid, **faid, **sampling}
+    return {**sources, **retrieval, **daid, **faid, **sampling}
 
 
 def wire(
-    session: Session, settings: Controls, prompt: gr.Textbox, stepper: Stepper, generate: gr.Button, stop: gr.Button
+    session: Session,
+    settings: Controls,
+    prompt: gr.Textbox,
+    stepper: Stepper,
+    generate: gr.Button,
+    stop: gr.Button,
+    tiles: Sequence[tuple[gr.Button, Tile]],
 ) -> None:
-    """Generate answers at once and then draws; Stop reaches the running drawing without waiting in the queue."""
-    started = gr.on(
-        [generate.click, prompt.submit],
+    """Generate answers at once and then draws; Stop reaches the running drawing without waiting in the queue.
+
+    A tile fills in its prompt and settings, and then does what Generate does.
+    """
+    draws(session, settings, prompt, stepper, partial(gr.on, [generate.click, prompt.submit]))
+    for button, tile in tiles:
+        values = json.dumps([tile.prompt, *controls.values_of(tile.asked)])
+        outputs = [prompt, *settings.inputs]
+        filled = button.click(None, outputs=outputs, js=f"() => {values}", api_visibility="private")
+        draws(session, settings, prompt, stepper, filled.then)
+    stop.click(on_stop(session), queue=False, show_progress="hidden", api_visibility="private")
+
+
+def draws(
+    session: Session, settings: Controls, prompt: gr.Textbox, stepper: Stepper, event: Callable[..., Any]
+) -> None:
+    """After an event, a picture is drawn from what the widgets hold."""
+    started = event(
         on_begin(session),
         inputs=prompt,
         outputs=stepper,
@@ -201,7 +276,6 @@ def wire(
         show_progress="hidden",
         api_visibility="private",
     )
-    stop.click(on_stop(session), queue=False, show_progress="hidden", api_visibility="private")
 
 
 def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:
@@ -217,7 +291,7 @@ def on_draw(session: Session) -> Callable[..., Iterator[Update]]:
     """The handler that draws; settings that do not fit become an update with the message."""
 
     def draw(request: gr.Request, prompt: str, *values: Any) -> Iterator[Update]:
-        yield from session.draw(visitor(request), prompt, lambda: controls.settings_from(values))
+        yield from session.draw(visitor(request), prompt, lambda: controls.asked_from(values))
 
     return draw
 

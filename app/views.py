@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from core.daid import Blend, Distribution, sample
 from core.trace import Trace, entropy, kl_divergence, neighbours
-from core.types import Aggregate, FaidStep, FloatArray, Grid, Method, Neighbours, Skipped, StepRecord
+from core.types import Aggregate, DecodeSettings, FaidStep, FloatArray, Grid, Method, Neighbours, Skipped, StepRecord
 
 SHOWN_NEIGHBOURS = 16
 SHOWN_CODES = 12
@@ -19,8 +19,20 @@ FRACTION = 10_000
 """Compatibilities and cosines are packed as whole numbers of 1 / FRACTION, in half of the bytes."""
 METHOD_NAMES: Mapping[Method, str] = {"model": "Model only", "daid": "DAiD", "faid": "FAiD", "faid+daid": "FAiD + DAiD"}
 
+CHOICE_NAMES = {"emoji": "Emoji", "novice": "Novice", "seen": "Seen", "unseen": "Unseen"}
+"""What the embedded models and databases are called on the page; others go by their own name."""
+
 Array = npt.NDArray[Any]
 State = Literal["streaming", "ready", "stopped", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a visitor chose for a run, besides the prompt: a model and a database by name, and the settings."""
+
+    model: str
+    database: str
+    settings: DecodeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +250,14 @@ def _mean_compatibility(step: FaidStep) -> float:
     return float(step.compatibility[-1, : step.present].mean()) if step.present else np.nan
 
 
-def facts(trace: Trace, arrays: dict[str, Array], seconds: float) -> list[tuple[str, str]]:
-    """The run in a few numbers, as (name, text)."""
+def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> list[tuple[str, str]]:
+    """The run in a few numbers, as (name, text); asked: which model and database it was."""
     settings = trace.settings
-    found = [("method", METHOD_NAMES[settings.method]), ("seed", str(settings.seed)), ("time", f"{seconds:.1f} s")]
+    found = [("model", CHOICE_NAMES.get(asked.model, asked.model)), ("method", METHOD_NAMES[settings.method])]
+    found += [("seed", str(settings.seed)), ("time", f"{seconds:.1f} s")]
     if not settings.retrieves:
         return found
+    found.insert(2, ("database", CHOICE_NAMES.get(asked.database, asked.database)))
     if settings.mixes:
         found += [("λ", f"{settings.retrieval_weight:g}"), ("τ", f"{settings.retrieval_temperature:g}")]
     found.append(("K", str(settings.n_neighbours or "all")))

@@ -18,13 +18,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from core.backends import BACKENDS, load_backend
-from core.database import PatchDatabase
+from core.catalogue import DATABASES, open_database
 from core.engine import decode
 from core.evaluation import bench
 from core.trace import Trace
 from core.types import ArragError, ConfigError, DecodeSettings
 
-DATABASES = Path(__file__).resolve().parents[1] / "assets" / "databases"
 IMAGE_SUFFIXES = (".png", ".webp", ".jpg")
 HELP = {
     "seed": "seed of the run; the same seed and settings give the same picture",
@@ -82,7 +81,7 @@ def _complain(message: str) -> int:
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt")
     parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
-    parser.add_argument("--database", default="emoji", help="a name in assets/databases, or a folder")
+    parser.add_argument("--database", default="emoji", help=f"{' | '.join(DATABASES)}, or a folder")
     for name, default in _options():
         if isinstance(default, bool):
             parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=HELP[name])
@@ -154,18 +153,9 @@ def _check_output(path: Path | None, suffixes: tuple[str, ...]) -> None:
         raise ConfigError(f"output file: got {str(path)!r}, but there is no folder {str(path.parent)!r}; make it first")
 
 
-def open_database(name: str, backend: Any) -> PatchDatabase:
-    """The database of that name in assets/databases, or in that folder, checked against the backend's codebook."""
-    folder = DATABASES / name if (DATABASES / name).is_dir() and name not in ("", ".", "..") else Path(name)
-    if not folder.is_dir():
-        known = ", ".join(sorted(p.name for p in DATABASES.iterdir() if p.is_dir())) if DATABASES.is_dir() else "none"
-        raise ConfigError(f"database: got {name!r}, expected a folder or one of {known}")
-    return PatchDatabase.load(folder, backend.codebook)
-
-
 def _add_database(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("info",), help="info: what a database holds")
-    parser.add_argument("--database", default="emoji", help="a name in assets/databases, or a folder")
+    parser.add_argument("--database", default="emoji", help=f"{' | '.join(DATABASES)}, or a folder")
     parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
     parser.set_defaults(run=_database_info)
 

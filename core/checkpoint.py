@@ -27,7 +27,8 @@ SCALE = ":scale"
 def save_weights(folder: Path, part: str, module: nn.Module, bits: Literal[8, 16] = 16) -> None:
     """Write a module's parameters and buffers as `part`-1.safetensors and on.
 
-    Floats become fp16; with 8 bits, large matrices become int8 with one fp32 scale for each row (`NAME:scale`).
+    Floats become fp16; with 8 bits, large matrices and convolutions become int8 with one fp32 scale for each output
+    (`NAME:scale`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards: list[dict[str, Tensor]] = [{}]
@@ -52,10 +53,15 @@ def _stored(name: str, value: Tensor, bits: Literal[8, 16]) -> dict[str, Tensor]
         return {name: value.contiguous()}
     if bits == 16 or value.ndim < 2 or value.numel() < SMALL:
         return {name: value.half().contiguous()}
-    rows = value.float().flatten(0, -2)
-    scale = (rows.abs().amax(dim=-1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float32).tiny)
-    codes = (rows / scale).round().to(torch.int8)
-    return {name: codes.view(value.shape), name + SCALE: scale.view(*value.shape[:-1], 1)}
+    values = value.float()
+    largest = values.abs().amax(dim=_inputs(value), keepdim=True)
+    scale = (largest / 127).clamp_min(torch.finfo(torch.float32).tiny)
+    return {name: (values / scale).round().to(torch.int8), name + SCALE: scale}
+
+
+def _inputs(value: Tensor) -> tuple[int, ...]:
+    """Dimensions that one scale covers: all but the outputs of a convolution, the last one of anything else."""
+    return (1, 2, 3) if value.ndim == 4 else (-1,)
 
 
 def load_weights(folder: Path, part: str, module: nn.Module) -> None:
@@ -72,7 +78,7 @@ def load_weights(folder: Path, part: str, module: nn.Module) -> None:
     scales = {name.removesuffix(SCALE): files.pop(name) for name in list(files) if name.endswith(SCALE)}
     expected = module.state_dict()
     wrong = sorted(set(expected) ^ set(files)) or [k for k, v in expected.items() if v.shape != files[k].shape]
-    wrong += [k for k, v in scales.items() if k not in files or v.shape != (*files[k].shape[:-1], 1)]
+    wrong += [k for k, v in scales.items() if k not in files or v.shape != files[k].amax(_inputs(files[k]), True).shape]
     if wrong:
         raise CheckpointError(f"{folder}: {part} has another {wrong[0]} than config.json says; restore both")
     tensors = {k: v.to(expected[k].dtype) * scales.get(k, 1) for k, v in files.items()}

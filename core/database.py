@@ -265,6 +265,18 @@ class PatchDatabase:
             raise ConfigError(f"styles: got {', '.join(unknown)}; expected some of {', '.join(self.styles)}")
         return self.subset([i for i in self.images if self._store.metadata[i].style in styles])
 
+    def with_context(self, context: Context) -> PatchDatabase:
+        """The same images looked up by another kind of context; entries are numbered anew."""
+        s = self._store
+        store = _make_store(s.codebook, context, s.grids, s.metadata, s.captions, s.pictures, s.picture_offsets)
+        return PatchDatabase(store, self.images, self._kind)
+
+    def without(self, other: PatchDatabase) -> PatchDatabase:
+        """View without the images of a caption and style that another database (or a view of one) holds as well."""
+        there = {(info.caption, info.style) for info in (other.metadata[i] for i in other.images.tolist())}
+        info = self._store.metadata
+        return self.subset([i for i in self.images.tolist() if (info[i].caption, info[i].style) not in there])
+
     def nearest_captions(self, vector: FloatArray, n: int) -> IntArray:
         """Numbers of the n images in this view whose captions are nearest to a unit vector [E], nearest first.
 

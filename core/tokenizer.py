@@ -53,8 +53,8 @@ class TokenizerConfig:
     code_dim: int = 8
     fine_width: int = 64
     coarse_width: int = 128
-    fine_blocks: int = 2
-    coarse_blocks: int = 3
+    fine_blocks: int = 4
+    coarse_blocks: int = 4
 
     @property
     def grid(self) -> Grid:
@@ -71,7 +71,8 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.norm2 = nn.GroupNorm(8, width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)  # the block begins as the identity
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, H, W] to the same shape."""

@@ -2,7 +2,8 @@
 
 Sequence: T-1 word pieces and a start token, then the codes so far; index T-1+p predicts the code of position p.
 The condition reaches every position twice: through adaptive norms (DiT, arXiv 2212.09748) and through a canvas, a
-low-rank bias for each position predicted from the condition alone.
+bias for each position that a small convolutional generator makes from the condition alone. The canvas goes through the
+residual stream to the output head, so it has logits of its own: a draft of the picture, which training supervises too.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ class TransformerConfig:
     rows: int = 16
     columns: int = 16
     pieces: int = 15
-    text_dim: int = 192
+    text_dim: int = 128
     styles: int = 4
     colours: int = 12
     known_pieces: int = 0
-    layers: int = 6
+    layers: int = 4
     width: int = 256
     heads: int = 4
-    hidden: int = 704
+    hidden: int = 640
     modulation_rank: int = 64
-    canvas_channels: int = 16
+    canvas_channels: int = 192
 
     @property
     def grid(self) -> Grid:
@@ -169,6 +170,47 @@ class DecoderLayer(nn.Module):
         return x + (1 + gate2) * self.mlp(self.post_attention_layernorm(x, shift2, scale2))  # type: ignore[no-any-return]
 
 
+class CanvasStage(nn.Module):
+    """Two 3 x 3 convolutions around a skip connection, scaled and shifted by the condition."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        channels = config.canvas_channels
+        self.norm1 = nn.GroupNorm(8, channels)
+        self.modulation = nn.Linear(config.width, 2 * channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = nn.GroupNorm(8, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """[B, channels, H, W] and the condition [B, D] to the same shape as x."""
+        scale, shift = self.modulation(c)[:, :, None, None].chunk(2, dim=1)
+        hidden = self.conv1(F.silu(self.norm1(x) * (1 + scale) + shift))
+        added: Tensor = x + self.conv2(F.silu(self.norm2(hidden)))
+        return added
+
+
+class Canvas(nn.Module):
+    """Condition [B, D] to a bias [B, S, D] for every position, in three stages of doubling size."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        rows, columns, channels = config.rows, config.columns, config.canvas_channels
+        self.sizes = tuple((-(-rows // part), -(-columns // part)) for part in (4, 2, 1))
+        self.seed = nn.Linear(config.width, channels * self.sizes[0][0] * self.sizes[0][1])
+        self.stages = nn.ModuleList(CanvasStage(config) for _ in self.sizes)
+        self.place = nn.Parameter(torch.zeros(channels, rows, columns))
+        self.output = nn.Linear(channels, config.width, bias=False)
+
+    def forward(self, c: Tensor) -> Tensor:
+        """[B, D] to [B, S, D]."""
+        x = self.seed(c).view(len(c), -1, *self.sizes[0])
+        for size, stage in zip(self.sizes, self.stages, strict=True):
+            x = stage(F.interpolate(x, size=size), c)
+        return self.output((x + self.place).flatten(2).transpose(1, 2))  # type: ignore[no-any-return]
+
+
 class ARTransformer(nn.Module):
     """Predicts token grids code by code; holds no state of a generation."""
 
@@ -178,7 +220,7 @@ class ARTransformer(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        width, rank, positions = config.width, config.modulation_rank, config.grid.positions
+        width, rank = config.width, config.modulation_rank
         self.code_embedding = nn.Embedding(config.codes + 1, width)  # the last one: masked out (training only)
         self.row_embedding = nn.Embedding(config.rows, width)
         self.column_embedding = nn.Embedding(config.columns, width)
@@ -193,8 +235,7 @@ class ARTransformer(nn.Module):
         self.modulation_in = nn.Linear(width, rank * config.layers)
         self.modulation_out = nn.Parameter(torch.zeros(config.layers, rank, 6 * width))
         self.head_modulation = nn.Linear(width, 2 * width)
-        self.canvas_in = nn.Linear(width, positions * config.canvas_channels)
-        self.canvas_out = nn.Linear(config.canvas_channels, width, bias=False)
+        self.canvas = Canvas(config)
         self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.layers))
         self.norm = AdaptiveRMSNorm()
         self.head = nn.Linear(width, config.codes)
@@ -206,6 +247,8 @@ class ARTransformer(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
+        for table in (self.style_embedding, self.colour_embedding):
+            nn.init.normal_(table.weight, std=0.5)  # as large as what comes from the words, or it is heeded late
         nn.init.zeros_(self.piece_delta.weight)
         nn.init.zeros_(self.head_modulation.weight)
         nn.init.zeros_(self.head.weight)
@@ -222,9 +265,8 @@ class ARTransformer(nn.Module):
         c = self.condition(c)
         low_rank = self.modulation_in(c).view(batch, config.layers, -1).transpose(0, 1)
         layers = torch.bmm(low_rank, self.modulation_out).view(config.layers, batch, 6, -1)
-        canvas = self.canvas_out(self.canvas_in(c).view(batch, config.grid.positions, -1))
         visible = torch.cat([condition.present, torch.ones_like(condition.present[:, :1])], dim=1)
-        return Modulation(layers, self.head_modulation(c).view(batch, 2, -1), canvas, words, visible)
+        return Modulation(layers, self.head_modulation(c).view(batch, 2, -1), self.canvas(c), words, visible)
 
     def forward(self, codes: Tensor, modulation: Modulation, head: nn.Module | None = None) -> Tensor:
         """Teacher-forced logits [B, S, V] of token grids [B, S]: entry p sees the codes before p only.
@@ -238,6 +280,10 @@ class ARTransformer(nn.Module):
         mask = attention_mask(modulation.visible, x.shape[1], 0)
         hidden = self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, None)
         return self.logits(hidden[:, self.config.pieces :], modulation, head)
+
+    def draft(self, modulation: Modulation) -> Tensor:
+        """Logits [B, S, V] of the canvas: what the condition alone expects at every position."""
+        return self.logits(modulation.canvas, modulation)
 
     def places(self, first: int, count: int, modulation: Modulation) -> Tensor:
         """[B, count, D]: row, column and canvas of the positions that are predicted."""

@@ -151,7 +151,7 @@ class DecodeSettings:
     temperature: float = 0.7
     top_k: int = 0
     top_p: float = 0.95
-    cfg_scale: float = 1.5
+    cfg_scale: float = 2.0
     retrieval_weight: float = 0.1
     retrieval_temperature: float = 0.1
     n_neighbours: int = 64

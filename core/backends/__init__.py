@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji import EmojiBackend, load_novice
 from core.backends.protocol import Backend, Decoding
 from core.types import ConfigError
 
 __all__ = ["BACKENDS", "Backend", "Decoding", "load_backend"]
 
-BACKENDS: Mapping[str, Callable[[], Backend]] = {"emoji": EmojiBackend.load}
+BACKENDS: Mapping[str, Callable[[], Backend]] = {"emoji": EmojiBackend.load, "novice": load_novice}
+"""emoji: the embedded model; novice: the same, but never trained on one style and on some concepts."""
 
 
 def load_backend(name: str) -> Backend:

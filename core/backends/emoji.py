@@ -20,7 +20,8 @@ from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
 from core.transformer import ARTransformer, FaidConfig, KVCache, TransformerConfig, TunedFaid, conditions
 from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "models" / "emoji"
+MODELS = Path(__file__).resolve().parents[2] / "assets" / "models"
+FOLDER, NOVICE = MODELS / "emoji", MODELS / "novice"
 
 
 class EmojiDecoding:
@@ -98,17 +99,26 @@ class EmojiBackend:
     name: str = "emoji"
 
     @classmethod
-    def load(cls, folder: Path = FOLDER) -> EmojiBackend:
-        """Read config.json, the weights and the text table; CheckpointError says what is missing or damaged."""
+    def load(cls, folder: Path = FOLDER, shared: Path | None = None, name: str = "emoji") -> EmojiBackend:
+        """Read config.json, the weights and the text table; CheckpointError says what is missing or damaged.
+
+        shared: the folder with tokenizer and text, if it is another one than that with the transformer.
+        """
+        shared = shared or folder
         config = checkpoint.read_config(folder)
         transformer = ARTransformer(checkpoint.config_part(config, "transformer", TransformerConfig))
         checkpoint.load_weights(folder, "transformer", transformer)
         tuned = load_faid(folder, transformer) if "faid" in config else None
-        return cls.assemble(load_tokenizer(folder), TextEncoder.load(folder), transformer.eval(), tuned)
+        return cls.assemble(load_tokenizer(shared), TextEncoder.load(shared), transformer.eval(), tuned, name)
 
     @classmethod
     def assemble(
-        cls, tokenizer: VQTokenizer, encoder: TextEncoder, transformer: ARTransformer, tuned: TunedFaid | None = None
+        cls,
+        tokenizer: VQTokenizer,
+        encoder: TextEncoder,
+        transformer: ARTransformer,
+        tuned: TunedFaid | None = None,
+        name: str = "emoji",
     ) -> EmojiBackend:
         """A backend from its parts; CheckpointError when their sizes differ."""
         grid, codes = tokenizer.config.grid, tokenizer.config.codes
@@ -130,6 +140,7 @@ class EmojiBackend:
             tuned,
             blenders,
             checkpoint.fingerprint(tuned.state_dict()) if tuned else None,
+            name,
         )
 
     @property
@@ -156,6 +167,11 @@ class EmojiBackend:
     def decode_codes(self, grids: CodeArray) -> npt.NDArray[np.uint8]:
         """RGB images [N, pixels, pixels, 3] of token grids [N, height, width]."""
         return self.tokenizer.decode(grids)
+
+
+def load_novice() -> EmojiBackend:
+    """The transformer that has never seen one style and some concepts, with the embedded model's tokenizer and text."""
+    return EmojiBackend.load(NOVICE, FOLDER, "novice")
 
 
 def load_tokenizer(folder: Path = FOLDER) -> VQTokenizer:

@@ -18,12 +18,13 @@ from tqdm import tqdm
 
 from core.backends import Backend
 from core.backends.emoji import EmojiBackend
+from core.catalogue import ASSETS, open_database
 from core.context import context_codes, retrieving_positions
 from core.context import keys as context_keys
 from core.database import PatchDatabase
 from core.engine import decode
 from core.evaluation import bench_faid
-from core.evaluation.likelihood import ASSETS, CHOSEN, HeldOut, nats_per_code
+from core.evaluation.likelihood import CHOSEN, HeldOut, nats_per_code
 from core.types import DecodeSettings, IntArray, Method
 
 ROOT = ASSETS.parent
@@ -41,7 +42,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Measure everything and print it."""
     figures: dict[str, float | int | bool] = {"app_start_seconds": app_start_seconds()}
     backend = EmojiBackend.load()
-    database = PatchDatabase.load(ASSETS / "databases" / "emoji", backend.codebook)
+    database = open_database("emoji", backend)
     figures |= image_seconds(backend, database, max(1, chosen.runs))
     figures |= search_figures(backend, database)
     figures |= likelihood_figures(backend, database)

@@ -11,19 +11,18 @@ import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from core.backends import Backend, load_backend
+from core.catalogue import ASSETS, open_database
 from core.context import context_codes, retrieving_positions
 from core.daid import blend_step, retrieval_distribution
 from core.database import PatchDatabase
 from core.types import Aggregate, DecodeSettings, FloatArray, Neighbours
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLAIN = DecodeSettings(temperature=1.0, top_p=1.0, cfg_scale=1.0)  # what makes the blend a likelihood
 # the best on the validation side; for pictures of trained concepts it is too much
 CHOSEN = replace(PLAIN, retrieval_weight=0.3, retrieval_temperature=0.3, n_neighbours=256, gate=0.0, caption_filter=0)
@@ -102,12 +101,16 @@ def nats_per_code(observations: Iterable[Observation], settings: DecodeSettings)
 
 
 class HeldOut:
-    """A held-out side: token grids and prompts, of all pictures or of `limit` that are spread over it."""
+    """A held-out side: token grids and prompts, of all pictures or of `limit` that are spread over it.
 
-    def __init__(self, backend: Backend, side: str, limit: int = 0) -> None:
+    styles: only the pictures in these, none for all.
+    """
+
+    def __init__(self, backend: Backend, side: str, limit: int = 0, styles: Sequence[str] = ()) -> None:
         held = PatchDatabase.load(ASSETS / "heldout" / side, backend.codebook)
-        count = limit or len(held.images)
-        keep = np.linspace(0, len(held.images) - 1, min(count, len(held.images))).astype(int)
+        images = held.with_styles(styles).images
+        count = min(limit or len(images), len(images))
+        keep = images[np.linspace(0, len(images) - 1, count).astype(int)]
         self.backend = backend
         self.grids = np.asarray(held.grids)[keep]
         self.prompts = [prompts_of(held)[n] for n in keep]
@@ -226,7 +229,7 @@ def main() -> int:
     parser.add_argument("--show", type=int, default=6, help="combinations to print")
     chosen = parser.parse_args()
     backend = load_backend("emoji")
-    database = PatchDatabase.load(ASSETS / "databases" / "emoji", backend.codebook)
+    database = open_database("emoji", backend)
     held = HeldOut(backend, "validation", chosen.images)
     daid = show("daid", trials(held, held.logits(), database)[: chosen.show])
     faid = both = daid

@@ -1,4 +1,4 @@
-"""Colour variants: rotate the dominant hue of a picture to that of a named colour."""
+"""Colour variants: give the saturated parts of a picture a named colour, and name the colour that a picture has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from PIL import Image
 HUES: dict[str, int] = {
     "red": 0, "orange": 19, "yellow": 35, "green": 82, "teal": 124, "blue": 152, "purple": 192, "pink": 232,
 }  # fmt: skip
+# Colours that are no hue of their own: hue, and what saturation and brightness are multiplied by.
+MUTED: dict[str, tuple[int, float, float]] = {"brown": (14, 0.8, 0.6), "black": (0, 0.08, 0.3), "grey": (0, 0.05, 0.75)}
+VARIANTS = (*HUES, *MUTED)
+"""Colours that a picture can be given, in the order of its variants."""
+
 COLOURED_SHARE = 0.06  # of a picture's pixels that must be saturated before it has a dominant hue
 
 
@@ -24,12 +29,19 @@ def dominant_hue(hsv: npt.NDArray[np.uint8]) -> int | None:
 
 
 def recolour(picture: npt.NDArray[np.uint8], colour: str) -> npt.NDArray[np.uint8] | None:
-    """The [H, W, 3] picture with all hues rotated so that the dominant one is `colour`; None for a grey picture."""
+    """The [H, W, 3] picture with all hues rotated so that the dominant one is `colour`; None for a grey picture.
+
+    For a colour of MUTED, its saturated parts are dulled and darkened as well; white and grey parts stay.
+    """
     hsv = np.array(Image.fromarray(picture).convert("HSV"))
     hue = dominant_hue(hsv)
     if hue is None:
         return None
-    hsv[..., 0] += np.uint8((HUES[colour] - hue) % 256)  # wraps around the circle
+    target, saturation, value = MUTED.get(colour) or (HUES[colour], 1.0, 1.0)
+    share = np.clip(hsv[..., 1] / 96, 0, 1)  # how much of a pixel is coloured
+    hsv[..., 0] += np.uint8((target - hue) % 256)  # wraps around the circle
+    for channel, factor in ((1, saturation), (2, value)):
+        hsv[..., channel] = np.round(hsv[..., channel] * (1 + share * (factor - 1)))
     return np.asarray(Image.fromarray(hsv, "HSV").convert("RGB"))
 
 

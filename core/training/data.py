@@ -58,14 +58,20 @@ STYLES: dict[str, Package] = {
 COLOUR_WORDS = re.compile(r"\b(red|orange|yellow|green|light blue|blue|purple|brown|black|grey|white|pink)\b ?")
 
 
-def _iconic_captions() -> dict[str, bool]:
-    """Captions of the concepts that the transformer learns, and whether one must be on the training side."""
+UNSEEN_STYLE = "flat"
+"""Style that the novice, the transformer for showing what retrieval alone can do, is never trained on."""
+
+
+def _iconic_captions() -> dict[str, str]:
+    """Captions of the concepts that the transformer learns, each with its mark in the list: "!", "?" or none."""
     lines = (Path(__file__).parent / "iconic.txt").read_text(encoding="utf-8").splitlines()
-    return {line.lstrip("!"): line.startswith("!") for line in lines if not line.startswith("#")}
+    captions = [line for line in lines if not line.startswith("#")]
+    return {line.lstrip("!?"): line[: len(line) - len(line.lstrip("!?"))] for line in captions}
 
 
 ICONIC = _iconic_captions()
-ALWAYS_TRAINED = {COLOUR_WORDS.sub("", caption) for caption, always in ICONIC.items() if always}
+POPULAR = {COLOUR_WORDS.sub("", caption) for caption, mark in ICONIC.items() if mark == "!"}
+NOVEL = {caption for caption, mark in ICONIC.items() if mark == "?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,11 @@ class Item:
     iconic: bool
     split: str
 
+    @property
+    def unseen(self) -> bool:
+        """Whether the novice is never trained on it."""
+        return is_unseen(self.label, self.style)
+
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
@@ -97,6 +108,11 @@ class DataSet:
 
     pictures: Pictures
     items: tuple[Item, ...]
+
+
+def is_unseen(label: str, style: str) -> bool:
+    """Whether a picture is in the style, or of one of the concepts, that the novice is never trained on."""
+    return style == UNSEEN_STYLE or label in NOVEL
 
 
 def fetch(package: Package, folder: Path) -> Path:
@@ -140,18 +156,23 @@ def family(label: str) -> str:
 def split_of(label: str) -> str:
     """train, validation or test (90 : 5 : 5), decided by a hash of the label's family."""
     name = family(label)
-    if name in ALWAYS_TRAINED:
+    if name in POPULAR or label in NOVEL:
         return "train"
     bucket = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 20
     return {0: "validation", 1: "test"}.get(bucket, "train")
 
 
 def item_split(concept: Concept, style: str) -> str:
-    """The concept's side; one picture in 40 of a trained concept is held out as a (concept, style) "pair"."""
-    if concept.split != "train" or not concept.iconic or family(concept.label) in ALWAYS_TRAINED:
+    """The concept's side; one picture in 25 of a trained concept is held out as a (concept, style) "pair"."""
+    if concept.split != "train" or not concept.iconic or family(concept.label) in POPULAR or concept.label in NOVEL:
         return concept.split
-    bucket = int(hashlib.sha256(f"{concept.label}/{style}".encode()).hexdigest(), 16) % 40
+    bucket = int(hashlib.sha256(f"{concept.label}/{style}".encode()).hexdigest(), 16) % 25
     return "pair" if bucket == 0 else "train"
+
+
+def colour_held_out(label: str, colour: str) -> bool:
+    """Whether a concept is never shown in that colour while training: one combination in ten, decided by a hash."""
+    return int(hashlib.sha256(f"{family(label)} in {colour}".encode()).hexdigest(), 16) % 10 == 0
 
 
 def concepts(emojibase: list[dict[str, Any]]) -> list[Concept]:

@@ -29,17 +29,17 @@ def cosine(step: int, steps: int, warmup: int, flat: float = 0.0) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def save_state(folder: Path, state: Mapping[str, Any]) -> None:
+def save_state(folder: Path, state: Mapping[str, Any], name: str = "state") -> None:
     """Write a training state so that a cut-off write never damages the previous one."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "state.partial"
+    partial = folder / f"{name}.partial"
     torch.save(dict(state), partial)
-    os.replace(partial, folder / "state.pt")
+    os.replace(partial, folder / f"{name}.pt")
 
 
-def load_state(folder: Path) -> dict[str, Any] | None:
+def load_state(folder: Path, name: str = "state") -> dict[str, Any] | None:
     """The state of an interrupted run, or None for a new one."""
-    path = folder / "state.pt"
+    path = folder / f"{name}.pt"
     return torch.load(path, weights_only=True) if path.exists() else None
 
 

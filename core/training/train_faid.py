@@ -3,7 +3,9 @@
 The transformer stays as it is; blenders, their retrieval norms and an output head of their own learn. Half of the
 pictures are ones that the transformer has never seen: on those that it knows by heart, neighbours could teach nothing.
 Neighbours come from the shipped database without the picture itself and without its whole family (other styles, other
-colours of the same thing). `--retrieval 0` trains the control: the same parameters, equally long, nothing retrieved.
+colours of the same thing). For some pictures they come from those in its own style only, and the condition is silent
+about the style: then the neighbours alone tell it. `--retrieval 0` trains the control: the same parameters, equally
+long, nothing retrieved. `--novice` tunes the novice, without what it must not see.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ from core.types import ArragError, CodeArray, FloatArray
 NOTHING = -1
 HELD_OUT = ("validation", "pair")
 FILTERS = (32, 256)
-"""Caption filters that neighbours are looked up with, once each."""
+"""Caption filters that neighbours are looked up with, once each; then the last of them within the picture's style."""
+KINDS = len(FILTERS) + 1
+LESSONS = 1000
+"""About how many pictures are learned from: looking up their neighbours takes longer than learning from them."""
 NOISE, PASSED_ON, MEANING = 0.3, 0.1, 4.0
 """What blenders begin with: scale of torch's initial weights, of the features that they add to the hidden state, and
 how much the last raises the logit of a code that all neighbours have, before the output norm, which divides by 3."""
@@ -55,11 +60,12 @@ class FaidSettings:
     """How long and how fast; which pictures, and how often something is left out.
 
     seen: share of pictures that the transformer was trained on; retrieval: share of pictures that retrieve (0: the
-    control); unguided_every: each so many steps one without captions and blenders, for guidance.
+    control); same_style: share of pictures whose neighbours, not the condition, tell the style; unguided_every: each so
+    many steps one without captions and blenders, for guidance.
     """
 
     seed: int = 0
-    steps: int = 400
+    steps: int = 250
     batch: int = 24
     neighbours: int = 10
     learning_rate: float = 1e-3
@@ -68,6 +74,7 @@ class FaidSettings:
     average_from: float = 0.6
     seen: float = 0.5
     retrieval: float = 0.9
+    same_style: float = 0.33
     unguided_every: int = 10
     checkpoint_every: int = 100
 
@@ -79,7 +86,7 @@ class FaidSettings:
 class Lessons:
     """Pictures as codes with what they retrieve.
 
-    grids: [N, H, W]; neighbours: [N, filters, S, K] int16 codes, nearest first, NOTHING where nothing was retrieved.
+    grids: [N, H, W]; neighbours: [N, KINDS, S, K] int16 codes, nearest first, NOTHING where nothing was retrieved.
     """
 
     grids: CodeArray
@@ -87,25 +94,35 @@ class Lessons:
     neighbours: Int16Array
 
 
-def pictures_of(dataset: data.DataSet, split: str) -> tuple[data.Pictures, tuple[data.Item, ...]]:
-    """Pictures of one side; to learn from, also those that are not iconic, which the transformer has never seen."""
-    chosen = [n for n, item in enumerate(dataset.items) if item.split == split and (item.iconic or split == "train")]
+def pictures_of(dataset: data.DataSet, split: str, novice: bool = False) -> tuple[data.Pictures, tuple[data.Item, ...]]:
+    """Pictures of one side, or LESSONS of them; to learn from, also those that the transformer has never seen."""
+    side = [(n, item) for n, item in enumerate(dataset.items) if item.split == split]
+    chosen = [n for n, item in side if (item.iconic or split == "train") and not (novice and item.unseen)]
+    chosen = chosen[:: max(1, len(chosen) // LESSONS)]
     return dataset.pictures[chosen], tuple(dataset.items[n] for n in chosen)
 
 
-def lessons(dataset: data.DataSet, split: str, backend: EmojiBackend, database: PatchDatabase, count: int) -> Lessons:
-    """The pictures of one side with the codes of their `count` nearest neighbours under every caption filter."""
-    pictures, items = pictures_of(dataset, split)
+def lessons(
+    dataset: data.DataSet,
+    split: str,
+    backend: EmojiBackend,
+    database: PatchDatabase,
+    count: int,
+    novice: bool = False,
+) -> Lessons:
+    """The pictures of one side with the codes of their `count` nearest neighbours of every kind."""
+    pictures, items = pictures_of(dataset, split, novice)
     grids, vectors = backend.encode_images(pictures), backend.embed_captions([item.label for item in items])
-    families = np.array([data.family(info.caption) for info in database.metadata])
+    families = np.array([data.family(database.metadata[n].caption) for n in database.images])
 
     @lru_cache(maxsize=2)
     def without(family: str) -> PatchDatabase:
         """The database without a family; pictures of one are neighbours in the data set."""
-        return database.subset(np.flatnonzero(families != family)) if family in families else database
+        return database.subset(database.images[families != family]) if family in families else database
 
     def look_up(number: int) -> Int16Array:
-        return neighbour_codes(grids[number], vectors[number], without(data.family(items[number].label)), count)
+        item = items[number]
+        return neighbour_codes(grids[number], vectors[number], without(data.family(item.label)), item.style, count)
 
     with ThreadPoolExecutor(2) as pool:
         found = list(tqdm(pool.map(look_up, range(len(items))), total=len(items), desc=f"{split} neighbours"))
@@ -113,32 +130,33 @@ def lessons(dataset: data.DataSet, split: str, backend: EmojiBackend, database: 
 
 
 def neighbour_codes(
-    grid: npt.NDArray[np.integer], caption: FloatArray, database: PatchDatabase, count: int
+    grid: npt.NDArray[np.integer], caption: FloatArray, database: PatchDatabase, style: str, count: int
 ) -> Int16Array:
-    """Codes [filters, S, count] that a picture [H, W] with this caption vector retrieves."""
+    """Codes [KINDS, S, count] that a picture [H, W] in a style, with this caption vector, retrieves."""
     places = retrieving_positions(database.context, database.grid)
     queries = context_codes(database.context, grid[None], places)[0]
-    codes = np.full((len(FILTERS), database.grid.positions, count), NOTHING, np.int16)
-    for n, kept in enumerate(FILTERS):
-        view = database.subset(database.nearest_captions(caption, kept))
+    codes = np.full((KINDS, database.grid.positions, count), NOTHING, np.int16)
+    alike = database.with_styles([style] if style in database.styles else [])
+    for n, (kept, source) in enumerate([*((kept, database) for kept in FILTERS), (FILTERS[-1], alike)]):
+        view = source.subset(source.nearest_captions(caption, kept))
         codes[n, places] = [found.codes for found in view.search(queries, count)]
     return codes
 
 
 def cached_lessons(
-    folder: Path, backend: EmojiBackend, database: PatchDatabase, run: Path, count: int
+    folder: Path, backend: EmojiBackend, database: PatchDatabase, run: Path, count: int, novice: bool
 ) -> dict[str, Lessons]:
     """Lessons of all sides of the data set in `folder`, kept in `run` for the next start."""
     dataset, made = data.load(folder), {}
-    stamp = f"{database.fingerprint} {count} {FILTERS}"
+    stamp = f"{database.fingerprint} {count} {FILTERS} {novice}"
     for split in ("train", *HELD_OUT):
-        path, items = run / f"{split}.npz", pictures_of(dataset, split)[1]
+        path, items = run / f"{split}.npz", pictures_of(dataset, split, novice)[1]
         if path.exists():
             with np.load(path, allow_pickle=False) as saved:
                 if str(saved["stamp"]) == stamp and len(saved["grids"]) == len(items):
                     made[split] = Lessons(saved["grids"], items, saved["neighbours"])
         if split not in made:
-            made[split] = lessons(dataset, split, backend, database, count)
+            made[split] = lessons(dataset, split, backend, database, count, novice)
             run.mkdir(parents=True, exist_ok=True)
             np.savez(path, grids=made[split].grids, neighbours=made[split].neighbours, stamp=stamp)
     return made
@@ -171,10 +189,13 @@ class Batches:
         settings, pictures = self.settings, self.pictures
         rng = np.random.default_rng((settings.seed, step))
         chosen = rng.choice(len(pictures.items), size=settings.batch, p=self.shares)
-        captions = [self.captioner.caption(pictures.items[n], "", False, rng) for n in chosen]
+        told = rng.random(len(chosen)) < settings.same_style  # by the neighbours which style it is
+        named = [self.captioner.caption(pictures.items[n], "", False, rng) for n in chosen]
+        captions = [replace(c, style=None) if quiet else c for c, quiet in zip(named, told, strict=True)]
         target = torch.from_numpy(pictures.grids[chosen].astype(np.int64)).flatten(1)
         inputs = corrupt(target, self.captioner.model.config.codes, rng)
-        found = pictures.neighbours[chosen, rng.integers(len(FILTERS), size=len(chosen)), :, : settings.neighbours]
+        kinds = np.where(told, KINDS - 1, rng.integers(len(FILTERS), size=len(chosen)))
+        found = pictures.neighbours[chosen, kinds, :, : settings.neighbours]
         silent = (rng.random(len(chosen)) >= settings.retrieval)[:, None] | self.misled((inputs != target).numpy())
         neighbours = torch.from_numpy(np.where(silent[..., None], NOTHING, found).astype(np.int64))
         return Batch(inputs, target, self.captioner.condition(captions, rng), neighbours)
@@ -201,7 +222,7 @@ def nats(model: ARTransformer, tuned: TunedFaid, batch: Batch, guided: bool) -> 
     modulation = model.modulate(batch.condition if guided else batch.condition.null())
     with blended(model, tuned, batch.neighbours) if guided else nullcontext():
         logits = model(batch.inputs, modulation, tuned.head)
-    return F.cross_entropy(logits.flatten(0, 1), batch.target.flatten())
+    return F.cross_entropy(logits.flatten(0, 1).float(), batch.target.flatten())
 
 
 # -- Judging ----------------------------------------------------------------------------------------------------------
@@ -303,7 +324,8 @@ def train(
     for step in progress:
         batch = batches.draw(step)
         guided = (step + 1) % settings.unguided_every != 0
-        loss = nats(model, tuned, batch, guided)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = nats(model, tuned, batch, guided)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)
         for group in optimizer.param_groups:
@@ -340,21 +362,30 @@ def main() -> int:
     """Command line; exit status 2 and one line on an error that the user can mend."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="has the model to tune")
+    parser.add_argument(
+        "--model", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text"
+    )
+    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="has the transformer to tune")
     parser.add_argument("--database", type=Path, default=Path("assets/databases/emoji"))
     parser.add_argument("--run", type=Path, default=Path("runs/faid"), help="checkpoints and neighbours")
+    parser.add_argument("--novice", action="store_true", help="leave out what the novice must not see")
     for name, value in asdict(FaidSettings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     arguments = vars(parser.parse_args())
-    folder, out, base, run = (arguments.pop(name) for name in ("data", "out", "database", "run"))
+    folder, model, out, base, run = (arguments.pop(name) for name in ("data", "model", "out", "database", "run"))
+    novice = arguments.pop("novice")
     settings = FaidSettings(**arguments)
     try:
-        backend = EmojiBackend.load(out)
+        backend = EmojiBackend.load(out, model)
         database = PatchDatabase.load(base, backend.codebook)
-        sides = cached_lessons(folder, backend, database, run, max(16, settings.neighbours))
+        if novice:
+            database = database.subset(
+                [n for n, info in enumerate(database.metadata) if not data.is_unseen(info.caption, info.style)]
+            )
+        sides = cached_lessons(folder, backend, database, run, settings.neighbours, novice)
         if settings.retrieval > 0:
             tuned = train(sides, backend, database.context, run / "faid", settings)
-            checkpoint.save_weights(out, "faid", tuned)
+            checkpoint.save_weights(out, "faid", tuned, bits=8)
             checkpoint.write_config(out, "faid", asdict(FaidConfig()))
         else:
             record_control(out, backend, train(sides, backend, database.context, run / "control", settings), settings)

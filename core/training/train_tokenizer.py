@@ -1,6 +1,7 @@
 """Train the VQ tokenizer on the CPU: `python -m core.training.train_tokenizer --data data --out assets/models/emoji`.
 
-Small crops first, whole pictures at the end; an interrupted run goes on where its last checkpoint was.
+Small crops first, whole pictures at the end; an interrupted run goes on where its last checkpoint was. With
+`--start-from FOLDER` a run begins with the weights of an earlier tokenizer, which may have had fewer blocks.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core import checkpoint
+from core.backends.emoji import load_tokenizer
 from core.tokenizer import TokenizerConfig, VQTokenizer, to_pixels
 from core.training import data, loop
 from core.training.colour import HUES, recolour
-from core.types import ArragError
+from core.types import ArragError, ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,10 @@ class TrainSettings:
 
     seed: int = 0
     crop_steps: int = 2800
-    whole_steps: int = 1700
+    whole_steps: int = 3200
     crops: int = 24
     wholes: int = 8
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1.2e-3
     commitment: float = 0.25
     code_decay: float = 0.99
     restart_until: float = 0.75
@@ -117,6 +119,7 @@ def train_step(model: VQTokenizer, pixels: Tensor, settings: TrainSettings) -> t
     vectors = model.codebook[codes]
     output = model.pixels(latents + (vectors - latents).detach())
     commitment = (1 - (latents * vectors).sum(-1)).mean()
+    output = output.float()
     loss = F.l1_loss(output, pixels) + F.mse_loss(output, pixels) + gradient_loss(output, pixels)
     loss = loss + settings.commitment * commitment
     return loss, latents.detach().flatten(0, 2), codes.flatten()
@@ -136,12 +139,28 @@ def perplexity(model: VQTokenizer, pictures: data.Pictures) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def train(dataset: data.DataSet, out: Path, run: Path, settings: TrainSettings) -> VQTokenizer:
+def inherit(new: VQTokenizer, old: VQTokenizer) -> None:
+    """Take the weights of a tokenizer with as many blocks or fewer; an added block begins as the identity."""
+    for grown, source in ((new.encoder, old.encoder), (new.decoder, old.decoder)):
+        left = list(source)
+        for module in grown:
+            if left and type(module) is type(left[0]):
+                module.load_state_dict(left.pop(0).state_dict())
+        if left:
+            raise ConfigError("start-from: got a tokenizer of other blocks, expected no more than the new one has")
+    new.codebook.copy_(old.codebook)
+
+
+def train(
+    dataset: data.DataSet, out: Path, run: Path, settings: TrainSettings, start_from: Path | None = None
+) -> VQTokenizer:
     """Train, or go on with the run in `run`, and write the averaged weights to `out`."""
     torch.manual_seed(settings.seed)
     held = np.array([item.split != "train" and item.iconic for item in dataset.items])
     held_out, pictures = dataset.pictures[held], dataset.pictures[~held]
     model = VQTokenizer(TokenizerConfig())
+    if start_from is not None:
+        inherit(model, load_tokenizer(start_from))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = loop.averaged(model, settings.average)
     updater = CodeUpdater(model.codebook, settings.code_decay)
@@ -153,7 +172,8 @@ def train(dataset: data.DataSet, out: Path, run: Path, settings: TrainSettings) 
         updater.load(state["codes"])
         optimizer.load_state_dict(state["optimizer"])
         start = int(state["step"])
-    progress = tqdm(range(start, settings.steps), initial=start, total=settings.steps, desc="tokenizer")
+    compiled = torch.compile(train_step)
+    progress = tqdm(range(start, settings.steps), initial=start, total=settings.steps, desc="tokenizer", mininterval=5)
     for step in progress:
         rng = np.random.default_rng((settings.seed, step))
         picker = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
@@ -161,12 +181,13 @@ def train(dataset: data.DataSet, out: Path, run: Path, settings: TrainSettings) 
         pixels = batch(pictures, settings.crops if crop else settings.wholes, crop, rng)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * loop.cosine(step, settings.steps, 100)
-        loss, latents, codes = train_step(model, pixels, settings)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, latents, codes = compiled(model, pixels, settings)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if step == 20:
+        if step == 20 and start_from is None:
             updater.seed(latents, picker)
         else:
             updater.update(latents, codes, picker, restart=20 < step < settings.restart_until * settings.steps)
@@ -182,10 +203,15 @@ def train(dataset: data.DataSet, out: Path, run: Path, settings: TrainSettings) 
                 "model": model.state_dict(), "average": average.state_dict(), "codes": updater.state(),
                 "optimizer": optimizer.state_dict(), "step": step + 1,
             })  # fmt: skip
+    return finish(average, held_out, out, run)
+
+
+def finish(average: torch.optim.swa_utils.AveragedModel, held_out: data.Pictures, out: Path, run: Path) -> VQTokenizer:
+    """Write the averaged weights to `out`, judge what was written and draw a contact sheet."""
     final = eval_copy(average)
-    checkpoint.save_weights(out, "tokenizer", final)
+    checkpoint.save_weights(out, "tokenizer", final, bits=8)
     checkpoint.write_config(out, "tokenizer", asdict(final.config))
-    checkpoint.load_weights(out, "tokenizer", final)  # judge what was written, in half precision
+    checkpoint.load_weights(out, "tokenizer", final)  # judge what was written
     print(f"held-out PSNR {held_out_psnr(final, held_out):.2f} dB, code perplexity {perplexity(final, held_out):.0f}")
     sample = held_out[np.linspace(0, len(held_out) - 1, 24).astype(int)]
     restored = final.decode(final.encode(sample))
@@ -208,12 +234,13 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"))
     parser.add_argument("--run", type=Path, default=Path("runs/tokenizer"), help="checkpoints and the contact sheet")
+    parser.add_argument("--start-from", type=Path, help="folder of a tokenizer to begin with, instead of from nothing")
     for name, value in asdict(TrainSettings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     arguments = vars(parser.parse_args())
-    folder, out, run = (arguments.pop(name) for name in ("data", "out", "run"))
+    folder, out, run, source = (arguments.pop(name) for name in ("data", "out", "run", "start_from"))
     try:
-        train(data.load(folder), out, run, TrainSettings(**arguments))
+        train(data.load(folder), out, run, TrainSettings(**arguments), source)
     except ArragError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,8 @@
-"""Train the embedded transformer on the CPU: `python -m core.training.train_transformer --data data`.
+"""Train the embedded transformers on the CPU: `python -m core.training.train_transformer --data data`.
 
-Pictures become token grids once, with their colour variants; an interrupted run goes on where its checkpoint was.
+Pictures become token grids once, with their colour variants; an interrupted run goes on where its checkpoint was. The
+run `--novice` leaves out one style and some concepts; `--start-from` begins with the weights that another run had
+before its learning rate fell.
 """
 
 from __future__ import annotations
@@ -8,14 +10,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from core import checkpoint
@@ -24,9 +29,12 @@ from core.engine import decode
 from core.text import STYLES, Caption, TextEncoder
 from core.tokenizer import VQTokenizer
 from core.training import data, loop
-from core.training.colour import HUES, colour_name, recolour
+from core.training.colour import VARIANTS, colour_name, recolour
 from core.transformer import ARTransformer, Condition, TransformerConfig, conditions
-from core.types import ArragError, CodeArray, DecodeSettings
+from core.types import ArragError, CodeArray, ConfigError, DecodeSettings
+
+FLAT = "flat"
+"""Name of the state that a run keeps from the end of its flat learning rate, for other runs to start from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +42,28 @@ class TrainSettings:
     """How long and how fast, and how often a part of the condition is changed or left out."""
 
     seed: int = 0
-    steps: int = 2250
-    batch: int = 24
-    learning_rate: float = 2e-3
-    flat: float = 0.5
-    average: float = 0.996
+    steps: int = 4000
+    batch: int = 16
+    muon_rate: float = 2e-3
+    learning_rate: float = 8e-4
+    flat: float = 0.6
+    average: float = 0.995
     average_from: float = 0.6
-    variants: float = 0.2
+    draft: float = 0.5
+    variants: float = 0.35
     no_caption: float = 0.1
-    no_style: float = 0.1
-    no_colour: float = 0.3
+    no_style: float = 0.15
+    no_colour: float = 0.15
     no_delta: float = 0.25
-    checkpoint_every: int = 200
+    no_canvas: float = 0.3
+    checkpoint_every: int = 250
 
 
 @dataclass(frozen=True, slots=True)
 class GridSet:
     """Token grids of the pictures and what is said of them.
 
-    grids: [N, 1 + number of hues, 16, 16] uint16, the picture itself and its colour variants in the order of HUES;
+    grids: [N, 1 + number of variants, 16, 16] uint16, the picture itself and its colour variants in that order;
     coloured: [N] whether the variants exist; colours: name of the dominant hue, "" for none or a mixed one.
     """
 
@@ -61,9 +72,16 @@ class GridSet:
     colours: tuple[str, ...]
     items: tuple[data.Item, ...]
 
-    def select(self, *splits: str) -> GridSet:
-        """Only the pictures of these sides."""
-        keep = [n for n, item in enumerate(self.items) if item.split in splits]
+    def select(self, split: str, novice: bool = False) -> GridSet:
+        """Only the pictures of one side, for the novice without those that it must not see."""
+        keep = [n for n, item in enumerate(self.items) if item.split == split and not (novice and item.unseen)]
+        return self._chosen(keep)
+
+    def thinned(self, count: int) -> GridSet:
+        """About `count` of the pictures, evenly spread."""
+        return self._chosen(list(range(0, len(self.items), max(1, len(self.items) // count))))
+
+    def _chosen(self, keep: list[int]) -> GridSet:
         colours, items = tuple(self.colours[n] for n in keep), tuple(self.items[n] for n in keep)
         return GridSet(self.grids[keep], self.coloured[keep], colours, items)
 
@@ -76,13 +94,15 @@ def tokenise(dataset: data.DataSet, tokenizer: VQTokenizer, cache: Path) -> Grid
     colours = tuple(colour_name(picture) or "" for picture in pictures)
     if cache.exists():
         with np.load(cache, allow_pickle=False) as saved:
-            if len(saved["grids"]) == len(items) and str(saved["codes"]) == codes_of(tokenizer):
+            if saved["grids"].shape[:2] == (len(items), 1 + len(VARIANTS)) and str(saved["codes"]) == codes_of(
+                tokenizer
+            ):
                 return GridSet(saved["grids"], saved["coloured"], colours, items)
     grids, coloured = [], []
     for picture in tqdm(pictures, desc="token grids", unit="picture"):
-        variants = [v for hue in HUES if (v := recolour(picture, hue)) is not None]
+        variants = [v for colour in VARIANTS if (v := recolour(picture, colour)) is not None]
         coloured.append(bool(variants))
-        grids.append(tokenizer.encode(np.stack([picture, *(variants or [picture] * len(HUES))])))
+        grids.append(tokenizer.encode(np.stack([picture, *(variants or [picture] * len(VARIANTS))])))
     result = GridSet(np.stack(grids), np.array(coloured), colours, items)
     cache.parent.mkdir(parents=True, exist_ok=True)
     np.savez(cache, grids=result.grids, coloured=result.coloured, codes=codes_of(tokenizer))
@@ -140,40 +160,60 @@ def corrupt(codes: Tensor, mask_code: int, rng: np.random.Generator) -> Tensor:
     batch, positions = codes.shape
     kind = rng.random((batch, 1))
     strength = rng.random((batch, 1))
-    rate = np.where(kind < 0.55, 0.1 * strength, np.where(kind < 0.7, 0.1 + 0.25 * strength, 0.9))
+    rate = np.where(kind < 0.6, 0.12 * strength, np.where(kind < 0.85, 0.1 + 0.3 * strength, 0.9))
     replaced = torch.from_numpy(rng.random((batch, positions)) < rate)
     other = codes.roll(1, dims=0)
     masked = torch.from_numpy(rng.random((batch, positions)) < 0.5)
     return torch.where(replaced, torch.where(masked, torch.full_like(codes, mask_code), other), codes)
 
 
+def kept_canvas(batch: int, positions: int, share: float, rng: np.random.Generator) -> Tensor:
+    """[B, S, 1] with zeros where a position must do without its canvas: half of them, in that share of the rows.
+
+    Otherwise a canvas that knows the training pictures by heart would leave the codes before unread.
+    """
+    blank = (rng.random((batch, 1)) < share) & (rng.random((batch, positions)) < 0.5)
+    return torch.from_numpy(~blank).unsqueeze(-1).float()
+
+
 def sampling_weights(items: Sequence[data.Item]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Probability of each picture: what visitors type first counts three times, the many faces half."""
+    """Probability of each picture: what visitors type first counts twice, the many faces less."""
     weights = np.ones(len(items))
     for n, item in enumerate(items):
-        if data.family(item.label) in data.ALWAYS_TRAINED:
-            weights[n] = 3.0
+        if data.family(item.label) in data.POPULAR:
+            weights[n] = 2.0
         elif "face" in item.label.split():
-            weights[n] = 0.5
+            weights[n] = 0.7
     share: np.ndarray[tuple[int], np.dtype[np.float64]] = weights / weights.sum()
     return share
 
 
-def optimizers(model: ARTransformer, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for everything else."""
+def optimizers(model: ARTransformer, settings: TrainSettings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW at a lower rate for everything else."""
     matrices = [p for p in model.layers.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.01),
+        torch.optim.Muon(matrices, lr=settings.muon_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01),
     ]
 
 
 def nats(model: ARTransformer, condition: Condition, inputs: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy in nats per code."""
-    logits = model(inputs, model.modulate(condition))
+    return cross_entropy(model(inputs, model.modulate(condition)), target)
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Nats per code of logits [B, S, V] for codes [B, S]."""
     return F.cross_entropy(logits.flatten(0, 1).float(), target.flatten())
+
+
+def losses(model: ARTransformer, condition: Condition, inputs: Tensor, target: Tensor, kept: Tensor) -> Tensor:
+    """[2] nats per code of the model, and of the draft that its canvas alone makes."""
+    modulation = model.modulate(condition)
+    logits = model(inputs, replace(modulation, canvas=modulation.canvas * kept))
+    return torch.stack([cross_entropy(logits, target), cross_entropy(model.draft(modulation), target)])
 
 
 @torch.inference_mode()
@@ -192,94 +232,146 @@ def held_out(model: ARTransformer, captioner: Captioner, grids: GridSet, shuffle
     return total / len(codes)
 
 
+def trained_variants(label: str) -> list[int]:
+    """Which colour variants of a concept are learned from; the others are held out."""
+    return [1 + n for n, colour in enumerate(VARIANTS) if not data.colour_held_out(label, colour)]
+
+
 class Batches:
     """Training batches: a pure function of the seed and the step, so that a resumed run sees the same."""
 
     def __init__(self, grids: GridSet, captioner: Captioner, settings: TrainSettings) -> None:
         self.grids, self.captioner, self.settings = grids, captioner, settings
         self.weights = sampling_weights(grids.items)
-        self.hues = list(HUES)
+        self.variants = [
+            trained_variants(item.label) if grids.coloured[n] else [] for n, item in enumerate(grids.items)
+        ]
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor, Condition]:
-        """Corrupted inputs [B, S], targets [B, S] and the condition."""
+    def draw(self, step: int) -> tuple[Condition, Tensor, Tensor, Tensor]:
+        """The condition, corrupted inputs [B, S], targets [B, S] and the kept canvas [B, S, 1]."""
         settings, grids = self.settings, self.grids
         rng = np.random.default_rng((settings.seed, step))
         captions, codes = [], []
         for n in rng.choice(len(grids.items), size=settings.batch, p=self.weights):
-            variant = int(rng.integers(1, len(self.hues) + 1)) if rng.random() < settings.variants else 0
-            variant = variant if grids.coloured[n] else 0
-            colour = self.hues[variant - 1] if variant else grids.colours[n]
+            variant = int(rng.choice(self.variants[n] or [0])) if rng.random() < settings.variants else 0
+            colour = VARIANTS[variant - 1] if variant else grids.colours[n]
             captions.append(self.captioner.caption(grids.items[n], colour, variant > 0, rng))
             codes.append(grids.grids[n, variant].reshape(-1))
         target = torch.from_numpy(np.stack(codes).astype(np.int64))
         inputs = corrupt(target, self.captioner.model.config.codes, rng)
-        return inputs, target, self.captioner.condition(captions, rng)
+        kept = kept_canvas(len(target), target.shape[1], settings.no_canvas, rng)
+        return self.captioner.condition(captions, rng), inputs, target, kept
 
 
 def known_pieces(encoder: TextEncoder, items: Sequence[data.Item]) -> Tensor:
     """Word pieces of the training captions and tags and of the colours, ascending."""
-    texts = {item.label for item in items} | {tag for item in items for tag in item.tags} | set(HUES)
+    texts = {item.label for item in items} | {tag for item in items for tag in item.tags} | set(VARIANTS)
     ids = {int(piece) for text in texts for piece in encoder.encode(text).pieces}
     return torch.tensor(sorted(ids), dtype=torch.int64)
 
 
-def train(grids: GridSet, out: Path, run: Path, settings: TrainSettings) -> ARTransformer:
-    """Train, or go on with the run in `run`, and write the averaged weights to `out`."""
+def train(
+    grids: GridSet,
+    encoder: TextEncoder,
+    run: Path,
+    settings: TrainSettings,
+    novice: bool = False,
+    start_from: Path | None = None,
+) -> ARTransformer:
+    """Train, or go on with the run in `run`; the transformer with the averaged weights.
+
+    start_from: the run whose weights at the end of its flat learning rate this one begins with, None for new ones.
+    """
     torch.manual_seed(settings.seed)
-    encoder = TextEncoder.load(out)
-    training, validation, pairs = grids.select("train"), grids.select("validation"), grids.select("pair")
-    known = known_pieces(encoder, training.items)
+    sides = {side: grids.select(side) for side in ("validation", "pair")}
+    # the word pieces that can be learned are those of all pictures, so that a run can start from another one
+    known = known_pieces(encoder, grids.select("train").items)
     model = ARTransformer(TransformerConfig(known_pieces=len(known)))
     model.known.copy_(known)
     average = loop.averaged(model, settings.average)
-    steppers = optimizers(model, settings.learning_rate)
-    start = 0
-    if (state := loop.load_state(run)) is not None:
-        model.load_state_dict(state["model"])
-        if int(state["step"]) > settings.average_from * settings.steps:
-            average.load_state_dict(state["average"])
-        for optimizer, saved in zip(steppers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        start = int(state["step"])
+    steppers = optimizers(model, settings)
+    start = restore(model, average, steppers, run, settings)
+    if start == 0 and start_from is not None:
+        model.load_state_dict(flat_state(start_from)["model"])
     captioner = Captioner(encoder, model, settings)
+    training = grids.select("train", novice)
     batches = Batches(training, captioner, settings)
-    compiled = torch.compile(nats)
+    judged = sides | {"known": training.thinned(64)}
+    compiled = torch.compile(losses)
     progress = tqdm(
         range(start, settings.steps), initial=start, total=settings.steps, desc="transformer", mininterval=5
     )
-    running, since = 0.0, time.monotonic()
+    recent, since = list[list[float]](), time.monotonic()
     for step in progress:
-        inputs, target, condition = batches.draw(step)
-        factor = loop.cosine(step, settings.steps, 100, settings.flat)
-        loss = compiled(model, condition, inputs, target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        batch = batches.draw(step)
+        # at this length plain attention is faster on a CPU than the fused one, above all backward
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            parts = compiled(model, *batch)
+        (parts[0] + settings.draft * parts[1]).backward()  # type: ignore[no-untyped-call]
+        recent.append(parts.tolist())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in steppers:
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        descend(steppers, settings, loop.cosine(step, settings.steps, 100, settings.flat))
         if step >= settings.average_from * settings.steps:
             average.update_parameters(model)
-        running = loss.item() if step == start else 0.98 * running + 0.02 * loss.item()
-        if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-            model_now = copy_of(average.module if average.n_averaged > 0 else model)
-            rate = settings.batch * settings.checkpoint_every / (time.monotonic() - since)
-            since = time.monotonic()
-            line = (
-                f"step {step + 1}: loss {running:.3f}, validation {held_out(model_now, captioner, validation):.3f} "
-                f"(wrong caption {held_out(model_now, captioner, validation, shuffled=True):.3f}), "
-                f"held-out pairs {held_out(model_now, captioner, pairs):.3f} nats a code, {rate:.1f} images/s"
-            )
-            progress.write(line)
+        done = step + 1
+        if done == int(settings.flat * settings.steps):
+            loop.save_state(run, {"model": model.state_dict()}, FLAT)
+        if done % settings.checkpoint_every == 0 or done == settings.steps:
+            now = copy_of(average.module if average.n_averaged > 0 else model)
+            rate = settings.batch * len(recent) / (time.monotonic() - since)
+            loss, draft = np.mean(recent, axis=0)
+            figures = report(now, captioner, judged)
+            progress.write(f"step {done}: loss {loss:.3f}, draft {draft:.3f}; {figures}; {rate:.1f} images/s")
+            recent, since = [], time.monotonic()
             loop.save_state(run, {
-                "model": model.state_dict(), "average": average.state_dict(), "step": step + 1,
+                "model": model.state_dict(), "average": average.state_dict(), "step": done,
                 "optimizers": [optimizer.state_dict() for optimizer in steppers],
             })  # fmt: skip
-    final = copy_of(average.module)
-    checkpoint.save_weights(out, "transformer", final, bits=8)
-    checkpoint.write_config(out, "transformer", asdict(final.config))
-    return final
+    return copy_of(average.module)
+
+
+def descend(steppers: Sequence[torch.optim.Optimizer], settings: TrainSettings, factor: float) -> None:
+    """One step of the optimizers, their rates multiplied by a factor."""
+    for optimizer, rate in zip(steppers, (settings.muon_rate, settings.learning_rate), strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * factor
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def restore(
+    model: ARTransformer,
+    average: AveragedModel,
+    steppers: Sequence[torch.optim.Optimizer],
+    run: Path,
+    settings: TrainSettings,
+) -> int:
+    """Fill everything from the checkpoint of an interrupted run; its step, 0 for a new run."""
+    state = loop.load_state(run)
+    if state is None:
+        return 0
+    step = int(state["step"])
+    model.load_state_dict(state["model"])
+    for optimizer, saved in zip(steppers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    if step > settings.average_from * settings.steps:
+        average.load_state_dict(state["average"])
+    return step
+
+
+def flat_state(run: Path) -> dict[str, Any]:
+    """What a run kept from the end of its flat learning rate; ConfigError when it has not come so far."""
+    state = loop.load_state(run, FLAT)
+    if state is None:
+        raise ConfigError(f"start-from: got no {FLAT}.pt in {run}, expected a run that came so far; train it first")
+    return state
+
+
+def report(model: ARTransformer, captioner: Captioner, sides: Mapping[str, GridSet]) -> str:
+    """Nats per code on some sides, and on validation pictures under another one's caption."""
+    figures = ", ".join(f"{name} {held_out(model, captioner, side):.3f}" for name, side in sides.items())
+    wrong = held_out(model, captioner, sides["validation"], shuffled=True)
+    return f"nats a code: {figures}, validation with a wrong caption {wrong:.3f}"
 
 
 def copy_of(module: nn.Module) -> ARTransformer:
@@ -314,16 +406,24 @@ def main() -> int:
     """Command line; exit status 2 and one line on an error that the user can mend."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text")
+    parser.add_argument(
+        "--model", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text"
+    )
+    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="where the transformer goes")
     parser.add_argument("--run", type=Path, default=Path("runs/transformer"), help="checkpoints and the contact sheet")
+    parser.add_argument("--novice", action="store_true", help="leave out what the novice must not see")
+    parser.add_argument("--start-from", type=Path, help="folder of the run to begin with, instead of from nothing")
     for name, value in asdict(TrainSettings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     arguments = vars(parser.parse_args())
-    folder, out, run = (arguments.pop(name) for name in ("data", "out", "run"))
+    folder, shared, out, run = (arguments.pop(name) for name in ("data", "model", "out", "run"))
+    novice, start = arguments.pop("novice"), arguments.pop("start_from")
     try:
-        grids = tokenise(data.load(folder), load_tokenizer(out), run / "grids.npz")
-        train(grids, out, run, TrainSettings(**arguments))
-        contact_sheet(EmojiBackend.load(out), run / "contact_sheet.png")
+        grids = tokenise(data.load(folder), load_tokenizer(shared), run / "grids.npz")
+        final = train(grids, TextEncoder.load(shared), run, TrainSettings(**arguments), novice, start)
+        checkpoint.save_weights(out, "transformer", final, bits=8)
+        checkpoint.write_config(out, "transformer", asdict(final.config))
+        contact_sheet(EmojiBackend.load(out, shared), run / "contact_sheet.png")
     except ArragError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -60,7 +60,7 @@ def wait_for(process: subprocess.Popen[bytes], url: str) -> str:
 def main(port: str, pause: str, kind: str = "") -> None:
     """Serve until terminated."""
     backend = FakeBackend(pause=float(pause), faid=None if kind == "plain" else "fake-blenders")
-    page = build(Session(backend, fake_database(backend, images=40)))
+    page = build(Session({"fake": backend}, {"all": fake_database(backend, images=40)}))
     page.launch(server_name="127.0.0.1", server_port=int(port), **launch_options())
 
 

@@ -90,5 +90,15 @@ def test_updates_become_data_with_files_in_the_cache() -> None:
 
 
 def test_examples_are_short_prompts() -> None:
-    assert 4 <= len(examples()) <= 12
-    assert all(isinstance(text, str) and 0 < len(text) <= 60 for text in examples())
+    prompts = examples().prompts
+    assert 4 <= len(prompts) <= 12
+    assert all(isinstance(text, str) and 0 < len(text) <= 60 for text in prompts)
+
+
+def test_the_first_example_changes_nothing_but_the_database() -> None:
+    tiles = examples().swap
+    assert len({(tile.prompt, tile.asked.model, tile.asked.settings.seed) for tile in tiles}) == 1
+    compared = [tile.asked for tile in tiles if tile.asked.settings.retrieves]
+    assert {asked.database for asked in compared} == {"seen", "unseen"}
+    assert len({asked.settings for asked in compared}) == 1
+    assert all(tile.picture.is_file() for tile in tiles)

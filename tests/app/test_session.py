@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.session import Session
-from app.views import Update
+from app.views import Asked, Update
 from core.types import DatabaseError, DecodeSettings
 from tests.app.fake import FakeBackend, FakeDecoding, fake_database
 from tests.app.test_views import unpack
@@ -16,11 +16,15 @@ from tests.app.test_views import unpack
 @pytest.fixture(scope="module")
 def session() -> Session:
     backend = FakeBackend()
-    return Session(backend, fake_database(backend, images=12))
+    return Session({"fake": backend, "other": FakeBackend(name="other")}, {"all": fake_database(backend, images=12)})
 
 
-def defaults() -> DecodeSettings:
-    return DecodeSettings(n_neighbours=24, seed=3)
+def asked(settings: DecodeSettings, model: str = "fake", database: str = "all") -> Asked:
+    return Asked(model, database, settings)
+
+
+def defaults() -> Asked:
+    return asked(DecodeSettings(n_neighbours=24, seed=3))
 
 
 def last(updates: Iterator[Update]) -> Update:
@@ -103,7 +107,7 @@ def test_prompts_that_do_not_work_are_told(session: Session, prompt: str, said: 
 
 
 def test_settings_that_do_not_fit_are_told(session: Session) -> None:
-    update = last(session.draw("ann", "sun", lambda: DecodeSettings(styles=("oil",))))
+    update = last(session.draw("ann", "sun", lambda: asked(DecodeSettings(styles=("oil",)))))
     assert update.state == "error"
     assert "oil" in update.message
     assert "flat" in update.message  # what would be allowed
@@ -130,7 +134,7 @@ def test_core_errors_are_told_and_unforeseen_ones_are_not(
 
 def test_a_run_with_blenders_delivers_what_they_did(session: Session) -> None:
     settings = DecodeSettings(method="faid", faid_neighbours=20, record_unblended=True)
-    update = last(session.draw("ann", "sun", lambda: settings))
+    update = last(session.draw("ann", "sun", lambda: asked(settings)))
     header, arrays = unpack(update.file)
     assert update.state == "ready"
     assert (header["blenders"], header["shown"]["features"]) == ([0, 3], 16)
@@ -142,11 +146,27 @@ def test_a_run_with_blenders_delivers_what_they_did(session: Session) -> None:
 
 def test_methods_with_blenders_need_a_model_that_has_some(session: Session) -> None:
     assert session.methods == ("model", "daid", "faid", "faid+daid")
-    assert Session(FakeBackend(faid=None), None).methods == ("model", "daid")
+    assert Session({"plain": FakeBackend(faid=None)}, {}).methods == ("model", "daid")
 
 
 def test_model_alone_needs_no_database() -> None:
-    session = Session(FakeBackend(), None)
+    session = Session({"fake": FakeBackend()}, {})
     assert session.styles == ()
-    assert last(session.draw("ann", "sun", lambda: DecodeSettings(method="model"))).state == "ready"
-    assert "database" in last(session.draw("ann", "sun", DecodeSettings)).message
+    assert last(session.draw("ann", "sun", lambda: asked(DecodeSettings(method="model")))).state == "ready"
+    assert "database" in last(session.draw("ann", "sun", defaults)).message
+
+
+def test_a_visitor_chooses_model_and_database(session: Session) -> None:
+    update = last(session.draw("ann", "sun", lambda: asked(DecodeSettings(), model="other")))
+    facts = dict(unpack(update.file)[0]["facts"])
+    assert (facts["model"], facts["database"]) == ("other", "all")
+    assert "database" not in dict(
+        unpack(last(session.draw("ann", "sun", lambda: asked(DecodeSettings(method="model")))).file)[0]["facts"]
+    )
+
+
+@pytest.mark.parametrize(("kind", "said"), [("model", "fake, other"), ("database", "all")])
+def test_a_model_or_database_that_is_not_there_is_told(session: Session, kind: str, said: str) -> None:
+    update = last(session.draw("ann", "sun", lambda: asked(DecodeSettings(), **{kind: "secret"})))
+    assert update.state == "error"
+    assert f"{kind}: got 'secret', expected one of {said}" in update.message

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app import packing, pictures, views
+from app.views import Asked
 from core.context import Context
 from core.daid import Blend
 from core.trace import Origin, Source, Trace
@@ -18,6 +19,7 @@ from core.types import DecodeSettings, FaidStep, Grid, Method, Neighbours, Retri
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.125, 0.125], np.float32))
 NO_TIME = Seconds(0.0, 0.0, 0.0)
+ASKED = Asked("fake", "all", DecodeSettings())
 FOUND = Neighbours(
     codes=np.array([2, 2, 1]),
     distances=np.array([0.0, 0.0, np.log(2)], np.float32),
@@ -167,7 +169,7 @@ def test_what_was_not_recorded_is_not_known() -> None:
     assert np.isnan(arrays["kl"]).all()
     assert np.isnan(arrays["entropy"][:, 0]).all()
     assert "top_unblended" not in arrays
-    assert ("flips", "not recorded") in views.facts(trace, arrays, 1.0)
+    assert ("flips", "not recorded") in views.facts(trace, arrays, 1.0, ASKED)
 
 
 def test_runs_without_blenders_pack_none() -> None:
@@ -188,7 +190,7 @@ def test_runs_without_blenders_pack_none() -> None:
 def test_facts_name_the_method_and_what_it_uses(method: Method, said: dict[str, str], not_said: set[str]) -> None:
     blends = method.startswith("faid")
     trace = faid_trace(method) if blends else small_trace(replace(small_trace().settings, method=method))
-    found = dict(views.facts(trace, views.step_arrays(trace), 1.0))
+    found = dict(views.facts(trace, views.step_arrays(trace), 1.0, ASKED))
     assert said.items() <= found.items()
     assert not not_said & set(found)
 
@@ -200,7 +202,7 @@ def sources_of(size: int) -> packing.Pictures:
 
 
 def test_packed_trace_can_be_read_back() -> None:
-    data = packing.pack_trace(small_trace(), "some-id", sources_of(100), 1.5)
+    data = packing.pack_trace(small_trace(), "some-id", sources_of(100), 1.5, ASKED)
     header, arrays = unpack(data)
     assert header["id"] == "some-id"
     assert header["prompt"] == "a prompt"
@@ -215,18 +217,18 @@ def test_packed_trace_can_be_read_back() -> None:
 
 
 def test_the_header_says_what_the_run_had() -> None:
-    header, arrays = unpack(packing.pack_trace(faid_trace("faid+daid"), "id", sources_of(10), 1.5))
+    header, arrays = unpack(packing.pack_trace(faid_trace("faid+daid"), "id", sources_of(10), 1.5, ASKED))
     assert (header["blenders"], header["hops"], header["shown"]["features"]) == ([0, 3], [1, 2], 3)
     assert (header["mixes"], header["retrieves"], header["flips_known"]) == (True, True, True)
     assert len(arrays["faid_compatibility"]) == 6 * 2 * 3
-    header, _ = unpack(packing.pack_trace(faid_trace(recorded=False), "id", sources_of(10), 1.5))
+    header, _ = unpack(packing.pack_trace(faid_trace(recorded=False), "id", sources_of(10), 1.5, ASKED))
     assert (header["mixes"], header["flips_known"]) == (False, False)
-    header, _ = unpack(packing.pack_trace(small_trace(), "id", sources_of(10), 1.5))
+    header, _ = unpack(packing.pack_trace(small_trace(), "id", sources_of(10), 1.5, ASKED))
     assert (header["blenders"], header["shown"]["features"], header["flips_known"]) == ([], 0, True)
 
 
 def test_sources_that_do_not_fit_become_thumbnails() -> None:
-    data = packing.pack_trace(small_trace(), "some-id", sources_of(400_000), 1.5)
+    data = packing.pack_trace(small_trace(), "some-id", sources_of(400_000), 1.5, ASKED)
     header, _ = unpack(data)
     assert len(data) < packing.FILE_LIMIT
     assert header["tiles"] == [1]  # the neighbour of rank 2; ranks 0 and 1 are whole
@@ -236,7 +238,7 @@ def test_sources_that_do_not_fit_become_thumbnails() -> None:
 def test_a_stopped_trace_of_one_step_can_be_packed() -> None:
     whole = small_trace()
     first = Trace(whole.prompt, whole.settings, whole.origin, whole.grid, whole.steps[:1], {})
-    header, arrays = unpack(packing.pack_trace(first, "id", sources_of(10), 0.1))
+    header, arrays = unpack(packing.pack_trace(first, "id", sources_of(10), 0.1, ASKED))
     assert header["steps"] == 1
     assert header["sources"] == []
     assert (arrays["near_image"] == -1).all()

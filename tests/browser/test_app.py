@@ -72,6 +72,21 @@ def test_the_trained_blenders_tell_what_they_did(page: Page, app: str) -> None:
     assert "not recorded" not in facts
 
 
+def test_the_first_example_swaps_the_database_and_keeps_the_model(page: Page, app: str) -> None:
+    page.goto(app)
+    stepper, seen = page.locator("#stepper"), []
+    for number, database in ((1, "Seen"), (2, "Unseen")):
+        page.locator(".tile").nth(number).click()
+        expect(page.locator("[data-part=facts]")).to_contain_text(f"database{database}")
+        expect(stepper).to_have_attribute("data-state", "ready")
+        page.locator("[data-part=scrub]").fill("120")
+        seen.append(page.locator("[data-part=facts]").inner_text())
+        cards = page.locator("[data-part=cards] li").all_inner_texts()
+        assert all(("flat" in card) == (database == "Unseen") for card in cards)
+    assert all("Novice" in facts for facts in seen)
+    expect(page.locator("#prompt textarea")).to_have_value("a pizza, flat style")
+
+
 @pytest.mark.parametrize("arguments", [["--port", "99999"], ["--port", "x"], ["--host", "256.0.0.1"]])
 def test_an_address_that_cannot_be_served_ends_with_status_2(arguments: list[str]) -> None:
     command = [sys.executable, "app.py", *arguments]

@@ -38,7 +38,7 @@ def teacher_forced(backend: EmojiBackend, prompts: list[str], codes: np.ndarray)
 def test_cached_decoding_equals_the_uncached_pass(backend: EmojiBackend, codes: np.ndarray) -> None:
     expected = teacher_forced(backend, PROMPTS, codes)
     assert np.abs(expected).max() > 0.1
-    np.testing.assert_allclose(stepwise(backend, PROMPTS, codes), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(stepwise(backend, PROMPTS, codes), expected, rtol=1e-4, atol=3e-5)
 
 
 def test_a_batch_row_equals_the_prompt_alone(backend: EmojiBackend, codes: np.ndarray) -> None:
@@ -51,17 +51,17 @@ def test_a_batch_row_equals_the_prompt_alone(backend: EmojiBackend, codes: np.nd
 
 def test_guidance_rows_do_not_touch_the_conditional_ones(backend: EmojiBackend, codes: np.ndarray) -> None:
     both = stepwise(backend, PROMPTS, codes, guided=True)
-    np.testing.assert_allclose(both[: len(PROMPTS)], stepwise(backend, PROMPTS, codes), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(both[: len(PROMPTS)], stepwise(backend, PROMPTS, codes), rtol=1e-4, atol=3e-5)
     unconditional = both[len(PROMPTS) :]
     other = stepwise(backend, ["something else", "sun", "moon"], codes, guided=True)[len(PROMPTS) :]
-    np.testing.assert_allclose(unconditional, other, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(unconditional, other, rtol=1e-4, atol=3e-5)
 
 
 def test_no_position_sees_a_later_code(backend: EmojiBackend, codes: np.ndarray) -> None:
     changed = codes.copy()
     changed[:, 20:] = (changed[:, 20:] + 1) % backend.codebook.size
     before, after = teacher_forced(backend, PROMPTS, codes), teacher_forced(backend, PROMPTS, changed)
-    np.testing.assert_allclose(before[:, :21], after[:, :21], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(before[:, :21], after[:, :21], rtol=1e-4, atol=3e-5)
     assert np.abs(before[:, 21:] - after[:, 21:]).max() > 1e-3
 
 
@@ -86,7 +86,7 @@ def test_a_position_may_be_computed_again(backend: EmojiBackend, codes: np.ndarr
         decoding.logits(None)
         decoding.logits([None] * len(PROMPTS))
         plain.logits(None)
-        np.testing.assert_allclose(plain.logits(None)[0], expected[:, position], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(plain.logits(None)[0], expected[:, position], rtol=1e-4, atol=3e-5)
         decoding.append(codes[:, position])
         plain.append(codes[:, position])
 

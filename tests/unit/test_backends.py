@@ -15,6 +15,12 @@ def loaded(request: pytest.FixtureRequest) -> Backend:
     return load_backend(request.param)
 
 
+@pytest.fixture(scope="module", params=["emoji"])
+def blending(request: pytest.FixtureRequest) -> Backend:
+    """A backend that ships with blenders."""
+    return load_backend(request.param)
+
+
 def near(*codes: int) -> Neighbours:
     """Neighbours with these codes, nearest first."""
     return Neighbours(np.array(codes), np.linspace(0, 1, len(codes), dtype=np.float32), np.arange(len(codes)))
@@ -45,8 +51,8 @@ def test_decoding_gives_logits_for_both_rows(loaded: Backend) -> None:
     unguided.close()
 
 
-def test_blenders_tell_what_they_did(loaded: Backend) -> None:
-    decoding = loaded.start(["a red heart", "a pizza"], guided=True, faid_neighbours=3)
+def test_blenders_tell_what_they_did(blending: Backend) -> None:
+    decoding = blending.start(["a red heart", "a pizza"], guided=True, faid_neighbours=3)
     decoding.logits([near(5, 6, 7, 8), None])
     here, blank = decoding.blends(np.array([5, 9]))
     decoding.close()
@@ -66,8 +72,8 @@ def test_blenders_tell_what_they_did(loaded: Backend) -> None:
     np.testing.assert_allclose(blank.compatibility, blank.compatibility[:, :1].repeat(3, axis=1), rtol=1e-5)
 
 
-def test_neighbours_their_absence_and_no_blenders_are_three_things(loaded: Backend) -> None:
-    decoding = loaded.start(["a red heart"], guided=True, faid_neighbours=2)
+def test_neighbours_their_absence_and_no_blenders_are_three_things(blending: Backend) -> None:
+    decoding = blending.start(["a red heart"], guided=True, faid_neighbours=2)
     asked = {
         "some": [near(5, 6)], "others": [near(5, 7)], "more": [near(5, 6, 7)], "none": [None], "empty": [near()],
     }  # fmt: skip

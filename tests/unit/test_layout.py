@@ -20,7 +20,7 @@ ONLY_IN = {
 LAYERS = (
     ("core.training", "core.evaluation", "core.__main__"),
     ("core.trace",),
-    ("core.engine",),
+    ("core.engine", "core.catalogue"),
     ("core.backends",),
     ("core.database", "core.daid"),
     ("core.index",),

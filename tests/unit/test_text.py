@@ -200,7 +200,7 @@ def test_parsing_is_stable(words: list[str]) -> None:
 
 def test_table_agrees_with_look_ups(encoder: TextEncoder) -> None:
     table = encoder.table()
-    assert table.shape == (encoder.vocab_size, encoder.dim) == (47155, 192)
+    assert table.shape == (encoder.vocab_size, encoder.dim) == (47155, 128)
     assert table.dtype == np.float32
     assert np.isfinite(table).all()
     pieces = np.array([3899, 2482, 47154], dtype=np.int64)
@@ -217,8 +217,8 @@ def test_pooled_is_the_direction_of_the_sum(encoder: TextEncoder) -> None:
 
 
 def test_nothing_to_look_up(encoder: TextEncoder) -> None:
-    assert encoder.vectors(np.array([], dtype=np.int64)).shape == (0, 192)
-    assert encoder.pooled([]).shape == (0, 192)
+    assert encoder.vectors(np.array([], dtype=np.int64)).shape == (0, 128)
+    assert encoder.pooled([]).shape == (0, 128)
 
 
 @pytest.mark.parametrize("piece", [-1, 47155])

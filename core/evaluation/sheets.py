@@ -1,0 +1,125 @@
+"""Contact sheets for docs/ and the pictures of the page's first example: `python -m core.evaluation.sheets`.
+
+Nothing is picked by hand or by luck: the subjects follow from a fixed order, every picture is the first one drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from core.backends import Backend, load_backend
+from core.catalogue import ASSETS, open_database
+from core.database import PatchDatabase
+from core.engine import decode
+from core.evaluation.evaluate import UNSEEN_BLEND, Subject, combinations, drawn, generate, original, subjects_of
+from core.evaluation.judges import Pictures
+from core.training.data import NOVEL, UNSEEN_STYLE
+from core.types import ArragError, DecodeSettings
+
+MODEL_ALONE = DecodeSettings(method="model", seed=1)
+TRAINED, RECOMBINED, UNSEEN = 60, 24, 24
+COLUMNS, CELL, CAPTION = 12, 96, 26
+
+
+def sheet(rows: Sequence[tuple[str, Pictures]], columns: int, path: Path) -> None:
+    """Captioned pictures in rows of `columns`, as webp; a caption has two lines at most."""
+    lines = -(-len(rows) // columns)
+    page = Image.new("RGB", (columns * CELL, lines * (CELL + CAPTION)), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(10)
+    for n, (caption, picture) in enumerate(rows):
+        left, top = n % columns * CELL, n // columns * (CELL + CAPTION)
+        page.paste(Image.fromarray(picture).resize((CELL - 4, CELL - 4), Image.Resampling.LANCZOS), (left + 2, top + 2))
+        draw.multiline_text((left + 3, top + CELL - 1), wrapped(caption, 17), "#333333", font, spacing=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.save(path, "WEBP", quality=85, method=6)
+
+
+def wrapped(text: str, width: int) -> str:
+    """A text on two lines of about `width` characters, cut off after them."""
+    words, lines = text.split(), [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) + 1 > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(line[:width] for line in lines[:2])
+
+
+def trained(backend: Backend, database: PatchDatabase, folder: Path) -> None:
+    """Trained prompts, and recombinations of concept and colour that were held out of training; the model alone."""
+    for name, subjects in (
+        ("trained", drawn(subjects_of(database, tuning=False), TRAINED)),
+        ("recombined", drawn(combinations(database, tuning=False), RECOMBINED)),
+    ):
+        sample = generate(backend, None, subjects, MODEL_ALONE, 1)
+        captions = [subject.prompt.replace(" style", "") for subject in subjects]
+        sheet(list(zip(captions, sample.pictures, strict=True)), COLUMNS, folder / f"{name}.webp")
+
+
+def unseen_subjects(database: PatchDatabase) -> list[Subject]:
+    """Trained concepts in the unseen style, and unseen concepts in any; half of each."""
+    subjects = subjects_of(database, tuning=False)
+    flat = [s for s in subjects if s.style == UNSEEN_STYLE and s.concept not in NOVEL]
+    novel = [s for s in subjects if s.concept in NOVEL and s.style != UNSEEN_STYLE]
+    return drawn(flat, UNSEEN // 2) + drawn(novel, UNSEEN // 2)
+
+
+def unseen(backend: Backend, folder: Path) -> None:
+    """Each subject three times: the novice alone, with the unseen database, and the database's own picture of it."""
+    database = open_database("unseen", backend)
+    subjects = unseen_subjects(database)
+    alone = generate(backend, None, subjects, MODEL_ALONE, 1).pictures
+    helped = generate(backend, database, subjects, replace(UNSEEN_BLEND, seed=MODEL_ALONE.seed), 1).pictures
+    rows = []
+    for subject, *pictures in zip(subjects, alone, helped, strict=True):
+        name = subject.prompt.replace(" style", "")
+        captions = (name, "with the database", "in the database")
+        rows += list(zip(captions, [*pictures, original(database, subject)], strict=True))
+    sheet(rows, COLUMNS, folder / "unseen.webp")
+
+
+def swap(assets: Path) -> None:
+    """The pictures of the page's first example, drawn with the settings in examples.json."""
+    for tile in json.loads((assets / "examples.json").read_text(encoding="utf-8"))["swap"]:
+        backend = load_backend(tile["model"])
+        settings = DecodeSettings.from_json(tile["settings"])
+        database = open_database(tile["database"], backend) if settings.retrieves else None
+        codes = [step[0].code for step in decode(backend, database, [tile["prompt"]], settings)]
+        picture = backend.decode_codes(np.array([codes], np.uint16).reshape(1, *_shape(backend)))[0]
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "WEBP", quality=90, method=6)
+        path = assets / "examples" / tile["picture"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.getvalue())
+
+
+def _shape(backend: Backend) -> tuple[int, int]:
+    return backend.grid.height, backend.grid.width
+
+
+def main() -> int:
+    """Command line; exit status 2 and one line on an error that the user can mend."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ASSETS.parent / "docs", help="folder of the contact sheets")
+    chosen = parser.parse_args()
+    try:
+        backend = load_backend("emoji")
+        trained(backend, open_database("emoji", backend), chosen.out)
+        unseen(load_backend("novice"), chosen.out)
+        swap(ASSETS)
+    except ArragError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

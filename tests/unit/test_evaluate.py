@@ -1,0 +1,73 @@
+"""Which prompts are judged, and how pictures are generated for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from core.backends.emoji import EmojiBackend
+from core.engine import decode
+from core.evaluation import evaluate, sheets
+from core.evaluation.evaluate import Subject
+from core.types import ConfigError, DecodeSettings
+from tests.tiny import tiny_database
+
+SUBJECTS = [Subject(f"concept {n}", style) for n in range(60) for style in ("3d", "flat")]
+
+
+def test_prompts_name_colour_concept_and_style() -> None:
+    assert Subject("red apple", "3d").prompt == "red apple, 3d style"
+    assert Subject("red apple", "3d", "teal").prompt == "teal apple, 3d style"
+
+
+def test_a_draw_is_the_same_at_every_call_and_even_over_styles() -> None:
+    chosen = evaluate.drawn(SUBJECTS, 40)
+    assert chosen == evaluate.drawn(SUBJECTS, 40)
+    assert Counter(subject.style for subject in chosen) == {"3d": 20, "flat": 20}
+    assert len(set(chosen)) == 40
+
+
+def test_settings_are_not_chosen_on_what_judges_them() -> None:
+    tuning = {subject.concept for subject in SUBJECTS if evaluate.for_tuning(subject.concept)}
+    assert 5 < len(tuning) < 25
+
+
+def test_subjects_are_those_of_the_view(backend: EmojiBackend) -> None:
+    database = tiny_database(backend)
+    everything = evaluate.subjects_of(database, True) + evaluate.subjects_of(database, False)
+    assert len(everything) == len(database.images)
+    view = database.with_styles(["flat"])
+    assert {s.style for s in evaluate.subjects_of(view, True) + evaluate.subjects_of(view, False)} == {"flat"}
+
+
+def test_generated_pictures_equal_single_runs(backend: EmojiBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "ROWS", 2)
+    subjects, settings = [Subject(word, "3d") for word in ("pizza", "heart", "dog")], DecodeSettings(method="model")
+    sample = evaluate.generate(backend, None, subjects, settings, 2)
+    assert [subject.concept for subject in sample.subjects] == ["pizza", "heart", "dog"] * 2
+    alone = decode(backend, None, ["dog, 3d style"], DecodeSettings(method="model", seed=2))
+    assert sample.grids[2].ravel().tolist() == [step[0].code for step in alone]
+    assert not np.array_equal(sample.grids[2], sample.grids[5])
+    assert len(sample.pictures) == 6
+
+
+def test_a_database_without_pictures_is_a_clear_error(backend: EmojiBackend) -> None:
+    with pytest.raises(ConfigError, match="has no picture"):
+        evaluate.opened(tiny_database(backend), 0)
+
+
+def test_a_view_without_what_another_database_holds(backend: EmojiBackend) -> None:
+    database = tiny_database(backend)
+    flat = database.with_styles(["flat"])
+    rest = database.without(flat)
+    assert rest.styles == ("3d",)
+    assert sorted([*rest.images, *flat.images]) == list(range(len(database.images)))
+    assert len(database.without(database).images) == 0
+
+
+def test_captions_of_a_sheet_take_two_lines_at_most() -> None:
+    assert sheets.wrapped("pizza, 3d", 17) == "pizza, 3d"
+    assert sheets.wrapped("smiling face with heart-eyes, twemoji", 17) == "smiling face with\nheart-eyes,"
+    assert max(map(len, sheets.wrapped("x" * 99, 17).split("\n"))) == 17
