@@ -20,6 +20,7 @@ import torch
 from app import packing, pictures
 from app.pictures import RGB
 from app.views import METHOD_NAMES, Asked, State, Update
+from app.visits import Kept, Visits
 from core.backends import BACKENDS, load_backend
 from core.backends.protocol import Backend
 from core.catalogue import DATABASES, open_database
@@ -55,6 +56,7 @@ class Session:
     def __init__(self, backends: Mapping[str, Backend], databases: Mapping[str, PatchDatabase]) -> None:
         self.backends, self.databases = backends, databases
         self.grid = next(iter(backends.values())).grid
+        self.visits = Visits()
         self._numbers = itertools.count(1)
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
@@ -100,7 +102,7 @@ class Session:
         """
         run = self._open(visitor)
         try:
-            yield from self._updates(run, clean_prompt(prompt), asked())
+            yield from self._updates(visitor, run, clean_prompt(prompt), asked())
         except Exception as error:
             yield Update(run.number, 1_000_000, "error", message=error_message(error))
         finally:
@@ -119,8 +121,8 @@ class Session:
             if self._runs.get(visitor) is run:
                 del self._runs[visitor]
 
-    def _updates(self, run: Run, prompt: str, asked: Asked) -> Iterator[Update]:
-        """Previews at their pace, then the final update."""
+    def _updates(self, visitor: str, run: Run, prompt: str, asked: Asked) -> Iterator[Update]:
+        """Previews at their pace, then the final update; the finished run is kept for its visitor."""
         started = time.perf_counter()
         steps: list[StepRecord] = []
         due = 0.0
@@ -137,7 +139,18 @@ class Session:
                     ended = time.perf_counter()
                     due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)
         trace = Trace.record(backend, database, prompt, asked.settings, steps)
-        yield self._final(run, trace, asked, backend, time.perf_counter() - started)
+        kept = self._kept(trace, asked, time.perf_counter() - started)
+        self.visits.keep(visitor, kept)
+        yield self._shown(run.number, kept)
+
+    def show(self, visitor: str, run: str) -> Update:
+        """A run that was kept, as the newest thing to look at; ConfigError when it is not there any more."""
+        return self._shown(next(self._numbers), self.visits.find(visitor, run))
+
+    def leave(self, visitor: str) -> None:
+        """A visitor has closed the page: the live run ends, and what was kept goes."""
+        self.stop(visitor)
+        self.visits.forget(visitor)
 
     def _preview(self, run: Run, number: int, prompt: str, steps: list[StepRecord], backend: Backend) -> Update:
         """The picture as far as it is drawn."""
@@ -146,19 +159,27 @@ class Session:
         picture = pictures.encoded(backend.decode_codes(codes[None])[0], quality=75)
         return Update(run.number, number, "streaming", "", prompt, len(steps), grid, picture)
 
-    def _final(self, run: Run, trace: Trace, asked: Asked, backend: Backend, seconds: float) -> Update:
-        """The whole trace, complete or as far as it came."""
-        grid, count, name = backend.grid, len(trace.steps), asked.database
-        codes = pictures.continued_grid([step.code for step in trace.steps], grid)
-        picture = pictures.encoded(backend.decode_codes(codes[None])[0])
+    def _kept(self, trace: Trace, asked: Asked, seconds: float) -> Kept:
+        """A finished run, complete or as far as it came."""
+        codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
+        picture = pictures.encoded(self.backends[asked.model].decode_codes(codes[None])[0])
+        return Kept(secrets.token_urlsafe(16), trace, asked, seconds, picture, trace.prompt)
+
+    def _shown(self, number: int, kept: Kept) -> Update:
+        """The whole trace of a run for the stepper."""
+        trace, name = kept.trace, kept.asked.database
+        grid, count = trace.grid, len(trace.steps)
         sources = packing.Pictures(
-            picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
+            kept.picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
         )
-        packed = packing.pack_trace(trace, secrets.token_urlsafe(16), sources, seconds, asked)
-        complete = count == grid.positions
-        message = "" if complete else f"Stopped after {count} of {grid.positions} patches. You can step through them."
-        state: State = "ready" if complete else "stopped"
-        return Update(run.number, 999_999, state, message, trace.prompt, count, grid, b"", packed, self._atlas.result())
+        packed = packing.pack_trace(trace, kept.id, sources, kept.seconds, kept.asked)
+        message = (
+            "" if trace.complete else f"Stopped after {count} of {grid.positions} patches. You can step through them."
+        )
+        state: State = "ready" if trace.complete else "stopped"
+        return Update(
+            number, 999_999, state, message, trace.prompt, count, grid, b"", packed, self._atlas.result(), kept.id
+        )
 
     def _warm_up(self) -> None:
         """Make thumbnails of the first database before the first visitor has to wait for them."""

@@ -1,4 +1,4 @@
-"""The page: lays out the widgets and wires their events; the only file with Gradio events."""
+"""The page: lays out the widgets and wires their events; what is below the stepper is in app/tabs/."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from app.controls import Controls
 from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
+from app.tabs import MODEL_QUEUE, TABS, Parts, visitor
 from app.views import Asked, Update
 from core.text import MAX_PROMPT
 from core.types import ArragError, DecodeSettings
 
 ROOT = Path(__file__).parent.parent
 CONCURRENT_RUNS = 2
+STATE_SECONDS = 3600
 CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS = 3600, 6 * 3600
 COLOURS = {  # of light and of dark
     "body_background_fill": ("#fcfdfd", "#12181e"),
@@ -169,7 +171,13 @@ def build(session: Session) -> gr.Blocks:
                 stepper = Stepper()
             with gr.Column(elem_id="panel", scale=0, min_width=280):
                 widgets = {"method": method, "seed": seed, **panel(defaults, session)}
-        wire(session, Controls(widgets), prompt, stepper, generate, stop, tiles)
+        parts = Parts(session, Controls(widgets), prompt, stepper, gr.State("", time_to_live=STATE_SECONDS))
+        if TABS:
+            with gr.Tabs(elem_id="workbench"):
+                for label, build_tab in TABS.items():
+                    with gr.Tab(label):
+                        build_tab(parts)
+        wire(parts, generate, stop, tiles)
         for chip, text in chips:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
@@ -232,45 +240,35 @@ def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components
     return {**sources, **retrieval, **daid, **faid, **sampling}
 
 
-def wire(
-    session: Session,
-    settings: Controls,
-    prompt: gr.Textbox,
-    stepper: Stepper,
-    generate: gr.Button,
-    stop: gr.Button,
-    tiles: Sequence[tuple[gr.Button, Tile]],
-) -> None:
+def wire(parts: Parts, generate: gr.Button, stop: gr.Button, tiles: Sequence[tuple[gr.Button, Tile]]) -> None:
     """Generate answers at once and then draws; Stop reaches the running drawing without waiting in the queue.
 
     A tile fills in its prompt and settings, and then does what Generate does.
     """
-    draws(session, settings, prompt, stepper, partial(gr.on, [generate.click, prompt.submit]))
+    draws(parts, partial(gr.on, [generate.click, parts.prompt.submit]))
     for button, tile in tiles:
         values = json.dumps([tile.prompt, *controls.values_of(tile.asked)])
-        outputs = [prompt, *settings.inputs]
+        outputs = [parts.prompt, *parts.settings.inputs]
         filled = button.click(None, outputs=outputs, js=f"() => {values}", api_visibility="private")
-        draws(session, settings, prompt, stepper, filled.then)
-    stop.click(on_stop(session), queue=False, show_progress="hidden", api_visibility="private")
+        draws(parts, filled.then)
+    stop.click(on_stop(parts.session), queue=False, show_progress="hidden", api_visibility="private")
 
 
-def draws(
-    session: Session, settings: Controls, prompt: gr.Textbox, stepper: Stepper, event: Callable[..., Any]
-) -> None:
+def draws(parts: Parts, event: Callable[..., Any]) -> None:
     """After an event, a picture is drawn from what the widgets hold."""
     started = event(
-        on_begin(session),
-        inputs=prompt,
-        outputs=stepper,
+        on_begin(parts.session),
+        inputs=parts.prompt,
+        outputs=parts.stepper,
         queue=False,
         show_progress="hidden",
         api_visibility="private",
     )
     started.then(
-        on_draw(session),
-        inputs=[prompt, *settings.inputs],
-        outputs=stepper,
-        concurrency_id="model",
+        on_draw(parts.session),
+        inputs=[parts.prompt, *parts.settings.inputs],
+        outputs=[parts.stepper, parts.shown],
+        concurrency_id=MODEL_QUEUE,
         concurrency_limit=CONCURRENT_RUNS,
         trigger_mode="multiple",
         show_progress="hidden",
@@ -287,11 +285,12 @@ def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:
     return begin
 
 
-def on_draw(session: Session) -> Callable[..., Iterator[Update]]:
+def on_draw(session: Session) -> Callable[..., Iterator[tuple[Update, Any]]]:
     """The handler that draws; settings that do not fit become an update with the message."""
 
-    def draw(request: gr.Request, prompt: str, *values: Any) -> Iterator[Update]:
-        yield from session.draw(visitor(request), prompt, lambda: controls.asked_from(values))
+    def draw(request: gr.Request, prompt: str, *values: Any) -> Iterator[tuple[Update, Any]]:
+        for update in session.draw(visitor(request), prompt, lambda: controls.asked_from(values)):
+            yield update, update.kept or gr.skip()
 
     return draw
 
@@ -306,10 +305,9 @@ def on_stop(session: Session) -> Callable[[gr.Request], None]:
 
 
 def on_leave(session: Session) -> Callable[[gr.Request], None]:
-    """The handler of a closed tab: its run ends."""
-    return on_stop(session)
+    """The handler of a closed page: its run ends, and what it kept is forgotten."""
 
+    def leave(request: gr.Request) -> None:
+        session.leave(visitor(request))
 
-def visitor(request: gr.Request) -> str:
-    """Who is asking: one browser tab."""
-    return str(request.session_hash)
+    return leave

@@ -40,7 +40,7 @@ class Update:
     """One message to the stepper; `run` and `number` let it drop what is out of date.
 
     picture: an encoded picture of what is drawn so far; file: the packed trace when the run is over; atlas: the
-    patch pictures of all codes.
+    patch pictures of all codes; kept: id of the finished run among those of the visitor.
     """
 
     run: int
@@ -53,6 +53,7 @@ class Update:
     picture: bytes = b""
     file: bytes = b""
     atlas: bytes = b""
+    kept: str = ""
 
 
 # ---------------------------------------------------------------------------------------------------------------------

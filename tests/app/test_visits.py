@@ -1,0 +1,76 @@
+"""Finished runs that visitors can go back to: isolation, room, what is told when a run is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.session import Session
+from app.views import Asked
+from app.visits import Kept, Visits
+from core.types import ConfigError, DecodeSettings
+from tests.app.fake import FakeBackend, fake_database
+from tests.app.test_views import unpack
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    backend = FakeBackend()
+    return Session({"fake": backend}, {"all": fake_database(backend, images=12)})
+
+
+@pytest.fixture(scope="module")
+def kept(session: Session) -> Kept:
+    list(session.draw("maker", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
+    return session.visits.runs("maker")[0]
+
+
+def test_a_finished_run_is_kept_and_shown_again(session: Session) -> None:
+    asked = Asked("fake", "all", DecodeSettings(n_neighbours=8))
+    *_, final = session.draw("ann", "sun", lambda: asked)
+    (run,) = session.visits.runs("ann")
+    assert (run.id, run.asked, run.name) == (final.kept, asked, "sun")
+    again = session.show("ann", run.id)
+    assert again.run > final.run
+    assert unpack(again.file)[0] == unpack(final.file)[0]
+
+
+def test_a_visitor_cannot_reach_the_runs_of_another(session: Session, kept: Kept) -> None:
+    with pytest.raises(ConfigError, match="generate it again"):
+        session.show("eve", kept.id)
+
+
+def test_leaving_forgets(session: Session) -> None:
+    *_, final = session.draw("bob", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8)))
+    session.leave("bob")
+    assert session.visits.runs("bob") == ()
+    with pytest.raises(ConfigError):
+        session.show("bob", final.kept)
+
+
+def test_the_oldest_run_of_a_visitor_makes_room(kept: Kept) -> None:
+    visits = Visits(runs_kept=2)
+    for name in "abc":
+        visits.keep("ann", replace(kept, id=name))
+    assert [run.id for run in visits.runs("ann")] == ["b", "c"]
+
+
+def test_who_has_been_away_for_longest_makes_room_for_others(kept: Kept) -> None:
+    visits = Visits(bytes_kept=3 * kept.nbytes)
+    for visitor, name in [("ann", "a"), ("bob", "b"), ("ann", "c"), ("cem", "d"), ("cem", "e")]:
+        visits.keep(visitor, replace(kept, id=name))
+    left = {visitor: [run.id for run in visits.runs(visitor)] for visitor in ("ann", "bob", "cem")}
+    assert left == {"ann": ["c"], "bob": [], "cem": ["d", "e"]}
+
+
+def test_the_newest_run_stays_even_when_it_is_too_large(kept: Kept) -> None:
+    visits = Visits(bytes_kept=10)
+    visits.keep("ann", replace(kept, id="a"))
+    visits.keep("ann", replace(kept, id="b"))
+    assert [run.id for run in visits.runs("ann")] == ["b"]
+
+
+def test_the_size_of_a_run_is_about_that_of_its_arrays(kept: Kept) -> None:
+    logits = sum(step.logits.nbytes for step in kept.trace.steps)
+    assert logits < kept.nbytes < 2 * logits
