@@ -25,11 +25,21 @@ from core.backends import Backend, load_backend
 from core.catalogue import ASSETS, open_database
 from core.database import PatchDatabase
 from core.engine import decode
-from core.evaluation.judges import Classifier, Gallery, Pictures, copied_share, in_parts, palette, surface
+from core.evaluation.judges import (
+    Classifier,
+    Gallery,
+    Pictures,
+    codes_used,
+    copied_share,
+    in_parts,
+    palette,
+    roughened,
+    surface,
+)
 from core.evaluation.likelihood import CHOSEN, HeldOut, nats_per_code
 from core.training.colour import VARIANTS, recolour
 from core.training.data import UNSEEN_STYLE, colour_held_out, family
-from core.types import ArragError, CodeArray, ConfigError, DecodeSettings, IntArray
+from core.types import ArragError, CodeArray, ConfigError, DecodeSettings, FloatArray, IntArray
 
 SIDES = ("validation", "test", "pair")
 TUNING_SHARE = 4
@@ -37,6 +47,9 @@ TUNING_SHARE = 4
 
 ROWS = 50
 """Pictures that are generated at once."""
+
+ROUGHENED = (0.15, 0.3)
+"""Shares of codes that are replaced by similar ones in the pictures that the style judge learns from besides."""
 
 UNSEEN_BLEND = DecodeSettings(
     method="daid",
@@ -173,24 +186,36 @@ class Judges:
     def __init__(self, backend: Backend, database: PatchDatabase) -> None:
         self.database, self.held = database, held_out_sides(backend)
         self.originals = np.stack([opened(database, n) for n in tqdm(database.images.tolist(), desc="pictures")])
-        self.restored = backend.decode_codes(np.asarray(database.grids)[database.images])
-        self.others = np.concatenate([backend.decode_codes(np.asarray(side.grids)) for side in self.held])
+        grids, other_grids = np.asarray(database.grids)[database.images], [np.asarray(s.grids) for s in self.held]
+        self.size, self.restored = backend.codebook.size, backend.decode_codes(grids)
+        self.other_grids = np.concatenate(other_grids)
+        self.others = backend.decode_codes(self.other_grids)
         infos = [database.metadata[n] for n in database.images.tolist()]
         self.infos, self.other_infos = infos, [info for side in self.held for info in side.metadata]
         everything = [*infos, *self.other_infos]
         pictures = np.concatenate([self.originals, self.others])
         concepts, styles = [info.caption for info in everything], [info.style for info in everything]
         self.gallery = Gallery.of(pictures, concepts, styles)
-        self.style = Classifier.learn(
-            in_parts(surface, np.concatenate([self.originals, self.restored])), [info.style for info in infos] * 2
-        )
+        self.style = self._learn_style(backend, grids)
         self.colour = Classifier.learn(*coloured(self.restored[::2]))
+
+    def _learn_style(self, backend: Backend, grids: CodeArray) -> Classifier:
+        """From the pictures of the database as the tokenizer restores them, smooth and roughened."""
+        rng, rows = np.random.default_rng(0), [self.looks(self.restored, grids)]
+        for share in ROUGHENED:
+            rough = roughened(grids, backend.codebook.vectors, share, rng)
+            rows.append(self.looks(backend.decode_codes(rough), rough))
+        return Classifier.learn(np.concatenate(rows), [info.style for info in self.infos] * len(rows))
+
+    def looks(self, pictures: Pictures, grids: CodeArray) -> FloatArray:
+        """[N, 566 + V] what the style judge looks at: the surface of decoded pictures, and which codes they use."""
+        return np.hstack([in_parts(surface, pictures), codes_used(grids, self.size)])
 
     def own_figures(self) -> Figures:
         """How good the judges are on pictures that they have not learned from."""
         styles = [info.style for info in self.other_infos]
         return {
-            "style_judge_accuracy": self.style.accuracy(in_parts(surface, self.others), styles),
+            "style_judge_accuracy": self.style.accuracy(self.looks(self.others, self.other_grids), styles),
             "colour_judge_accuracy": self.colour.accuracy(*coloured(self.others)),
         }
 
@@ -231,7 +256,7 @@ def identification(judges: Judges, sample: Sample) -> Figures:
 
 def style_accuracy(judges: Judges, sample: Sample) -> float:
     """Share of pictures that are judged to be in the style that was asked for."""
-    return judges.style.accuracy(in_parts(surface, sample.pictures), [s.style for s in sample.subjects])
+    return judges.style.accuracy(judges.looks(sample.pictures, sample.grids), [s.style for s in sample.subjects])
 
 
 def identify(backend: Backend, judges: Judges, settings: DecodeSettings, count: int, seeds: int) -> Figures:

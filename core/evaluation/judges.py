@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.types import FloatArray, IntArray
+from core.types import CodeArray, FloatArray, IntArray
 
 Pictures = npt.NDArray[np.uint8]
 Names = Sequence[str]
@@ -28,6 +28,9 @@ PALETTE = 8
 
 EDGES = (0, 0.004, 0.008, 0.016, 0.03, 0.06, 0.12, 0.25, 0.5, 1.01)
 """Bins of how much neighbouring pixels differ: flat areas, gradients, outlines."""
+
+SIMILAR = 12
+"""Codes that may stand in for a code in a roughened token grid."""
 
 
 # -- Features ---------------------------------------------------------------------------------------------------------
@@ -100,8 +103,32 @@ def texture(pictures: Pictures) -> FloatArray:
 
 
 def surface(pictures: Pictures) -> FloatArray:
-    """[N, 566] what the style judge looks at."""
+    """[N, 566] what the style judge sees of the pixels; the codes come on top."""
     return np.hstack([palette(pictures), texture(pictures)])
+
+
+def codes_used(grids: CodeArray, size: int) -> FloatArray:
+    """[N, V] square roots of the shares of the V = `size` codes in token grids [N, H, W]."""
+    rows = grids.reshape(len(grids), -1).astype(np.int64)
+    shares: FloatArray = np.sqrt(
+        np.array([np.bincount(row, minlength=size) for row in rows], np.float32) / rows.shape[1]
+    )
+    return shares
+
+
+def roughened(grids: CodeArray, vectors: FloatArray, share: float, rng: np.random.Generator) -> CodeArray:
+    """Token grids with a share of the codes replaced by similar ones, as drawn pictures are less smooth than real ones.
+
+    vectors: [V, d] of the codebook; each replacement is one of the SIMILAR codes whose vectors are nearest.
+    """
+    closeness = vectors @ vectors.T
+    np.fill_diagonal(closeness, -np.inf)
+    similar = np.argsort(-closeness, axis=1)[:, :SIMILAR]
+    changed: CodeArray = grids.copy()
+    replaced = rng.random(grids.shape) < share
+    picked = rng.integers(similar.shape[1], size=int(replaced.sum()))
+    changed[replaced] = similar[grids[replaced].astype(np.int64), picked]
+    return changed
 
 
 def in_parts(features: Callable[[Pictures], FloatArray], pictures: Pictures) -> FloatArray:

@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from core import checkpoint
 from core.backends.emoji import EmojiBackend
+from core.catalogue import open_database
 from core.context import Context, context_codes, retrieving_positions
 from core.database import PatchDatabase
 from core.evaluation.likelihood import nats_without_neighbours
@@ -366,7 +367,7 @@ def main() -> int:
         "--model", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text"
     )
     parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="has the transformer to tune")
-    parser.add_argument("--database", type=Path, default=Path("assets/databases/emoji"))
+    parser.add_argument("--database", default="", help="name or folder; by default what the transformer was trained on")
     parser.add_argument("--run", type=Path, default=Path("runs/faid"), help="checkpoints and neighbours")
     parser.add_argument("--novice", action="store_true", help="leave out what the novice must not see")
     for name, value in asdict(FaidSettings()).items():
@@ -377,11 +378,7 @@ def main() -> int:
     settings = FaidSettings(**arguments)
     try:
         backend = EmojiBackend.load(out, model)
-        database = PatchDatabase.load(base, backend.codebook)
-        if novice:
-            database = database.subset(
-                [n for n, info in enumerate(database.metadata) if not data.is_unseen(info.caption, info.style)]
-            )
+        database = open_database(base or ("seen" if novice else "emoji"), backend)
         sides = cached_lessons(folder, backend, database, run, settings.neighbours, novice)
         if settings.retrieval > 0:
             tuned = train(sides, backend, database.context, run / "faid", settings)

@@ -9,10 +9,12 @@ from core.evaluation.judges import (
     Classifier,
     Gallery,
     Pictures,
+    codes_used,
     copied_share,
     gradients,
     layout,
     palette,
+    roughened,
     shrunk,
     surface,
     texture,
@@ -107,3 +109,19 @@ def test_copied_share_is_that_of_the_nearest_source() -> None:
     sources = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
     grids = np.array([[[5, 6], [7, 0]], [[1, 1], [1, 1]], [[9, 9], [9, 9]]])
     assert copied_share(grids, sources).tolist() == [0.75, 0.25, 0.0]
+
+
+def test_codes_are_counted_as_roots_of_their_shares() -> None:
+    grids = np.array([[[0, 0], [0, 2]], [[1, 1], [1, 1]]], np.uint16)
+    assert codes_used(grids, 3).tolist() == [pytest.approx([0.75**0.5, 0, 0.5]), [0, 1, 0]]
+
+
+def test_roughening_replaces_a_share_of_the_codes_by_similar_ones() -> None:
+    angles = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    grids = np.full((20, 16, 16), 50, np.uint16)
+    rough = roughened(grids, vectors, 0.25, np.random.default_rng(0))
+    changed = rough[rough != 50].astype(int)
+    assert len(changed) / rough.size == pytest.approx(0.25, abs=0.02)
+    assert set(changed.tolist()) == {*range(44, 50), *range(51, 57)}  # the twelve nearest directions
+    assert (grids == 50).all()
