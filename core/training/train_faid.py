@@ -47,8 +47,9 @@ HELD_OUT = ("validation", "pair")
 FILTERS = (32, 256)
 """Caption filters that neighbours are looked up with, once each; then the last of them within the picture's style."""
 KINDS = len(FILTERS) + 1
-LESSONS = 1000
-"""About how many pictures are learned from: looking up their neighbours takes longer than learning from them."""
+LESSONS, NOVICE_LESSONS = 1000, 400
+"""About how many pictures are learned from: looking up their neighbours takes longer than learning from them, and the
+wider contexts that the novice looks up take longest."""
 NOISE, PASSED_ON, MEANING = 0.3, 0.1, 4.0
 """What blenders begin with: scale of torch's initial weights, of the features that they add to the hidden state, and
 how much the last raises the logit of a code that all neighbours have, before the output norm, which divides by 3."""
@@ -96,10 +97,10 @@ class Lessons:
 
 
 def pictures_of(dataset: data.DataSet, split: str, novice: bool = False) -> tuple[data.Pictures, tuple[data.Item, ...]]:
-    """Pictures of one side, or LESSONS of them; to learn from, also those that the transformer has never seen."""
+    """Pictures of one side, or a part of them; to learn from, also those that the transformer has never seen."""
     side = [(n, item) for n, item in enumerate(dataset.items) if item.split == split]
     chosen = [n for n, item in side if (item.iconic or split == "train") and not (novice and item.unseen)]
-    chosen = chosen[:: max(1, len(chosen) // LESSONS)]
+    chosen = chosen[:: max(1, len(chosen) // (NOVICE_LESSONS if novice else LESSONS))]
     return dataset.pictures[chosen], tuple(dataset.items[n] for n in chosen)
 
 
