@@ -42,6 +42,15 @@ class Metrics:
         means: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
         return means
 
+    def distance_shares(self, bins: int = 32) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Edges [bins + 1] from 0, and the shares [bins] of all distances and of the nearest ones between them."""
+        top = float(self.distances.max(initial=0.0)) or 1.0
+        edges = np.linspace(0, top, bins + 1, dtype=np.float32)
+        nearest = self.nearest[np.isfinite(self.nearest)]
+        counts = [np.histogram(values, edges)[0].astype(np.float32) for values in (self.distances, nearest)]
+        everything, first = (count / max(float(count.sum()), 1.0) for count in counts)
+        return edges, everything, first
+
 
 def measure(trace: Trace) -> Metrics:
     """The metrics of a trace with at least one step."""

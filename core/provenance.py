@@ -1,34 +1,18 @@
-"""Which source images shaped a picture, which of its patches each of them shaped, and which regions are copies.
+"""Which source images shaped a picture, and which of its patches each of them shaped: pure functions over a trace.
 
-Pure functions over a trace. Attribution is this project's own: the paper mixes distributions and does not ask where the
-mass came from. A copied region is one that a single source image explains at a single offset.
+Attribution is this project's own: the paper mixes distributions and does not ask where their mass came from.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.context import Context, entry_places
+from core.context import entry_places
 from core.daid import Distribution, blend_step, neighbour_shares
 from core.trace import Trace, neighbours
-from core.types import DecodeSettings, FloatArray, Grid, IntArray, Neighbours, StepRecord
-
-LEAST_POSITIONS, LEAST_CODES = 4, 2
-"""A region smaller than that, or of one code alone, is no copy: plain ground looks alike everywhere."""
-
-NEAREST = 256
-"""Neighbours of a position that may show that it is a copy; farther ones are left out, however many were retrieved."""
-
-Place = tuple[int, int, int]
-"""An image, and the rows and columns from a position to where it came from in that image."""
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Shares
+from core.types import DecodeSettings, FloatArray, IntArray, Neighbours, StepRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,125 +121,3 @@ def effective_number(shares: Distribution | FloatArray) -> float:
         return 0.0
     positive = positive / positive.sum()
     return float(np.exp(-(positive * np.log(positive)).sum()))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Copies
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """Connected positions whose codes stand in one image at one offset: position + offset is the cell they came from.
-
-    offset: rows and columns; positions: ascending, connected through edges.
-    """
-
-    image: int
-    offset: tuple[int, int]
-    positions: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Copying:
-    """How much of a picture is copied.
-
-    largest: positions of the largest copied region; share: of the positions that were looked up, how many are in copied
-    regions (0..1); sources: how many different images the copied regions come from.
-    """
-
-    largest: int
-    share: float
-    sources: int
-
-
-def copied_regions(
-    codes: Sequence[int], found: Sequence[Neighbours | None], context: Context, grid: Grid
-) -> list[Region]:
-    """The copied regions of a picture, the largest first; no position is in two of them.
-
-    codes: [n] the picture's, in raster order; found: [n] what each position retrieved, entries numbered by `context`.
-    A position can be explained by every neighbour with its own code. Where regions overlap, the larger one has the
-    position, and what is left of the other one counts if it is still large enough; equally large ones go by image,
-    offset and position.
-    """
-    queue = [
-        (-len(part), place, part)
-        for place, positions in _explained(codes, found, context, grid).items()
-        for part in _parts(positions, codes, grid.width)
-    ]
-    heapq.heapify(queue)
-    taken: set[int] = set()
-    regions = []
-    while queue:
-        _, place, positions = heapq.heappop(queue)
-        left = [position for position in positions if position not in taken]
-        if len(left) < len(positions):
-            for part in _parts(left, codes, grid.width):
-                heapq.heappush(queue, (-len(part), place, part))
-            continue
-        taken.update(positions)
-        regions.append(Region(place[0], (place[1], place[2]), positions))
-    return regions
-
-
-def _explained(
-    codes: Sequence[int], found: Sequence[Neighbours | None], context: Context, grid: Grid
-) -> dict[Place, list[int]]:
-    """For every image and offset the positions, ascending, that have a neighbour with their own code there."""
-    explained: dict[Place, list[int]] = defaultdict(list)
-    for position, (code, near) in enumerate(zip(codes, found, strict=True)):
-        if near is None:
-            continue
-        same = near.entries[:NEAREST][near.codes[:NEAREST] == code]
-        row, col = grid.row_col(position)
-        images, rows, columns = entry_places(context, grid, same)
-        for place in zip(images.tolist(), (rows - row).tolist(), (columns - col).tolist(), strict=True):
-            explained[place].append(position)
-    return explained
-
-
-def _parts(positions: Sequence[int], codes: Sequence[int], width: int) -> Iterable[tuple[int, ...]]:
-    """The connected parts of ascending positions that are large and varied enough to count as copies."""
-    left = set(positions)
-    if len(left) < LEAST_POSITIONS:
-        return
-    for first in positions:
-        if first in left:
-            part = _connected(first, left, width)
-            if len(part) >= LEAST_POSITIONS and len({codes[position] for position in part}) >= LEAST_CODES:
-                yield tuple(sorted(part))
-
-
-def _connected(first: int, left: set[int], width: int) -> list[int]:
-    """The positions of `left` that are connected with the first one through edges; they are taken out of it."""
-    left.remove(first)
-    part = [first]
-    for position in part:  # grows while it is walked through
-        column = position % width
-        beside = [position - 1] * (column > 0) + [position + 1] * (column < width - 1)
-        for near in (position - width, *beside, position + width):
-            if near in left:
-                left.remove(near)
-                part.append(near)
-    return part
-
-
-def regions_of(trace: Trace) -> list[Region]:
-    """The copied regions of a trace."""
-    found = [neighbours(step) for step in trace.steps]
-    return copied_regions(trace.codes.tolist(), found, trace.origin.context, trace.grid)
-
-
-def region_numbers(regions: Sequence[Region], count: int) -> IntArray:
-    """For each of `count` positions the number of its copied region, from 1 for the largest; 0 where nothing is."""
-    numbers = np.zeros(count, np.int64)
-    for number, region in enumerate(regions, start=1):
-        numbers[list(region.positions)] = number
-    return numbers
-
-
-def copying(regions: Sequence[Region], looked_up: int) -> Copying:
-    """The measure of copied regions, of a picture of which that many positions were looked up."""
-    copied = sum(len(region.positions) for region in regions)
-    largest = max((len(region.positions) for region in regions), default=0)
-    return Copying(largest, copied / max(looked_up, 1), len({region.image for region in regions}))

@@ -1,6 +1,6 @@
 """How much is copied when nobody copies: `python -m core.evaluation.copying` writes assets/copying.json.
 
-The measure of core/provenance.py says little alone: plain ground and common shapes are found in any database. So it is
+The measure of core/copying.py says little alone: plain ground and common shapes are found in any database. So it is
 taken of pictures that cannot be copies, held-out real ones of which the databases hold no variant, and of pictures that
 the models draw without retrieval; both are looked up in a database as a run with retrieval would look them up.
 """
@@ -19,20 +19,18 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from core.backends import BACKENDS, Backend, load_backend
-from core.catalogue import ASSETS, DATABASES, open_database
+from core.catalogue import DATABASES, open_database
+from core.copying import MEASURED, Copying, Quantiles, Reference, copied_regions, copying
 from core.database import PatchDatabase
 from core.evaluation.evaluate import SIDES, drawn, generate, subjects_of
 from core.evaluation.likelihood import HeldOut, retrieve
-from core.provenance import Copying, copied_regions, copying
 from core.types import ArragError, CodeArray, DecodeSettings
 
-OUT = ASSETS / "copying.json"
-LOOKUPS = (
-    DecodeSettings(),
-    DecodeSettings(caption_filter=0),
-    DecodeSettings(caption_filter=1, position_weight=0.3),
-)
-"""How pictures are looked up: as by default, in the whole database, and as in the first example."""
+DEFAULT, EXAMPLE = DecodeSettings(), DecodeSettings(caption_filter=1, position_weight=0.3)
+WHOLE = DecodeSettings(caption_filter=0)
+LOOKUPS = {"emoji": (DEFAULT, EXAMPLE, WHOLE), "seen": (DEFAULT, EXAMPLE), "unseen": (DEFAULT, EXAMPLE)}
+"""How pictures are looked up in each database: as by default, as in the first example, and without a caption filter;
+the last not in those with large contexts, where a search takes ten times as long."""
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -43,25 +41,6 @@ class Pictures:
 
     grids: npt.NDArray[np.integer]
     prompts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The measure of N pictures in one database: the 10 %, 50 % and 90 % quantiles of each of its figures.
-
-    model: what drew the pictures, "" for real ones; n_neighbours, caption_filter, position_weight: how they were looked
-    up, as in DecodeSettings.
-    """
-
-    model: str
-    database: str
-    n_neighbours: int
-    caption_filter: int
-    position_weight: float
-    pictures: int
-    largest: tuple[float, ...]
-    share: tuple[float, ...]
-    sources: tuple[float, ...]
 
 
 def held_out(backend: Backend, count: int) -> Pictures:
@@ -94,13 +73,23 @@ def measured(
 
 def summary(model: str, database: str, settings: DecodeSettings, figures: Sequence[Copying]) -> Reference:
     """The quantiles of the figures of all pictures."""
-    columns = {name: [getattr(figure, name) for figure in figures] for name in ("largest", "share", "sources")}
-    quantiles = {
-        name: tuple(round(float(value), 4) for value in np.quantile(column, QUANTILES, method="inverted_cdf"))
-        for name, column in columns.items()
-    }
-    lookup = (settings.n_neighbours, settings.caption_filter, settings.position_weight)
-    return Reference(model, database, *lookup, len(figures), **quantiles)
+    return Reference(
+        model,
+        database,
+        settings.n_neighbours,
+        settings.caption_filter,
+        settings.position_weight,
+        len(figures),
+        largest=quantiles([figure.largest for figure in figures]),
+        share=quantiles([figure.share for figure in figures]),
+        sources=quantiles([figure.sources for figure in figures]),
+    )
+
+
+def quantiles(values: Sequence[float]) -> Quantiles:
+    """The values that 10, 50 and 90 % of all do not exceed."""
+    low, middle, high = (round(float(v), 4) for v in np.quantile(values, QUANTILES, method="inverted_cdf"))
+    return low, middle, high
 
 
 def references(count: int) -> Iterator[Reference]:
@@ -111,10 +100,9 @@ def references(count: int) -> Iterator[Reference]:
     everything = next(iter(databases.values()))
     sets = {"": held_out(first, count)}
     sets |= {name: drawn_alone(backend, everything, count) for name, backend in backends.items()}
-    for (model, pictures), (name, database), settings in tqdm(
-        [(pair, other, lookup) for pair in sets.items() for other in databases.items() for lookup in LOOKUPS]
-    ):
-        yield summary(model, name, settings, list(measured(first, database, pictures, settings)))
+    lookups = [(name, settings) for name in databases for settings in LOOKUPS[name]]
+    for (model, pictures), (name, settings) in tqdm([(drawer, how) for drawer in sets.items() for how in lookups]):
+        yield summary(model, name, settings, list(measured(first, databases[name], pictures, settings)))
 
 
 def fingerprints() -> dict[str, str]:
@@ -129,7 +117,7 @@ def main() -> int:
     """Command line; exit status 2 and one line on an error that the user can mend."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=96, help="of each kind (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=OUT, help="file to write (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=MEASURED, help="file to write (default: %(default)s)")
     chosen = parser.parse_args()
     if chosen.pictures < 1:
         parser.error("--pictures: got none, expected at least 1")

@@ -21,7 +21,7 @@ SETTINGS = DecodeSettings(
 
 
 def trace_of(settings: DecodeSettings = SETTINGS) -> Trace:
-    """Two rows of three; only position 4 retrieves, and it takes 2 ms of the model, 1 of the search, 0.5 of the blend."""
+    """Two rows of three; only position 4 retrieves: 2 ms of the model, 1 of the search, 0.5 of the blend."""
     skipped = Skipped("edge")
     steps = [StepRecord(p, LOGITS, skipped, 0.1, 0, None, Seconds(0.001, 0, 0)) for p in range(6)]
     steps[4] = StepRecord(4, LOGITS, Retrieval(np.zeros(4, np.int64), FOUND), 0.6, 2, None, Seconds(2e-3, 1e-3, 5e-4))
