@@ -18,7 +18,8 @@ MODEL, RETRIEVAL, BLENDED, FLIP = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 
 DISTRIBUTIONS = ("model", "retrieval", "sampled from")
 COLOURS = (MODEL, RETRIEVAL, BLENDED)
-HEIGHT = 230
+HEIGHT, SIZE = 230, 11.5
+"""Of a chart and of its letters, in pixels."""
 
 
 def entropy_chart(metrics: Metrics) -> go.Figure:
@@ -122,7 +123,25 @@ def time_chart(metrics: Metrics) -> go.Figure:
         )
         for place, part in enumerate(PARTS)
     ]
-    return _figure(areas, position_title(metrics), "time (ms)")
+    figure = _figure(areas, position_title(metrics), "time (ms)")
+    figure.update_yaxes(range=[0, 1.05 * metrics.usual_milliseconds], rangemode="normal")
+    return figure.add_annotation(
+        text=outside_text(metrics),
+        showarrow=False,
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
+    )
+
+
+def outside_text(metrics: Metrics) -> str:
+    """How many positions took longer than the chart shows; empty when none did."""
+    whole = metrics.milliseconds.sum(axis=1)
+    count = int((whole > 1.05 * metrics.usual_milliseconds).sum())
+    return f"{count} above, up to {whole.max():.0f} ms" if count else ""
 
 
 def position_title(metrics: Metrics) -> str:
@@ -190,11 +209,16 @@ def _figure(traces: Sequence[object], across: str, up: str, missing: str = "") -
         margin={"l": 52, "r": 8, "t": 26, "b": 40, "pad": 0},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "IBM Plex Sans, system-ui, sans-serif", "size": 11.5},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemsizing": "constant"},
+        font={"family": "IBM Plex Sans, system-ui, sans-serif", "size": SIZE},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
         hovermode="closest",
-        xaxis={**axis, "title": {"text": across, "standoff": 6}},
-        yaxis={**axis, "title": {"text": up, "standoff": 6}, "showgrid": True, "rangemode": "tozero"},
+        xaxis={**axis, "title": {"text": across, "standoff": 6, "font": {"size": SIZE}}},
+        yaxis={
+            **axis,
+            "title": {"text": up, "standoff": 6, "font": {"size": SIZE}},
+            "showgrid": True,
+            "rangemode": "tozero",
+        },
         dragmode=False,
     )
     if missing:

@@ -14,7 +14,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.charts import COLOURS, MODEL, RETRIEVAL, entropy_rows, missing_neighbours, position_title, row_middles
+from app.charts import (
+    COLOURS,
+    MODEL,
+    RETRIEVAL,
+    entropy_rows,
+    missing_neighbours,
+    outside_text,
+    position_title,
+    row_middles,
+)
 from core.metrics import PARTS, Metrics
 from core.types import ConfigError
 
@@ -71,6 +80,8 @@ def time_panel(axes: Axes, metrics: Metrics) -> None:
     """What the time of every position went to."""
     axes.stackplot(range(len(metrics.milliseconds)), metrics.milliseconds.T, labels=PARTS, colors=COLOURS, linewidth=0)
     _label(axes, position_title(metrics), "time (ms)")
+    axes.set_ylim(0, 1.05 * metrics.usual_milliseconds)
+    axes.text(1, 1, outside_text(metrics), transform=axes.transAxes, ha="right", va="top", fontsize=SMALL, color=INK)
     _key(axes)
 
 

@@ -51,6 +51,13 @@ class Metrics:
         everything, first = (count / max(float(count.sum()), 1.0) for count in counts)
         return edges, everything, first
 
+    @property
+    def usual_milliseconds(self) -> float:
+        """The time that nearly all positions stay below, where a few take far longer; the longest time otherwise."""
+        whole = self.milliseconds.sum(axis=1)
+        usual, longest = 1.5 * float(np.quantile(whole, 0.97)), float(whole.max())
+        return usual if longest > 2 * usual else longest
+
 
 def measure(trace: Trace) -> Metrics:
     """The metrics of a trace with at least one step."""

@@ -14,6 +14,9 @@ from core.daid import Distribution, blend_step, neighbour_shares
 from core.trace import Trace, neighbours
 from core.types import DecodeSettings, FloatArray, IntArray, Neighbours, StepRecord
 
+LEAST_CREDIT = 0.01
+"""A code of which no image has that much is the model's own: it belongs to none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
@@ -42,10 +45,10 @@ class Provenance:
 
     @property
     def owners(self) -> IntArray:
-        """Number [n], in `images`, of the one with most credit for each code; -1 where none has any."""
+        """Number [n], in `images`, of the one with most credit for each code; -1 where none has LEAST_CREDIT."""
         if not len(self.images):
             return np.full(len(self.credit), -1)
-        return np.where(self.credit.max(axis=1) > 0, self.credit.argmax(axis=1), -1)
+        return np.where(self.credit.max(axis=1) >= LEAST_CREDIT, self.credit.argmax(axis=1), -1)
 
     @property
     def patches(self) -> IntArray:

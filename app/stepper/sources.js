@@ -50,7 +50,7 @@ function drawSources(context, trace, focus, grid, cell, shown) {
     if (value < 0) return;
     const rank = focus >= 0 ? focus : trace.arrays.owner[p];
     const [x, y, width, height] = boxOf(p, grid, cell);
-    context.globalAlpha = (0.3 + 0.55 * value) * (p < shown ? 1 : 0.35);
+    context.globalAlpha = (0.18 + 0.47 * value) * (p < shown ? 1 : 0.35);
     context.fillStyle = sourceColour(rank);
     context.fillRect(x, y, width, height);
     context.globalAlpha = p < shown ? 1 : 0.35;
@@ -69,12 +69,8 @@ function drawNumber(context, number, x, y) {
   context.fillText(number, x, y + 0.5);
 }
 
-/** Lines around the copied regions, as far as they are drawn. */
-function drawRegions(context, trace, grid, cell, shown, colour) {
-  const number = (row, col) => {
-    const p = row * grid.width + col;
-    return row >= 0 && col >= 0 && row < grid.height && col < grid.width && p < shown ? trace.arrays.copied[p] : 0;
-  };
+/** Lines between cells of different numbers, which `number` tells by row and column, also outside of the grid. */
+function drawBorders(context, number, grid, cell, colour) {
   context.beginPath();
   for (let row = 0; row <= grid.height; row++) {
     for (let col = 0; col <= grid.width; col++) {
@@ -83,11 +79,20 @@ function drawRegions(context, trace, grid, cell, shown, colour) {
       if (number(row, col) !== number(row, col - 1)) { context.moveTo(x, y); context.lineTo(x, Math.round((row + 1) * cell)); }
     }
   }
-  for (const [width, style] of [[4, "rgb(255 255 255 / 0.85)"], [2, colour]]) {
+  for (const [width, style] of [[3.5, "rgb(255 255 255 / 0.85)"], [1.5, colour]]) {
     context.lineWidth = width;
     context.strokeStyle = style;
     context.stroke();
   }
+}
+
+/** A number for every cell, from a function of its position; 0 outside of the grid. */
+const numberOf = (grid, at) => (row, col) => (
+  row < 0 || col < 0 || row >= grid.height || col >= grid.width ? 0 : at(row * grid.width + col));
+
+/** Lines around the copied regions, as far as they are drawn. */
+function drawRegions(context, trace, grid, cell, shown) {
+  drawBorders(context, numberOf(grid, (p) => (p < shown ? trace.arrays.copied[p] : 0)), grid, cell, "#18212b");
 }
 
 /** A colour and its number, as an element. */

@@ -329,7 +329,7 @@ class Stepper {
     const { trace, overlay, grid, colours } = this;
     if (!overlay.sources) return drawOverlay(context, overlay, grid, cell, shown, colours);
     drawSources(context, trace, this.focus, grid, cell, shown);
-    drawRegions(context, trace, grid, cell, shown, colours.ink);
+    drawRegions(context, trace, grid, cell, shown);
   }
 
   renderTransport() {

@@ -47,7 +47,7 @@ def build(parts: Parts) -> None:
     )
     for kind, button in buttons.items():
         made = button.click(
-            on_download(parts.session, kind),
+            on_download(parts.session, kind, file.GRADIO_CACHE),
             inputs=[parts.shown, figure, width],
             outputs=file,
             show_progress="hidden",
@@ -101,15 +101,15 @@ def on_show(session: Session) -> Callable[..., list[Any]]:
     return show
 
 
-def on_download(session: Session, kind: Format) -> Callable[..., str]:
-    """The handler of a download: the figure as a file in Gradio's cache."""
+def on_download(session: Session, kind: Format, cache: str) -> Callable[..., str]:
+    """The handler of a download: the figure as a file in the component's cache."""
 
     def download(shown: str, figure: str, width: str, request: gr.Request) -> str:
         metrics = metrics_of(session, visitor(request), shown)
         if metrics is None:
             raise gr.Error("this picture is not kept any more; generate it again", print_exception=False)
         data = rendered(paper_figure(metrics, figure, width), kind)
-        return save_bytes_to_cache(data, f"{figure}.{kind}", gr.DownloadButton.GRADIO_CACHE)
+        return str(save_bytes_to_cache(data, f"{figure}.{kind}", cache))
 
     return download
 

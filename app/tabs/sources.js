@@ -109,12 +109,12 @@ class Sources {
 
   buildCopying() {
     const { trace, parts } = this, { copying, references, regions, places } = trace.provenance;
-    const figures = [["largest", (n) => String(n)], ["share", (n) => `${percent(n)} %`], ["sources", (n) => String(n)]];
+    const figures = [["largest", String, ""], ["share", percent, " %"], ["sources", String, ""]];
     const named = { real: references.find(({ model }) => !model), model: references.find(({ model }) => model) };
-    for (const [name, text] of figures) {
-      setText(parts[name], text(copying[name]));
+    for (const [name, text, unit] of figures) {
+      setText(parts[name], text(copying[name]) + unit);
       for (const [kind, reference] of Object.entries(named)) {
-        parts[`${name}-${kind}`].replaceChildren(...(reference ? this.range(reference[name], text) : [document.createTextNode("–")]));
+        parts[`${name}-${kind}`].replaceChildren(...(reference ? this.range(reference[name], text, unit) : [document.createTextNode("–")]));
       }
     }
     setText(parts["head-real"], "held-out real");
@@ -134,15 +134,15 @@ class Sources {
   }
 
   /** The middle of a reference, and the range of most pictures. */
-  range([low, middle, high], text) {
-    return [make("b", "", text(middle)), make("small", "", ` ${text(low)}–${text(high)}`)];
+  range([low, middle, high], text, unit) {
+    return [make("b", "", text(middle) + unit), make("small", "", `${text(low)}–${text(high)}`)];
   }
 
   noteOn(reference) {
     if (!reference) return "What these figures are for pictures that are no copies was not measured with this database.";
     const { pictures, n_neighbours, caption_filter, position_weight, same } = reference;
     const how = `K ${n_neighbours || "all"}, ${caption_filter ? `caption filter ${caption_filter}` : "no caption filter"}${position_weight ? `, position term ${position_weight}` : ""}`;
-    return `Median and 10–90 % range of ${pictures} pictures each: real ones that the database holds no variant of, and ones that the model drew without retrieval, looked up in this database ${same ? "as in this run" : "nearly as in this run, but"} with ${how}.`;
+    return `Median and 10–90 % range of ${pictures} pictures each: real ones that the database holds no variant of, and ones that the model drew without retrieval, looked up in this database ${same ? "as in this run" : "in the measured way that is most like this run"} (${how}).`;
   }
 
   /* ---- the pair of pictures */
@@ -196,14 +196,12 @@ class Sources {
     left.drawImage(trace.drawn, 0, 0, SIDE, height);
     if (bitmap) right.drawImage(bitmap, 0, 0, SIDE, height);
     for (const context of [left, right]) this.veil(context, height);
-    const strongest = new Map();
-    values.forEach((value, step) => {
-      const origin = originAt(trace, step, chosen);
-      if (value <= 0 || origin < 0) return;
-      strongest.set(origin, Math.max(value, strongest.get(origin) || 0));
-      this.reveal(left, trace.drawn, boxOf(step, grid, cell), value, trace.arrays.owner[step] === chosen);
-    });
-    if (bitmap) for (const [origin, value] of strongest) this.reveal(right, bitmap, boxOf(origin, grid, cell), value, true);
+    const origins = this.origins(values);
+    values.forEach((value, step) => value > 0 && this.reveal(left, trace.drawn, boxOf(step, grid, cell), value));
+    if (bitmap) for (const [origin, value] of origins) this.reveal(right, bitmap, boxOf(origin, grid, cell), value);
+    const colour = sourceColour(chosen);
+    drawBorders(left, numberOf(grid, (p) => Number(trace.arrays.owner[p] === chosen)), grid, cell, colour);
+    drawBorders(right, numberOf(grid, (p) => Number(origins.has(p))), grid, cell, colour);
     outline(left, ...boxOf(stepper.step, grid, cell), cursor);
     const origin = originAt(trace, stepper.step, chosen);
     if (origin >= 0) outline(right, ...boxOf(origin, grid, cell), cursor);
@@ -218,15 +216,21 @@ class Sources {
     context.globalAlpha = 1;
   }
 
-  /** A patch as it is, in a frame of the source's colour: solid where the source has most of it. */
-  reveal(context, bitmap, [x, y, width, height], value, solid) {
+  /** The cells of the chosen source that patches came from, with the largest share of each. */
+  origins(values) {
+    const largest = new Map();
+    values.forEach((value, step) => {
+      const origin = originAt(this.trace, step, this.chosen);
+      if (value > 0 && origin >= 0) largest.set(origin, Math.max(value, largest.get(origin) || 0));
+    });
+    return largest;
+  }
+
+  /** A patch as it is, the more so the more of it came from the source. */
+  reveal(context, bitmap, [x, y, width, height], value) {
     const [across, down] = [bitmap.width / SIDE, bitmap.height / context.canvas.clientHeight];
     context.globalAlpha = 0.35 + 0.65 * value;
     context.drawImage(bitmap, x * across, y * down, width * across, height * down, x, y, width, height);
-    context.globalAlpha = solid ? 1 : 0.4;
-    context.strokeStyle = sourceColour(this.chosen);
-    context.lineWidth = 1.5;
-    context.strokeRect(x + 0.75, y + 0.75, width - 1.5, height - 1.5);
     context.globalAlpha = 1;
   }
 

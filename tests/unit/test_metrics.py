@@ -65,3 +65,26 @@ def test_what_blenders_changed_is_not_known_unless_it_was_recorded() -> None:
     assert np.isnan(seen.kl).all()
     assert np.isnan(seen.entropy[:, 0]).all()
     assert seen.effective[4] == pytest.approx(math.exp(-0.75 * math.log(0.75) - 0.25 * math.log(0.25)), abs=1e-5)
+
+
+def test_shares_of_distances_by_hand() -> None:
+    edges, everything, nearest = measure(trace_of()).distance_shares(bins=2)
+    assert edges == pytest.approx([0, math.log(2) / 2, math.log(2)])
+    assert everything == pytest.approx([2 / 3, 1 / 3])
+    assert nearest == pytest.approx([1, 0])
+
+
+def test_without_neighbours_there_are_no_distances() -> None:
+    whole = trace_of()
+    edges, everything, nearest = measure(replace(whole, steps=whole.steps[:4])).distance_shares(bins=2)
+    assert edges.tolist() == [0, 0.5, 1]
+    assert everything.tolist() == nearest.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("slowest", "usual"), [(9.0, 9.0), (500.0, 6.0)])
+def test_one_slow_position_does_not_set_the_scale_of_time(slowest: float, usual: float) -> None:
+    seen = measure(trace_of())
+    milliseconds = np.zeros((100, 3), np.float32)
+    milliseconds[:, 0] = 4.0
+    milliseconds[50, 1] = slowest - 4
+    assert replace(seen, milliseconds=milliseconds).usual_milliseconds == pytest.approx(usual)

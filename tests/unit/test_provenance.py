@@ -48,6 +48,14 @@ def test_a_neighbour_with_another_code_has_mass_and_no_credit() -> None:
     assert seen.owners[8] == -1
 
 
+def test_next_to_nothing_owns_no_patch() -> None:
+    """With a weight of 0.001 the image has 0.001 / (0.999 * 0.5 + 0.001) = 0.2 % of code 0, and 1.6 % with 0.008."""
+    for weight, owner in ((0.001, -1), (0.008, 0)):
+        seen = provenance(trace_of({8: near((3, 8, 0))}, {}, replace(PLAIN, retrieval_weight=weight)))
+        assert seen.credit[8].max() == pytest.approx(weight / ((1 - weight) * 0.5 + weight))
+        assert seen.owners[8] == owner
+
+
 def test_a_run_without_retrieval_owes_nothing_to_anybody() -> None:
     bare = replace(trace_of({}, {}, replace(PLAIN, method="model")), sources={})
     seen = provenance(bare)
