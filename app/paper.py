@@ -122,7 +122,7 @@ def _with_every_panel(metrics: Metrics, width: str) -> Figure:
     figure = Figure(figsize=(WIDTHS[width], height), layout="constrained")
     for letter, (name, axes) in zip("abcde", figure.subplot_mosaic([list(row) for row in mosaic]).items(), strict=True):
         PANELS[name](axes, metrics)
-        axes.set_title(f"({letter})", loc="left", fontsize=TEXT, color=INK)
+        axes.set_title(f"({letter})", loc="left", pad=14, fontsize=TEXT, color=INK)  # above the key
     return figure
 
 

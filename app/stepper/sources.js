@@ -79,7 +79,7 @@ function drawBorders(context, number, grid, cell, colour) {
       if (number(row, col) !== number(row, col - 1)) { context.moveTo(x, y); context.lineTo(x, Math.round((row + 1) * cell)); }
     }
   }
-  for (const [width, style] of [[3.5, "rgb(255 255 255 / 0.85)"], [1.5, colour]]) {
+  for (const [width, style] of [[2.75, "rgb(255 255 255 / 0.85)"], [1.5, colour]]) {
     context.lineWidth = width;
     context.strokeStyle = style;
     context.stroke();
@@ -130,7 +130,8 @@ function sourceTextAt(trace, step, focus) {
   const owner = trace.arrays.owner[step], rank = focus >= 0 ? focus : owner;
   const credit = rank >= 0 ? creditAt(trace, step, rank) : 0;
   const copied = trace.arrays.copied[step] ? `; in copied region ${trace.arrays.copied[step]}` : "";
-  if (!(credit > 0)) return `Coloured by source, stronger with its share ${about}. Here no source has one${copied}.`;
+  const meaning = `Coloured by source, stronger with its share ${about}.`;
+  if (rank < 0) return `${meaning} Here no source has 1 %${copied}.`;
   const name = rank < trace.provenance.listed.length ? sourceName(sourcesOf(trace)[rank].about) : "a source that is not listed";
-  return `Coloured by source, stronger with its share ${about}. Here ${percent(credit)} % from ${name}${copied}.`;
+  return `${meaning} Here ${percent(credit)} % from ${name}${copied}.`;
 }

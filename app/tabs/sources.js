@@ -63,7 +63,7 @@ class Sources {
     ["head-mass", "head-credit"].forEach((name, i) => { setText(parts[name], head[i]); setTitle(parts[name], meanings[i]); });
     const owners = sources.filter(({ patches }) => patches).length + others.owners;
     const patches = sources.reduce((sum, source) => sum + source.patches, others.patches);
-    setText(parts.summary, `${plural(owners, "image")} shaped ${patches} of ${plural(trace.steps, "patch").replace("patchs", "patches")}`);
+    setText(parts.summary, `${plural(owners, "image")} shaped ${patches} of ${trace.steps} patches`);
     this.rows = sources.map((source) => this.makeRow(source));
     parts.rows.replaceChildren(...this.rows.map(({ item }) => item));
     parts.others.hidden = !others.images;
@@ -158,7 +158,7 @@ class Sources {
     this.parts.chosen.replaceChildren(makeSourceKey(rank), document.createTextNode(sourceName(about)));
     const share = this.trace.provenance.mixes ? `${percent(mass)} % of the blended mass and ${percent(credit)} % of the taken codes`
       : `${percent(mass)} % of the compatibility`;
-    setText(this.parts.story, `${share} came from it. It shaped ${patches === 1 ? "one patch" : `${patches} patches`} most${this.commonOffset()}.`);
+    setText(this.parts.story, `${share} came from it. It has the largest part in ${patches === 1 ? "one patch" : `${patches} patches`}${this.commonOffset()}.`);
     this.draw();
   }
 
@@ -171,7 +171,7 @@ class Sources {
       counts.set(offset, (counts.get(offset) || 0) + 1);
     }
     const [most, count] = [...counts].sort((a, b) => b[1] - a[1])[0] || [];
-    return count > 1 ? `, ${count} of them from the same offset (${offsetText(most.split(",").map(Number))})` : "";
+    return count > 1 ? `, of which ${count} come from one offset (${offsetText(most.split(",").map(Number))})` : "";
   }
 
   /** From a patch to its origin in the chosen source, in rows and columns. */

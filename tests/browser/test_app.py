@@ -87,6 +87,20 @@ def test_the_first_example_swaps_the_database_and_keeps_the_model(page: Page, ap
     expect(page.locator("#prompt textarea")).to_have_value("a pizza, flat style")
 
 
+def test_copying_is_told_beside_what_it_is_for_pictures_that_are_no_copies(page: Page, app: str) -> None:
+    """The first example copies most of one picture, which real pictures and the model alone do not."""
+    page.goto(app)
+    page.locator(".tile").nth(2).click()
+    expect(page.locator("#stepper")).to_have_attribute("data-state", "ready")
+    largest = int(page.locator(".so-copying [data-part=largest]").inner_text())
+    for kind in ("real", "model"):
+        usual = page.locator(f".so-copying [data-part=largest-{kind}] small").inner_text()
+        assert largest > int(usual.split("–")[1])
+    expect(page.locator("[data-part=note]")).to_contain_text("as in this run")
+    expect(page.locator(".so-row")).to_have_count(1)
+    expect(page.locator(".so-row")).to_contain_text("pizza")
+
+
 @pytest.mark.parametrize("arguments", [["--port", "99999"], ["--port", "x"], ["--host", "256.0.0.1"]])
 def test_an_address_that_cannot_be_served_ends_with_status_2(arguments: list[str]) -> None:
     command = [sys.executable, "app.py", *arguments]
