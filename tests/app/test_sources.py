@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from app import packing, sources
+from app.tabs import sources as tab
 from app.views import Asked
 from core.copying import regions_of
 from core.provenance import provenance
@@ -114,3 +116,10 @@ def test_copied_regions_of_the_file_are_those_of_the_trace() -> None:
     _, arrays = unpack(packing.pack_trace(trace, "id", sources_of(50), 1.0, ASKED))
     for number, region in enumerate(regions_of(trace), start=1):
         assert np.flatnonzero(arrays["copied"] == number).tolist() == list(region.positions)
+
+
+def test_the_tab_is_constant_and_puts_no_text_into_the_page_as_markup() -> None:
+    """As tests/app/test_page.py holds for the stepper."""
+    assert not re.search(r"\$\{|\{\{|`|\\", tab.template())
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+        assert word not in tab.script()

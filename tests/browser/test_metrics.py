@@ -92,6 +92,7 @@ def test_metrics_on_a_phone(browser: Browser, quick: str) -> None:
     open_metrics(phone)
     phone.wait_for_timeout(300)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    widest = "Math.max(...[...document.querySelectorAll('#metrics > *, #me-download *')].map(node => node.getBoundingClientRect().right))"
+    rights = "[...document.querySelectorAll('#metrics > *, #me-download *')].map(n => n.getBoundingClientRect().right)"
+    widest = f"Math.max(...{rights})"
     assert phone.evaluate(widest) <= 390
     context.close()
