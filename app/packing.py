@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
+from app.sources import shown_sources
 from app.views import FRACTION, SHOWN_NEIGHBOURS, Array, Asked, facts, features_shown, reason_table, step_arrays
 from core.trace import Trace
 
@@ -36,24 +37,27 @@ class Pictures:
 def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float, asked: Asked) -> bytes:
     """The one file that the stepper fetches: FILE_LIMIT bytes at most for grids of 256 codes.
 
-    Sources of near and frequent neighbours come with their whole picture, the others, when there are too many, as
-    tiles of one sheet of thumbnails.
+    The sources that shaped most, and those of near and frequent neighbours, come with their whole picture, the others,
+    when there are too many, as tiles of one sheet of thumbnails.
     """
-    arrays = step_arrays(trace)
-    shown, places = np.unique(arrays["near_image"], return_inverse=True)
-    sources = [trace.sources[int(image)] for image in shown if image >= 0]
-    first = len(shown) - len(sources)  # 1 when some place of the table is empty, which then comes first
-    arrays["near_image"] = (places.reshape(arrays["near_image"].shape) - first).astype(np.int16)
+    origin = shown_sources(trace, asked)
+    arrays = {**step_arrays(trace), **origin.arrays}
+    near = arrays["near_image"]
+    shown = np.union1d(near[near >= 0], np.array(origin.images, np.int64)).astype(np.int64)
+    sources = [trace.sources[int(image)] for image in shown]
+    arrays["near_image"] = np.where(near >= 0, np.searchsorted(shown, near), -1).astype(np.int16)
     origins = sorted({source.source for source in sources})
     header = {
         **_header(trace, arrays, seconds, asked),
         "id": trace_id,
         "origins": origins,
+        "provenance": {**origin.header, "places": np.searchsorted(shown, np.array(origin.images, np.int64)).tolist()},
         "sources": [(s.image, s.caption, s.style, origins.index(s.source)) for s in sources],
     }
     images = [source.image for source in sources]
     room = FILE_LIMIT - len(_pack(header, arrays, {"picture": pictures.drawn})) - 64 - 20 * len(images)
-    whole = whole_pictures(importance(arrays["near_image"], len(images)), images, pictures.source, room)
+    order = [*header["provenance"]["places"], *importance(arrays["near_image"], len(images))]
+    whole = whole_pictures(list(dict.fromkeys(order)), images, pictures.source, room)
     tiles = [place for place in range(len(images)) if place not in whole]
     sheet = thumbnail_sheet([pictures.thumbnail(images[place]) for place in tiles])
     header["tiles"] = tiles

@@ -107,7 +107,7 @@ def launch_options() -> dict[str, Any]:
     """How the page is served: no history, no shared paths, no tracebacks, nothing from other hosts."""
     return {
         "theme": theme(),
-        "head": f"<style>{stylesheet()}{(ROOT / 'app' / 'page.css').read_text(encoding='utf-8')}</style>",
+        "head": f"<style>{stylesheet()}{page_styles()}</style>",
         "footer_links": [],
         "run_history": False,
         "show_error": False,
@@ -115,6 +115,12 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "1mb",
         "ssr_mode": False,
     }
+
+
+def page_styles() -> str:
+    """Style sheets of the page and of its tabs."""
+    sheets = [ROOT / "app" / "page.css", *sorted((ROOT / "app" / "tabs").glob("*.css"))]
+    return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 def theme() -> gr.themes.Base:
@@ -148,7 +154,7 @@ def examples() -> Examples:
 
 def build(session: Session) -> gr.Blocks:
     """The whole page over a session."""
-    defaults, shown = DecodeSettings(), examples()
+    defaults, offered = DecodeSettings(), examples()
     page = gr.Blocks(
         title="AR-RAG Loupe",
         analytics_enabled=False,
@@ -164,19 +170,20 @@ def build(session: Session) -> gr.Blocks:
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
             generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
             stop = gr.Button("Stop", elem_id="stop", min_width=0, scale=0)
-        chips = chip_row(shown.prompts)
-        tiles = tile_row([tile for tile in shown.swap if tile.asked.model in session.backends])
+        chips = chip_row(offered.prompts)
+        tiles = tile_row([tile for tile in offered.swap if tile.asked.model in session.backends])
         with gr.Row(elem_id="bench", equal_height=False):
             with gr.Column(elem_id="view", scale=1, min_width=0):
                 stepper = Stepper()
             with gr.Column(elem_id="panel", scale=0, min_width=280):
                 widgets = {"method": method, "seed": seed, **panel(defaults, session)}
-        parts = Parts(session, Controls(widgets), prompt, stepper, gr.State("", time_to_live=STATE_SECONDS))
-        if TABS:
-            with gr.Tabs(elem_id="workbench"):
-                for label, build_tab in TABS.items():
-                    with gr.Tab(label):
-                        build_tab(parts)
+        shown, opened = (gr.State(value, time_to_live=STATE_SECONDS) for value in ("", next(iter(TABS))))
+        parts = Parts(session, Controls(widgets), prompt, stepper, shown, opened)
+        with gr.Tabs(elem_id="workbench"):
+            for label, build_tab in TABS.items():
+                with gr.Tab(label) as tab:
+                    build_tab(parts)
+                tab.select(partial(str, label), outputs=opened, show_progress="hidden", api_visibility="private")
         wire(parts, generate, stop, tiles)
         for chip, text in chips:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.daid import Blend, Distribution, sample
-from core.trace import Trace, entropy, kl_divergence, neighbours
-from core.types import Aggregate, DecodeSettings, FaidStep, FloatArray, Grid, Method, Neighbours, Skipped, StepRecord
+from core.daid import Blend, Distribution, neighbour_shares, sample
+from core.metrics import entropies, moved
+from core.trace import Trace, neighbours
+from core.types import DecodeSettings, FaidStep, FloatArray, Grid, Method, Skipped, StepRecord
 
 SHOWN_NEIGHBOURS = 16
 SHOWN_CODES = 12
@@ -58,21 +59,6 @@ class Update:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Numbers of one step
-
-
-def neighbour_shares(found: Neighbours, temperature: float, aggregate: Aggregate) -> Distribution:
-    """Share [K] of the retrieval distribution that each neighbour brings; they sum to 1.
-
-    Under "nearest" only the nearest neighbour with a code speaks for it, the others bring nothing.
-    """
-    distances = found.distances.astype(np.float64)
-    mass = np.exp((distances.min() - distances) / temperature)
-    if aggregate == "nearest":
-        first = np.zeros(len(mass), dtype=bool)
-        first[np.unique(found.codes, return_index=True)[1]] = True
-        mass = np.where(first, mass, 0.0)
-    shares: Distribution = mass / mass.sum()
-    return shares
 
 
 def top_codes(
@@ -135,8 +121,8 @@ def _choices(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
         "unmixed": np.array([step.unmixed for step in steps], np.uint16),
         "u": np.array([step.record.u for step in steps], np.float32),
         "mix": np.array([step.blend.weight for step in steps], np.float32),
-        "entropy": np.array([_entropies(step) for step in steps], np.float32),
-        "kl": np.array([_moved(step) for step in steps], np.float32),
+        "entropy": np.array([entropies(step.blend, step.alone) for step in steps], np.float32),
+        "kl": np.array([moved(step.blend, step.alone) for step in steps], np.float32),
         "reason": np.array([_reason(step, reasons) for step in trace.steps], np.int8),
         "found": np.array([len(near) if near else 0 for near in found], np.int32),
         "nearest": np.array([near.distances[0] if near else np.nan for near in found], np.float32),
@@ -151,18 +137,6 @@ def reason_table(steps: Sequence[StepRecord]) -> list[str]:
 def _reason(step: StepRecord, reasons: Sequence[str]) -> int:
     """Place of the reason in the table, -1 where something was retrieved."""
     return reasons.index(step.retrieval.reason) if isinstance(step.retrieval, Skipped) else -1
-
-
-def _entropies(step: Step) -> tuple[float, float, float]:
-    """Entropy without anything retrieved, of the neighbours, and of what the code was sampled from; NaN: not known."""
-    distributions = (step.alone, step.blend.retrieval, step.blend.blended)
-    first, second, third = (np.nan if found is None else entropy(found) for found in distributions)
-    return first, second, third
-
-
-def _moved(step: Step) -> float:
-    """How far retrieval moved the distribution: KL to the sampled one, in nats; NaN where that is not known."""
-    return np.nan if step.alone is None else kl_divergence(step.alone, step.blend.blended)
 
 
 def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:

@@ -82,6 +82,14 @@ def retrieving_positions(context: Context, grid: Grid) -> IntArray:
     return positions
 
 
+def entry_places(context: Context, grid: Grid, entries: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Image numbers, rows and columns [E] of database entries, which are numbered image by image, in raster order."""
+    places = retrieving_positions(context, grid)
+    images, slots = np.divmod(entries, len(places))
+    rows, columns = np.divmod(places[slots], grid.width)
+    return images, rows, columns
+
+
 def context_codes(context: Context, grids: npt.NDArray[np.integer], positions: IntArray) -> IntArray:
     """Context codes [N, P, n] of token grids [N, H, W] at raster positions [P].
 

@@ -64,6 +64,21 @@ def retrieval_distribution(
     return _normalised(total)
 
 
+def neighbour_shares(found: Neighbours, temperature: float, aggregate: Aggregate) -> Distribution:
+    """Share [K] of `retrieval_distribution` that each neighbour brings; they sum to 1.
+
+    Under "nearest" only the nearest neighbour with a code speaks for it, the others bring nothing. K is at least 1.
+    """
+    distances = found.distances.astype(np.float64)
+    mass = np.exp((distances.min() - distances) / temperature)
+    if aggregate == "nearest":
+        first = np.zeros(len(mass), dtype=bool)
+        first[np.unique(found.codes, return_index=True)[1]] = True
+        mass = np.where(first, mass, 0.0)
+    shares: Distribution = mass / mass.sum()
+    return shares
+
+
 def gated_weight(weight: float, gate: float, distances: FloatArray) -> float:
     """Retrieval weight scaled by exp(-d_min / gate), so that far neighbours do not speak; gate 0 leaves it as it is.
 

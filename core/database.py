@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.context import Context, context_codes, retrieving_positions
+from core.context import Context, context_codes, entry_places, retrieving_positions
 from core.index import (
     INDEX_KINDS,
     choose_kind,
@@ -240,13 +240,10 @@ class PatchDatabase:
     def provenance(self, entries: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Image numbers, rows and columns of entries; ConfigError for a number that is not an entry."""
         entries = np.asarray(entries, dtype=np.int64)
-        positions = self._store.positions
-        total = len(self._store.metadata) * len(positions)
+        total = len(self._store.metadata) * len(self._store.positions)
         if entries.size and not 0 <= entries.min() <= entries.max() < total:
             raise ConfigError(f"entries: got {entries.min()}..{entries.max()}, expected 0..{total - 1}")
-        images, slots = np.divmod(entries, len(positions))
-        rows, cols = np.divmod(positions[slots], self.grid.width)
-        return images, rows, cols
+        return entry_places(self.context, self.grid, entries)
 
     # -- views --------------------------------------------------------------------------------------------------------
 

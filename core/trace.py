@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.backends.protocol import Backend
-from core.context import Context, retrieving_positions
+from core.context import Context, entry_places, retrieving_positions
 from core.daid import Blend, Distribution, blend_step, model_distribution, sample
 from core.database import PatchDatabase
 from core.engine import neighbours_of
@@ -143,11 +143,7 @@ class Trace:
     def provenance(self, position: int) -> tuple[IntArray, IntArray, IntArray]:
         """Image numbers, rows and columns [K] of a position's neighbours."""
         found = neighbours(self.steps[position])
-        entries = found.entries if found else np.zeros(0, np.int64)
-        places = retrieving_positions(self.origin.context, self.grid)
-        images, slots = np.divmod(entries, len(places))
-        rows, columns = np.divmod(places[slots], self.grid.width)
-        return images, rows, columns
+        return entry_places(self.origin.context, self.grid, found.entries if found else np.zeros(0, np.int64))
 
     @property
     def retrieving_positions(self) -> int:

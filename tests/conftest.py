@@ -10,6 +10,9 @@ from hypothesis import settings
 
 from core.backends.emoji import EmojiBackend
 from core.database import PatchDatabase
+from core.engine import decode
+from core.trace import Trace
+from core.types import DecodeSettings
 from tests.tiny import tiny_backend, tiny_database
 
 # no deadline, because machines are noisy; in continuous integration the same examples every time
@@ -28,3 +31,14 @@ def backend() -> EmojiBackend:
 def database(backend: EmojiBackend) -> PatchDatabase:
     """A small database for the tiny model."""
     return tiny_database(backend)
+
+
+@pytest.fixture(scope="session")
+def copied_trace(backend: EmojiBackend, database: PatchDatabase) -> Trace:
+    """A run of the tiny model that takes nearly everything from one or two pictures, cell by cell."""
+    chosen = DecodeSettings(
+        temperature=1.0, top_p=1.0, retrieval_weight=0.95, gate=0.0, n_neighbours=9, position_weight=0.5,
+        caption_filter=2,
+    )  # fmt: skip
+    records = [step[0] for step in decode(backend, database, ["a red heart"], chosen)]
+    return Trace.record(backend, database, "a red heart", chosen, records)

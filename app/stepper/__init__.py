@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("trace.js", "drawing.js", "reading.js", "blenders.js", "stepper.js")
+SCRIPTS = ("trace.js", "drawing.js", "reading.js", "blenders.js", "sources.js", "stepper.js")
 
 
 def template() -> str:
@@ -15,7 +16,12 @@ def template() -> str:
 
 def script() -> str:
     """The stepper's code: the body of a function of `element`, `props` and `watch`."""
-    return '"use strict";\n' + "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return joined(SCRIPTS)
+
+
+def joined(names: Iterable[str]) -> str:
+    """Some scripts of this folder as the body of one function."""
+    return '"use strict";\n' + "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 def stylesheet() -> str:

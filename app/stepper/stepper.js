@@ -1,7 +1,7 @@
 /*
  * The stepper: shows how a picture was drawn, position by position, from a trace that it holds itself.
  *
- * stepper.py joins trace.js, drawing.js, reading.js, blenders.js and this file. Gradio runs them once as the body of a function with
+ * stepper.py joins trace.js, drawing.js, reading.js, blenders.js, sources.js and this file. Gradio runs them once as the body of a function with
  * `element` (the mounted template), `props` and `watch`; `props.value` is an update (see StepperData in stepper.py).
  * Small updates arrive while the picture is being drawn; the last one names a file with the whole trace, which is fetched
  * once. After that, stepping makes no request.
@@ -29,11 +29,13 @@ class Stepper {
     this.atlas = null;
     this.overlayName = "none";
     this.overlay = null;
+    this.focus = -1;
     this.reading = new Reading(this.parts);
     this.blenders = new Blenders(this.parts);
     this.radios = [...this.root.querySelectorAll("[name=lp-overlay]")];
     for (const radio of this.radios) radio.parentElement.dataset.meaning = radio.parentElement.title;
     this.host.tabIndex = -1;
+    this.host.loupe = this;
     this.listen();
     this.readColours();
     this.setState("idle");
@@ -114,13 +116,19 @@ class Stepper {
 
   /** Show a trace, at its last position. */
   open(trace, state) {
-    Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid });
+    Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid, focus: -1 });
     this.reading.build(trace);
     this.blenders.build(trace);
     setText(this.parts.title, trace.prompt);
     this.setState(state);
     this.setSteps(trace.steps, trace.steps - 1);
     this.offerOverlays();
+    this.tell("trace");
+  }
+
+  /** Tell the panels of the page that there is another trace, or another step or source to look at. */
+  tell(what) {
+    this.host.dispatchEvent(new CustomEvent(`loupe:${what}`));
   }
 
   /** Decode the source pictures one after the other, those of the shown position first as they are asked for. */
@@ -178,6 +186,7 @@ class Stepper {
     this.step = step;
     for (const node of [this.root, this.host]) Object.assign(node.dataset, { step, steps: this.steps });
     this.draw();
+    if (this.trace) this.tell("step");
   }
 
   showMessage(message) {
@@ -309,11 +318,18 @@ class Stepper {
     drawPaper(context, grid, cell, shown, colours);
     if (this.picture) drawPatches(context, this.picture, grid, cell, shown);
     drawGrid(context, grid, cell, colours);
-    if (this.overlay && this.trace) drawOverlay(context, this.overlay, grid, cell, shown, colours);
+    if (this.overlay && this.trace) this.renderOverlay(context, cell, shown);
     if (!this.trace) return;
     const looked = retrievedAt(this.trace, this.step) ? contextAt(this.trace, this.step).filter((p) => p >= 0) : [];
     for (const p of looked) outline(context, ...boxOf(p, grid, cell), colours.query, [3, 2]);
     outline(context, ...boxOf(this.step, grid, cell), colours.cursor);
+  }
+
+  renderOverlay(context, cell, shown) {
+    const { trace, overlay, grid, colours } = this;
+    if (!overlay.sources) return drawOverlay(context, overlay, grid, cell, shown, colours);
+    drawSources(context, trace, this.focus, grid, cell, shown);
+    drawRegions(context, trace, grid, cell, shown);
   }
 
   renderTransport() {
@@ -342,18 +358,29 @@ class Stepper {
     this.choose(this.overlayName);
   }
 
+  /** Show which patches one source shaped, by its rank; all sources for -1. */
+  focusSource(rank) {
+    if (!this.trace || whyNoOverlay(this.trace, "source")) return;
+    this.focus = rank;
+    this.radios.find((radio) => radio.value === "source").checked = true;
+    this.choose("source");
+  }
+
   /** Choose an overlay by name. */
   choose(name) {
+    if (name !== "source") this.focus = -1;
     this.overlayName = name;
     this.overlay = this.makeOverlay(name);
     this.parts.legend.hidden = !this.overlay;
     if (this.overlay) this.describeOverlay();
     this.draw();
+    if (this.trace) this.tell("focus");
   }
 
   /** The values that an overlay shows, with their range, meaning and unit; null for none. */
   makeOverlay(name) {
     if (!this.trace || name === "none") return null;
+    if (name === "source") return { sources: true, range: [0, 1] };
     const { entropy, kl, code, without, nearest, faid_fit } = this.trace.arrays;
     const overlay = {
       entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of what was sampled from, in nats", unit: "nats" }),
@@ -369,15 +396,18 @@ class Stepper {
 
   /** Draw the colour scale and its ends. */
   describeOverlay() {
-    const { marks, range } = this.overlay;
-    this.parts["legend-bar"].hidden = Boolean(marks);
-    setText(this.parts["legend-low"], marks ? "" : short(range[0]));
-    setText(this.parts["legend-high"], marks ? "" : short(range[1]));
+    const { marks, sources, range } = this.overlay;
+    this.parts["legend-bar"].hidden = Boolean(marks || sources);
+    setText(this.parts["legend-low"], marks || sources ? "" : short(range[0]));
+    setText(this.parts["legend-high"], marks || sources ? "" : short(range[1]));
     drawScale(this.parts["legend-bar"]);
+    this.parts["legend-sources"].hidden = !sources;
+    if (sources) this.parts["legend-sources"].replaceChildren(...sourceKeys(this.trace));
   }
 
   renderLegend() {
-    if (!this.overlay) return;
+    if (!this.overlay || !this.trace) return;
+    if (this.overlay.sources) return setText(this.parts["legend-text"], sourceTextAt(this.trace, this.step, this.focus));
     const { values, marks, text, unit } = this.overlay;
     const count = marks ? values.reduce((sum, value) => sum + value, 0) : 0;
     const here = Number.isFinite(values[this.step]) ? `${short(values[this.step])} ${unit || ""}`.trim() : "none";

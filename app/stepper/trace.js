@@ -60,6 +60,7 @@ const flipAt = (trace, step) => trace.arrays.code[step] !== trace.arrays.without
 function whyNoOverlay(trace, name) {
   if (["none", "entropy"].includes(name)) return "";
   if (!trace.retrieves) return "This run retrieved nothing";
+  if (name === "source" && !trace.provenance.listed.length) return "Nothing that was retrieved took part in this run";
   if (["fit", "share"].includes(name) && !trace.blenders.length) return "This run had no blenders: choose a method with FAiD";
   if (["flips", "kl"].includes(name) && !trace.flips_known) return `What retrieval changed was ${NOT_RECORDED}`;
   return "";

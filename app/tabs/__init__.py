@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from app.tabs import metrics, sources
 from app.tabs.parts import MODEL_QUEUE, Parts, visitor
 
-TABS: Mapping[str, Callable[[Parts], None]] = {}
+TABS: Mapping[str, Callable[[Parts], None]] = {"Sources": sources.build, metrics.LABEL: metrics.build}
 """By label, in their order."""
 
 __all__ = ["MODEL_QUEUE", "TABS", "Parts", "visitor"]

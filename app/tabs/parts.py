@@ -18,7 +18,8 @@ MODEL_QUEUE = "model"
 class Parts:
     """The parts of the page that tabs read and change.
 
-    shown: state with the id of the run in the stepper, "" before the first.
+    shown: state with the id of the run in the stepper, "" before the first; opened: state with the label of the open
+    tab.
     """
 
     session: Session
@@ -26,6 +27,7 @@ class Parts:
     prompt: gr.Textbox
     stepper: Stepper
     shown: gr.State
+    opened: gr.State
 
 
 def visitor(request: gr.Request) -> str:

@@ -79,14 +79,6 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, views.Array]]:
     return header, arrays
 
 
-def test_shares_under_sum_are_a_softmax_of_the_distances() -> None:
-    assert views.neighbour_shares(FOUND, 1.0, "sum") == pytest.approx([0.4, 0.4, 0.2])
-
-
-def test_shares_under_nearest_let_one_neighbour_speak_for_a_code() -> None:
-    assert views.neighbour_shares(FOUND, 1.0, "nearest") == pytest.approx([2 / 3, 0, 1 / 3])
-
-
 def test_step_arrays_hold_the_hand_computed_numbers() -> None:
     arrays = views.step_arrays(small_trace())
     assert arrays["code"].tolist() == [0, 0, 0, 0, 2, 3]

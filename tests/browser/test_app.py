@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,20 @@ def test_the_first_example_swaps_the_database_and_keeps_the_model(page: Page, ap
         assert all(("flat" in card) == (database == "Unseen") for card in cards)
     assert all("Novice" in facts for facts in seen)
     expect(page.locator("#prompt textarea")).to_have_value("a pizza, flat style")
+
+
+def test_copying_is_told_beside_what_it_is_for_pictures_that_are_no_copies(page: Page, app: str) -> None:
+    """The first example copies most of one picture, which real pictures and the model alone do not."""
+    page.goto(app)
+    page.locator(".tile").nth(2).click()
+    expect(page.locator("#stepper")).to_have_attribute("data-state", "ready")
+    largest = int(page.locator(".so-copying [data-part=largest]").inner_text())
+    for kind in ("real", "model"):
+        usual = page.locator(f".so-copying [data-part=largest-{kind}] small").inner_text()
+        assert largest > max(int(number) for number in re.findall(r"\d+", usual))
+    expect(page.locator("[data-part=note]")).to_contain_text("as in this run")
+    expect(page.locator(".so-row")).to_have_count(1)
+    expect(page.locator(".so-row")).to_contain_text("pizza")
 
 
 @pytest.mark.parametrize("arguments", [["--port", "99999"], ["--port", "x"], ["--host", "256.0.0.1"]])

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.daid import blend, blend_step, gated_weight, model_distribution, retrieval_distribution, sample
+from core.daid import (
+    blend,
+    blend_step,
+    gated_weight,
+    model_distribution,
+    neighbour_shares,
+    retrieval_distribution,
+    sample,
+)
 from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
 
 HALF = 1 / math.log(2)  # at this temperature one unit of distance halves the mass
@@ -43,6 +51,25 @@ def test_retrieval_by_hand(aggregate: Aggregate, expected: list[float]) -> None:
     """Codes 1, 2, 3, 1 at distances 3, 4, 5, 5 weigh 1, 1/2, 1/4, 1/4."""
     found = retrieval_distribution(neighbours([1, 2, 3, 1], [3, 4, 5, 5]), 4, HALF, aggregate)
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "expected"), [("sum", [0.5, 0.25, 0.125, 0.125]), ("nearest", [1 / 1.75, 0.5 / 1.75, 0.25 / 1.75, 0])]
+)
+def test_shares_of_neighbours_by_hand(aggregate: Aggregate, expected: list[float]) -> None:
+    """The same four neighbours, codes 1, 2, 3, 1: under "nearest" the second one with code 1 brings nothing."""
+    shares = neighbour_shares(neighbours([1, 2, 3, 1], [3, 4, 5, 5]), HALF, aggregate)
+    np.testing.assert_allclose(shares, expected, atol=1e-12)
+
+
+@CHEAP
+@given(some_neighbours, st.sampled_from(["sum", "nearest"]), st.floats(1e-2, 100))
+def test_shares_of_neighbours_add_up_to_the_retrieval_distribution(
+    found: Neighbours, aggregate: Aggregate, temperature: float
+) -> None:
+    shares = neighbour_shares(found, temperature, aggregate)
+    together = np.bincount(found.codes, shares, minlength=10)
+    np.testing.assert_allclose(together, retrieval_distribution(found, 10, temperature, aggregate), atol=1e-12)
 
 
 def test_900_of_1000_neighbours_agree() -> None:

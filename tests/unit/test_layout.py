@@ -19,6 +19,8 @@ ONLY_IN = {
 # A module may import from its own layer or from one further down (to the right).
 LAYERS = (
     ("core.training", "core.evaluation", "core.__main__"),
+    ("core.metrics",),
+    ("core.provenance", "core.copying"),
     ("core.trace",),
     ("core.engine", "core.catalogue"),
     ("core.backends",),

@@ -1,0 +1,98 @@
+"""The tab of metrics in a real browser: what is drawn, when, in which colours, and what can be downloaded."""
+
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from app.charts import CHARTS
+from tests.browser.chromium import find_chromium
+from tests.browser.test_page import choose, fetched_arrays, generate, ready, visit, wait_for
+
+if find_chromium() is None:
+    pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
+
+
+def open_metrics(page: Page) -> None:
+    """Open the tab and wait for its last chart."""
+    page.get_by_role("tab", name="Metrics").click()
+    expect(page.locator("#me-time .js-plotly-plot .xtitle")).to_be_visible()
+
+
+def drawn(page: Page, name: str) -> list[float | None]:
+    """The values of the first series of a chart."""
+    values: list[float | None] = page.locator(f"#me-{name} .js-plotly-plot").evaluate("plot => [...plot.data[0].y]")
+    return values
+
+
+def test_charts_are_drawn_when_the_tab_is_opened(page: Page, quick: str) -> None:
+    visit(page, quick)
+    page.get_by_role("tab", name="Metrics").click()
+    expect(page.locator(".me-empty")).to_contain_text("Generate a picture")
+    page.get_by_role("tab", name="Sources").click()
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    assert page.locator(".js-plotly-plot").count() == 0
+    open_metrics(page)
+    assert page.locator("#metrics .js-plotly-plot").count() == len(CHARTS)
+    expect(page.locator(".me-empty")).to_be_hidden()
+    _, arrays = fetched_arrays(page)
+    assert drawn(page, "kl") == pytest.approx(arrays["kl"].tolist(), abs=1e-5)
+    entropy = arrays["entropy"].reshape(16, 16, 3)[..., 0].mean(axis=1)
+    assert drawn(page, "entropy") == pytest.approx(entropy.tolist(), abs=1e-5)
+
+
+def test_charts_follow_the_run_while_the_tab_is_open(page: Page, quick: str) -> None:
+    ready(page, quick)
+    open_metrics(page)
+    before = drawn(page, "kl")
+    choose(page, "method", "model")
+    generate(page, "another disc")
+    page.wait_for_function("document.querySelector('#me-kl .js-plotly-plot')?.data[0].y.every(value => value === 0)")
+    assert any(before)
+    expect(page.locator("#me-distances")).to_contain_text("nothing was retrieved in this run")
+
+
+COLOURS = """() => [".xtitle", ".xtick text", ".legendtext"].map(
+  part => getComputedStyle(document.querySelector(`#me-entropy ${part}`)).fill)"""
+
+
+def test_charts_change_with_the_theme_at_once(page: Page, quick: str) -> None:
+    ready(page, quick)
+    open_metrics(page)
+    light = page.evaluate(COLOURS)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    dark = page.evaluate(COLOURS)
+    assert all(one != other for one, other in zip(light, dark, strict=True))
+
+
+def test_figures_can_be_downloaded(page: Page, quick: str, tmp_path: Path) -> None:
+    ready(page, quick)
+    open_metrics(page)
+    with page.expect_download() as png:
+        page.locator("#me-png").click()
+    with Image.open(io.BytesIO(Path(png.value.path()).read_bytes())) as picture:
+        assert picture.width == pytest.approx(3.35 * 300, abs=1)
+    page.locator("#me-width label", has_text="two columns").click()
+    with page.expect_download() as svg:
+        page.locator("#me-svg").click()
+    assert svg.value.suggested_filename == "all.svg"
+    assert float(ET.parse(svg.value.path()).getroot().attrib["width"].removesuffix("pt")) == pytest.approx(6.9 * 72)
+
+
+def test_metrics_on_a_phone(browser: Browser, quick: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    phone = context.new_page()
+    ready(phone, quick)
+    open_metrics(phone)
+    phone.wait_for_timeout(300)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    rights = "[...document.querySelectorAll('#metrics > *, #me-download *')].map(n => n.getBoundingClientRect().right)"
+    widest = f"Math.max(...{rights})"
+    assert phone.evaluate(widest) <= 390
+    context.close()

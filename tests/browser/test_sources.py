@@ -1,0 +1,174 @@
+"""Where a picture came from, in a real browser: the overlay, the tab, and what happens when both are used."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.chromium import find_chromium
+from tests.browser.test_page import at, choose, fetched_arrays, generate, part, ready, visit, wait_for
+
+if find_chromium() is None:
+    pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
+
+PIXELS = """canvas => {
+  const { width, height } = canvas;
+  const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  return Array.from({ length: 256 }, (_, p) => {
+    const x = Math.floor((p % 16 + 0.2) * width / 16), y = Math.floor((Math.floor(p / 16) + 0.8) * height / 16);
+    return [...data.slice(4 * (y * width + x), 4 * (y * width + x) + 3)].join();
+  });
+}"""
+
+
+def shares(text: str) -> float:
+    """A percentage as it is written, as a share; less than a tenth counts as nothing."""
+    return 0.0 if text.startswith("<") else float(text.split()[0]) / 100
+
+
+def settle(page: Page) -> None:
+    """Two frames, so that what was drawn is on the canvas."""
+    page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_the_overlay_colours_cells_by_source(page: Page, quick: str) -> None:
+    ready(page, quick)
+    canvas = page.locator("[data-part=canvas]")
+    settle(page)
+    plain = canvas.evaluate(PIXELS)
+    choose(page, "lp-overlay", "source")
+    expect(page.locator("[data-part=legend-text]")).to_contain_text("Coloured by source")
+    settle(page)
+    coloured = canvas.evaluate(PIXELS)
+    header, arrays = fetched_arrays(page)
+    owned = arrays["owner"] >= 0
+    changed = [before != after for before, after in zip(plain, coloured, strict=True)]
+    assert changed[:255] == owned.tolist()[:255]  # the last cell is outlined
+    keys = page.locator("[data-part=legend-sources] li").all_inner_texts()
+    first = header["provenance"]["listed"][0]
+    assert keys[0].startswith("1")
+    assert f"{header['sources'][header['provenance']['places'][0]][1]}, " in keys[0]
+    assert int(keys[0].split()[-1]) == first["patches"]
+    step = int(owned.nonzero()[0][0])
+    page.locator("[data-part=scrub]").fill(str(step))
+    expect(page.locator("[data-part=legend-text]")).to_contain_text("% from disc number")
+
+
+def test_the_tab_lists_sources_with_the_figures_of_the_file(page: Page, quick: str) -> None:
+    ready(page, quick)
+    header, _ = fetched_arrays(page)
+    listed = header["provenance"]["listed"]
+    rows = page.locator(".so-row")
+    expect(rows).to_have_count(len(listed))
+    for row, figures in list(zip(rows.all(), listed, strict=True))[:5]:
+        mass, credit, patches = row.locator(".so-number").all_inner_texts()
+        assert shares(mass) == pytest.approx(figures["mass"], abs=0.006)
+        assert shares(credit) == pytest.approx(figures["credit"], abs=0.006)
+        assert int(patches) == figures["patches"]
+    patches = sum(figures["patches"] for figures in [*listed, header["provenance"]["others"]])
+    expect(page.locator("[data-part=summary]")).to_contain_text(f"shaped {patches} of 256 patches")
+    copying = header["provenance"]["copying"]
+    assert page.locator(".so-copying [data-part=largest]").inner_text() == str(copying["largest"])
+    assert shares(page.locator(".so-copying [data-part=share]").inner_text()) == pytest.approx(
+        copying["share"], abs=0.006
+    )
+    expect(page.locator("[data-part=note]")).to_contain_text("was not measured with this database")
+
+
+def test_choosing_a_source_highlights_what_it_shaped(page: Page, quick: str) -> None:
+    ready(page, quick)
+    _, arrays = fetched_arrays(page)
+    page.locator("[data-part=scrub]").fill("0")
+    canvas, second = page.locator("[data-part=canvas]"), page.locator(".so-row").nth(1)
+    settle(page)
+    plain = canvas.evaluate(PIXELS)
+    second.click()
+    expect(second).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("[name=lp-overlay][value=source]")).to_be_checked()
+    settle(page)
+    width = arrays["credit"].size // 256
+    mine = arrays["credit"].reshape(256, width)[:, 1] > 0
+    changed = [before != after for before, after in zip(plain, canvas.evaluate(PIXELS), strict=True)]
+    assert changed[1:] == mine.tolist()[1:]
+    step = int(mine.nonzero()[0][0])
+    page.locator("[data-part=scrub]").fill(str(step))
+    origin = int(arrays["origin"].reshape(256, -1)[step, 1])
+    expect(page.locator("[data-part=here]")).to_contain_text(f"row {origin // 16}, column {origin % 16} of this source")
+    second.click()
+    expect(second).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_click_on_the_small_picture_and_on_a_region_goes_there(page: Page, quick: str) -> None:
+    visit(page, quick)
+    page.get_by_label("Retrieval weight λ").first.fill("0.9")
+    page.get_by_label("Caption filter").first.fill("1")
+    page.get_by_label("Position term").first.fill("0.3")
+    page.get_by_label("Gate").first.fill("0")
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    _, arrays = fetched_arrays(page)
+    page.locator(".so-panel canvas[data-part=picture]").click(position={"x": 232 * 3.5 / 16, "y": 232 * 2.5 / 16})
+    at(page, 35)
+    regions = page.locator(".so-region")
+    assert regions.count() >= 1
+    regions.first.click()
+    at(page, int((arrays["copied"] == 1).argmax()))
+    expect(regions.first).to_contain_text(str(int((arrays["copied"] == 1).sum())))
+
+
+def test_scrubbing_with_the_tab_open_makes_no_request_and_keeps_up(page: Page, quick: str) -> None:
+    ready(page, quick)
+    page.locator(".so-row").first.click()
+    page.wait_for_timeout(500)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    late = page.evaluate(
+        """async () => {
+          const scrub = document.querySelector("[data-part=scrub]"), here = document.querySelector("[data-part=here]");
+          const frame = () => new Promise(requestAnimationFrame);
+          let late = 0;
+          for (let step = 0; step < 256; step += 5) {
+            scrub.value = step;
+            scrub.dispatchEvent(new Event("input", { bubbles: true }));
+            await frame();
+            await frame();
+            if (!here.textContent.startsWith(`Position ${step}:`)) late++;
+          }
+          return late;
+        }"""
+    )
+    assert late == 0
+    assert requests == []
+
+
+def test_the_tab_follows_runs_and_comes_back(page: Page, quick: str) -> None:
+    visit(page, quick)
+    expect(page.locator("[data-part=empty]")).to_contain_text("Generate a picture")
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    expect(page.locator(".so-row").first).to_be_visible()
+    page.get_by_role("tab", name="Metrics").click()
+    choose(page, "method", "faid")
+    generate(page, "another disc")
+    expect(page.locator("[data-part=title]")).to_have_text("another disc")
+    wait_for(page, "ready")
+    page.get_by_role("tab", name="Sources").click()
+    expect(page.locator("[data-part=head-mass]")).to_have_text("compatibility")
+    choose(page, "method", "model")
+    generate(page, "a third disc")
+    expect(page.locator("[data-part=empty]")).to_contain_text("This run retrieved nothing")
+    expect(page.locator("[name=lp-overlay][value=source]")).to_be_disabled()
+    assert part(page, "title") == "a third disc"
+
+
+def test_sources_on_a_phone(browser: Browser, quick: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    phone = context.new_page()
+    ready(phone, quick)
+    expect(phone.locator(".so-row").first).to_be_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    widest = (
+        "Math.max(...[...document.querySelectorAll('.so-panel *')].map(node => node.getBoundingClientRect().right))"
+    )
+    assert phone.evaluate(widest) <= 390
+    context.close()
