@@ -148,8 +148,9 @@ def _run(
             blends = _blends(decoding, chosen, unblended) if settings[0].blends else [None for _ in rows]
             seconds = Seconds(predicted - searched, searched - begin, time.perf_counter() - predicted)
             codes.reshape(len(views), -1)[:, position] = chosen
+            own = [logits[row].copy() for row in rows]  # so that a kept record does not hold on to those of the others
             yield tuple(
-                StepRecord(position, logits[row], answers[row], float(u[row]), int(chosen[row]), blends[row], seconds)
+                StepRecord(position, own[row], answers[row], float(u[row]), int(chosen[row]), blends[row], seconds)
                 for row in rows
             )
             decoding.append(chosen)
@@ -171,7 +172,9 @@ def _predict(
 def _blends(decoding: Decoding, chosen: IntArray, unblended: FloatArray | None) -> Sequence[FaidStep]:
     """What the blenders did, with the logits without them if those were asked for."""
     blends = decoding.blends(chosen)
-    return blends if unblended is None else [replace(b, unblended=u) for b, u in zip(blends, unblended, strict=True)]
+    if unblended is None:
+        return blends
+    return [replace(blend, unblended=row.copy()) for blend, row in zip(blends, unblended, strict=True)]
 
 
 def guide(conditional: FloatArray, unconditional: FloatArray | None, scales: FloatArray) -> FloatArray:

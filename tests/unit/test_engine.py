@@ -82,6 +82,16 @@ def test_pictures_that_are_drawn_together_equal_single_runs(backend: EmojiBacken
             assert type(mine.retrieval) is type(theirs.retrieval)
 
 
+def test_a_record_holds_nothing_of_the_other_pictures(backend: EmojiBackend, database: PatchDatabase) -> None:
+    told = replace(FAID, record_unblended=True)
+    for settings in (DAID, told):
+        step = next(decode_together([Request(backend, database, "pizza", replace(settings, seed=s)) for s in (1, 2)]))
+        for record in step:
+            assert record.logits.base is None
+            assert settings is DAID or (record.faid is not None and record.faid.unblended is not None)
+            assert record.faid is None or record.faid.unblended is None or record.faid.unblended.base is None
+
+
 def test_settings_outside_of_the_model_share_its_passes(
     backend: EmojiBackend, database: PatchDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
