@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -63,8 +63,10 @@ def labels(runs: Sequence[Kept]) -> tuple[str, ...]:
     """For each run, in what it differs from the others; its name when that is nothing."""
     facts = [_facts(run) for run in runs]
     names = list(dict.fromkeys(name for found in facts for name in found))
-    telling = [name for name in names if len({found.get(name) for found in facts}) > 1]
+    telling = [name for name in names if len({found[name] for found in facts if name in found}) > 1]
     told = [[found[name] for name in telling if name in found] for found in facts]
+    for parts, run in zip(told, runs, strict=True):
+        parts += [f"branch at {run.branch_step}"] if run.parent in {other.id for other in runs} else []
     return tuple(", ".join(parts) or run.name for parts, run in zip(told, runs, strict=True))
 
 
@@ -72,7 +74,7 @@ def brief(run: Kept) -> str:
     """A run in a few words: its method, and what it looked up with which weight."""
     settings = run.asked.settings
     words = [METHOD_NAMES[settings.method]]
-    words += [AXES[0].label(settings.retrieval_weight)] if settings.mixes else []
+    words += [AXES[0].label(settings.retrieval_weight)] if _may_mix(settings) else []
     words += [_shown(run.asked.database)] if settings.retrieves else []
     return ", ".join(words)
 
@@ -91,8 +93,6 @@ def _facts(run: Kept) -> dict[str, str]:
         for field in fields(settings)
         if field.name not in {"method", *(axis.field for axis in AXES)}
     }
-    if run.parent:
-        found["branch"] = f"branch at {run.branch_step}"
     return found
 
 
@@ -117,31 +117,44 @@ def _with(asked: Asked, **changes: Any) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A setting that can be swept: its field, what it is called, values to begin with, and what it needs to matter."""
+    """A setting that can be swept: its field, what it is called, values to begin with, and when it changes anything."""
 
     field: str
     name: str
     symbol: str
     values: tuple[float, ...]
-    needs: str = ""
+    has_effect: Callable[[DecodeSettings], bool] = lambda settings: True
 
     def label(self, value: float) -> str:
         """A value with the symbol."""
         return f"{self.symbol} {'all' if self.field == 'n_neighbours' and value == 0 else f'{value:g}'}"
 
-    def has_effect(self, settings: DecodeSettings) -> bool:
-        """Whether the value changes anything with these settings."""
-        return not self.needs or bool(getattr(settings, self.needs))
+
+def _may_mix(settings: DecodeSettings) -> bool:
+    """Whether the method is one that mixes, whatever the weight."""
+    return "daid" in settings.method
+
+
+def _mixes(settings: DecodeSettings) -> bool:
+    return settings.mixes
+
+
+def _retrieves(settings: DecodeSettings) -> bool:
+    return settings.retrieves
+
+
+def _blends(settings: DecodeSettings) -> bool:
+    return settings.blends
 
 
 AXES = (
-    Axis("retrieval_weight", "Retrieval weight λ", "λ", (0, 0.1, 0.2, 0.4, 0.8), "mixes"),
-    Axis("retrieval_temperature", "Retrieval temperature τ", "τ", (0.03, 0.1, 0.3, 1, 2), "mixes"),
-    Axis("n_neighbours", "Neighbours K", "K", (1, 4, 16, 64, 256), "retrieves"),
-    Axis("gate", "Gate", "gate", (0, 0.1, 0.5, 2), "mixes"),
-    Axis("caption_filter", "Caption filter", "captions", (0, 1, 8, 32, 128), "retrieves"),
-    Axis("position_weight", "Position term", "position", (0, 0.03, 0.1, 0.3), "retrieves"),
-    Axis("faid_neighbours", "Features through the blenders", "features", (1, 4, 10, 32), "blends"),
+    Axis("retrieval_weight", "Retrieval weight λ", "λ", (0, 0.1, 0.2, 0.4, 0.8), _may_mix),
+    Axis("retrieval_temperature", "Retrieval temperature τ", "τ", (0.03, 0.1, 0.3, 1, 2), _mixes),
+    Axis("n_neighbours", "Neighbours K", "K", (1, 4, 16, 64, 256), _retrieves),
+    Axis("gate", "Gate", "gate", (0, 0.1, 0.5, 2), _mixes),
+    Axis("caption_filter", "Caption filter", "captions", (0, 1, 8, 32, 128), _retrieves),
+    Axis("position_weight", "Position term", "position", (0, 0.03, 0.1, 0.3), _retrieves),
+    Axis("faid_neighbours", "Features through the blenders", "features", (1, 4, 10, 32), _blends),
     Axis("temperature", "Temperature", "temperature", (0.1, 0.4, 0.7, 1, 1.3)),
     Axis("cfg_scale", "CFG scale", "CFG", (1, 1.5, 2, 3, 5)),
     Axis("seed", "Seed", "seed", (0, 1, 2, 3, 4)),

@@ -14,12 +14,18 @@ from gradio.processing_utils import save_bytes_to_cache
 class Scripted(gr.HTML):
     """A gr.HTML whose template is constant, so that no text of a visitor is ever evaluated.
 
-    The script is the body of a function of `element` (the mounted template), `props`, `watch` and `trigger`.
+    The script is the body of a function of `element` (the mounted template), `props`, `watch` and `trigger`. Whenever
+    an event skips a component, Gradio makes it anew from its constructor's arguments, with `render` False.
     """
 
-    def __init__(self, template: str, script: str, elem_id: str) -> None:
+    def __init__(self, template: str, script: str, elem_id: str, render: bool) -> None:
         super().__init__(
-            value=None, html_template=template, js_on_load=script, elem_id=elem_id, apply_default_css=False
+            value=None,
+            html_template=template,
+            js_on_load=script,
+            elem_id=elem_id,
+            apply_default_css=False,
+            render=render,
         )
 
     def cached(self, data: bytes, name: str) -> FileData | None:

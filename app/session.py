@@ -146,7 +146,7 @@ class Session:
     def draw_compared(self, visitor: str, prompt: str, plan: Callable[[], Plan]) -> Iterator[Sheet | Comparison]:
         """Generate a few pictures of one prompt together, keep them, and end with their comparison."""
         for sheet in self._draw_together(visitor, prompt, plan):
-            for run in sheet.runs:
+            for run in reversed(sheet.runs):  # the first one is then the newest, and stands first where they are listed
                 self.visits.keep(visitor, run)
             yield self._comparison(sheet.run, sheet.runs, sheet.message) if sheet.runs else sheet
 

@@ -68,7 +68,7 @@ class Visits:
 
     def _put(self, visitor: str, name: str, runs: tuple[Kept, ...]) -> None:
         with self._lock:
-            mine = self._visitors.setdefault(visitor, OrderedDict())
+            mine = self._visitors.setdefault(visitor, Things())
             self._visitors.move_to_end(visitor)
             mine[name] = runs
             if name == _SHEET:
@@ -89,13 +89,13 @@ class Visits:
     def runs(self, visitor: str) -> tuple[Kept, ...]:
         """The runs of a visitor, the oldest first."""
         with self._lock:
-            mine = self._visitors.get(visitor, {})
+            mine = self._visitors.get(visitor, Things())
             return tuple(run for name, runs in mine.items() if name != _SHEET for run in runs)
 
     def find(self, visitor: str, run: str) -> Kept:
         """One run of a visitor; ConfigError when it is not there any more, or never was."""
         with self._lock:
-            mine = self._visitors.get(visitor, {})
+            mine = self._visitors.get(visitor, Things())
             found = [kept for runs in mine.values() for kept in runs if kept.id == run]
         if not found:
             raise ConfigError("this picture is not kept any more; generate it again")

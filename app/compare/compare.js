@@ -159,7 +159,7 @@ class Compare {
       ? `codes differ at ${places.length} of ${plural(total, "position")}, first at ${placeAt(this.traces[0].grid, places[0])}` : "the same codes everywhere");
     this.pictures.forEach(({ count }, i) => {
       const differing = changed[i].reduce((sum, flag) => sum + flag, 0), { steps } = this.traces[i];
-      setText(count, i ? `${plural(differing, "code")} ${differing === 1 ? "differs" : "differ"} from A` : "compared with");
+      setText(count, i ? `${plural(differing, "code")} ${differing === 1 ? "differs" : "differ"} from A` : "what the others are compared with");
       count.title = `of ${plural(steps, "position")}`;
     });
     const most = Math.max(...distinct);
@@ -405,12 +405,12 @@ class Compare {
     const share = (name) => `${percent(ofStep(arrays[`top_${name}`], step, shown.codes)[place])} %`;
     const numbers = [
       ["its probability", share(kind), "of the code that was taken, in the distribution that it was sampled from"],
-      kind === "blended" ? ["by the model", share("model"), "probability of the same code without the neighbours' distribution"] : null,
-      trace.mixes ? ["λ here", here ? short(arrays.mix[step]) : "0", "retrieval weight at this position, after the gate"] : null,
+      ["by the model", share("model"), "probability of the same code before the neighbours' distribution is mixed in"],
+      ["λ here", trace.mixes ? (here ? short(arrays.mix[step]) : "0") : "–", "retrieval weight at this position, after the gate"],
       ["nearest d", here ? short(arrays.nearest[step]) : "–", "squared L2 distance of the nearest neighbour, 0 to 16"],
       ["KL (nats)", Number.isFinite(arrays.kl[step]) ? short(arrays.kl[step]) : "–", "how far retrieval moved the distribution"],
       ["entropy (nats)", short(ofStep(arrays.entropy, step, 3)[2]), "of the distribution that the code was sampled from"],
-    ].filter(Boolean);
+    ];
     const list = this.readings[i].numbers;
     while (list.children.length < numbers.length) {
       const pair = make("div");

@@ -47,9 +47,9 @@ class Compare(Scripted):
 
     data_model = CompareData
 
-    def __init__(self, elem_id: str = "compare") -> None:
+    def __init__(self, elem_id: str = "compare", render: bool = True) -> None:
         scripts = [*(SHARED_FOLDER / name for name in SHARED), FOLDER / "compare.js"]
-        super().__init__((FOLDER / "compare.html").read_text(encoding="utf-8"), joined(scripts), elem_id)
+        super().__init__((FOLDER / "compare.html").read_text(encoding="utf-8"), joined(scripts), elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
         """A `Sheet`, a `Comparison` or None as CompareData, its files in Gradio's cache."""

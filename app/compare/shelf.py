@@ -48,9 +48,9 @@ class Shelf(Scripted):
 
     data_model = ShelfData
 
-    def __init__(self, elem_id: str = "shelf") -> None:
+    def __init__(self, elem_id: str = "shelf", render: bool = True) -> None:
         scripts = [SHARED_FOLDER / "dom.js", FOLDER / "shelf.js"]
-        super().__init__((FOLDER / "shelf.html").read_text(encoding="utf-8"), joined(scripts), elem_id)
+        super().__init__((FOLDER / "shelf.html").read_text(encoding="utf-8"), joined(scripts), elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
         """`Kepts` or None as ShelfData."""

@@ -33,8 +33,8 @@ class Stepper(Scripted):
 
     data_model = StepperData
 
-    def __init__(self, elem_id: str = "stepper") -> None:
-        super().__init__(template(), script(), elem_id)
+    def __init__(self, elem_id: str = "stepper", render: bool = True) -> None:
+        super().__init__(template(), script(), elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
         """An `Update` (or None) as StepperData, its files in Gradio's cache."""

@@ -5,7 +5,9 @@
  * on a finished one triggers "open" with the id of its run.
  */
 
-const TILE = 112;
+const [SMALLEST, LARGEST] = [52, 128];
+const BESIDE = 84;
+const GAP = 10;
 
 class Sweep {
   /** @param {HTMLElement} element where the template was mounted */
@@ -14,9 +16,10 @@ class Sweep {
     this.host = element.closest("#sweep") || this.root;
     this.parts = partsOf(element, "sw-");
     this.newest = new Newest();
-    Object.assign(this, { shown: null, tiles: [], opened: -1 });
+    Object.assign(this, { shown: null, tiles: [], opened: -1, room: 0 });
     this.root.addEventListener("keydown", (event) => this.press(event));
     new MutationObserver(() => this.draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    new ResizeObserver(() => { this.room = this.root.clientWidth - BESIDE; this.draw(); }).observe(this.root);
     this.setState("idle", 0);
   }
 
@@ -105,11 +108,12 @@ class Sweep {
 
   /** Each picture as far as it is drawn. */
   draw() {
-    if (!this.shown) return;
+    if (!this.shown || this.room <= 0) return;
     const { sheet, across, down, steps, height, width } = this.shown, grid = { height, width };
-    const colours = coloursOf(this.root), size = sheet ? sheet.width / across.length : 0, cell = TILE / width;
+    const colours = coloursOf(this.root), size = sheet ? sheet.width / across.length : 0;
+    const tile = Math.floor(Math.min(Math.max(this.room / across.length - GAP, SMALLEST), LARGEST)), cell = tile / width;
     this.tiles.forEach(({ canvas }, i) => {
-      const context = prepare(canvas, TILE, Math.round(cell * height));
+      const context = prepare(canvas, tile, Math.round(cell * height));
       drawPaper(context, grid, cell, steps, colours);
       if (sheet) drawPatches(context, sheet, grid, cell, steps, [(i % across.length) * size, Math.floor(i / across.length) * (sheet.height / down.length), size]);
     });

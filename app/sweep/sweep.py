@@ -40,9 +40,9 @@ class Sweep(Scripted):
 
     data_model = SweepData
 
-    def __init__(self, elem_id: str = "sweep") -> None:
+    def __init__(self, elem_id: str = "sweep", render: bool = True) -> None:
         scripts = [*(SHARED_FOLDER / name for name in SHARED), FOLDER / "sweep.js"]
-        super().__init__((FOLDER / "sweep.html").read_text(encoding="utf-8"), joined(scripts), elem_id)
+        super().__init__((FOLDER / "sweep.html").read_text(encoding="utf-8"), joined(scripts), elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
         """A `Sheet` or None as SweepData."""

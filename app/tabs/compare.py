@@ -14,7 +14,7 @@ from app.plans import Plan
 from app.session import Session
 from app.sheets import Comparison, Sheet
 from app.tabs.parts import Parts, visitor
-from app.tabs.together import draws, opens, stops
+from app.tabs.together import draws, opens, sent, stops
 from app.views import Asked
 
 Planning = Callable[[Session, Asked], Plan]
@@ -79,7 +79,7 @@ def on_pick(session: Session) -> Callable[[gr.EventData, gr.Request], Comparison
     """The handler of a choice on the shelf."""
 
     def pick(event: gr.EventData, request: gr.Request) -> Comparison:
-        return session.compare(visitor(request), event._data.get("runs"))
+        return session.compare(visitor(request), sent(event, "runs"))
 
     return pick
 

@@ -78,7 +78,12 @@ def on_open(session: Session) -> Callable[[gr.EventData, gr.Request], tuple[Upda
     """The handler of "open"."""
 
     def open_run(event: gr.EventData, request: gr.Request) -> tuple[Update, Any]:
-        update = session.open(visitor(request), str(event._data.get("run", "")))
+        update = session.open(visitor(request), str(sent(event, "run")))
         return update, update.kept or gr.skip()
 
     return open_run
+
+
+def sent(event: gr.EventData, name: str) -> Any:
+    """What a component's script sent with an event; None for what it did not send."""
+    return event._data.get(name) if isinstance(event._data, dict) else None
