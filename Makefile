@@ -16,7 +16,7 @@ test: .venv/dev.stamp lint
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -f app/stepper/*.pyi  # Gradio writes these beside its subclasses, and mypy would read them instead
+	rm -f app/*.pyi app/*/*.pyi  # Gradio writes these beside its subclasses, and mypy would read them instead
 	$(BIN)/mypy -p app -p core && $(BIN)/mypy app.py
 
 bench: .venv/run.stamp

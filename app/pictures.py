@@ -59,14 +59,14 @@ def atlas_picture(images: RGB, size: int, grid: Grid) -> RGB:
     return table_of(patches)
 
 
-def table_of(tiles: RGB) -> RGB:
-    """One picture of square tiles [N, side, side, 3], ATLAS_COLUMNS in a row."""
+def table_of(tiles: RGB, columns: int = ATLAS_COLUMNS) -> RGB:
+    """One picture of square tiles [N, side, side, 3], `columns` in a row."""
     count, side = tiles.shape[:2]
-    rows = -(-count // ATLAS_COLUMNS)
-    padded = np.zeros((rows * ATLAS_COLUMNS, side, side, 3), np.uint8)
+    rows = -(-count // columns)
+    padded = np.zeros((rows * columns, side, side, 3), np.uint8)
     padded[:count] = tiles
-    table = padded.reshape(rows, ATLAS_COLUMNS, side, side, 3).transpose(0, 2, 1, 3, 4)
-    picture: RGB = table.reshape(rows * side, ATLAS_COLUMNS * side, 3)
+    table = padded.reshape(rows, columns, side, side, 3).transpose(0, 2, 1, 3, 4)
+    picture: RGB = table.reshape(rows * side, columns * side, 3)
     return picture
 
 

@@ -7,10 +7,10 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -19,13 +19,15 @@ import torch
 
 from app import packing, pictures
 from app.pictures import RGB
+from app.plans import MOST_COMPARED, Plan, labels
+from app.sheets import Compared, Comparison, Sheet
 from app.views import METHOD_NAMES, Asked, State, Update
 from app.visits import Kept, Visits
 from core.backends import BACKENDS, load_backend
 from core.backends.protocol import Backend
 from core.catalogue import DATABASES, open_database
 from core.database import PatchDatabase
-from core.engine import decode
+from core.engine import Request, Step, Steps, decode_together
 from core.text import clean_prompt
 from core.trace import Trace
 from core.types import ArragError, ConfigError, Method, StepRecord
@@ -124,24 +126,125 @@ class Session:
     def _updates(self, visitor: str, run: Run, prompt: str, asked: Asked) -> Iterator[Update]:
         """Previews at their pace, then the final update; the finished run is kept for its visitor."""
         started = time.perf_counter()
+        request = self._request(prompt, asked)
+        backend, database = request.backend, request.database
         steps: list[StepRecord] = []
-        due = 0.0
-        backend = _one_of(self.backends, "model", asked.model)
-        database = _one_of(self.databases, "database", asked.database) if asked.settings.retrieves else None
-        with closing(decode(backend, database, [prompt], asked.settings)) as records:
-            for number, (record,) in enumerate(records, start=1):
-                steps.append(record)
-                if run.stopped.is_set():
-                    break
-                if time.perf_counter() >= due:
-                    begun = time.perf_counter()
-                    yield self._preview(run, number, prompt, steps, backend)
-                    ended = time.perf_counter()
-                    due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)
+        for (record,), due in _paced(run, decode_together([request])):
+            steps.append(record)
+            if due:
+                yield self._preview(run, len(steps), prompt, steps, backend)
         trace = Trace.record(backend, database, prompt, asked.settings, steps)
         kept = self._kept(trace, asked, time.perf_counter() - started)
         self.visits.keep(visitor, kept)
         yield self._shown(run.number, kept)
+
+    def begin_together(self, visitor: str, prompt: str) -> Sheet:
+        """Answer a click at once; an older run of this visitor ends."""
+        self.stop(visitor)
+        return Sheet(next(self._numbers), 0, "streaming", prompt=prompt, grid=self.grid)
+
+    def draw_compared(self, visitor: str, prompt: str, plan: Callable[[], Plan]) -> Iterator[Sheet | Comparison]:
+        """Generate a few pictures of one prompt together, keep them, and end with their comparison."""
+        for sheet in self._draw_together(visitor, prompt, plan):
+            for run in reversed(sheet.runs):  # the first one is then the newest, and stands first where they are listed
+                self.visits.keep(visitor, run)
+            yield self._comparison(sheet.run, sheet.runs, sheet.message) if sheet.runs else sheet
+
+    def draw_sweep(self, visitor: str, prompt: str, plan: Callable[[], Plan]) -> Iterator[Sheet]:
+        """Generate many pictures of one prompt together; only those that are opened later become runs of the visit."""
+        for sheet in self._draw_together(visitor, prompt, plan):
+            if sheet.runs:
+                self.visits.lay_out(visitor, sheet.runs)
+            yield sheet
+
+    def compare(self, visitor: str, runs: object) -> Comparison:
+        """Some kept runs of a visitor side by side; what does not work is told in the comparison."""
+        number = next(self._numbers)
+        try:
+            if not isinstance(runs, list) or not 1 <= len(runs) <= MOST_COMPARED:
+                raise ConfigError(f"compare: expected 1 to {MOST_COMPARED} pictures; choose them again")
+            return self._comparison(number, [self.visits.find(visitor, str(run)) for run in runs])
+        except Exception as error:
+            return Comparison(number, 1_000_000, "error", error_message(error))
+
+    def compare_with_parent(self, visitor: str, run: str) -> Comparison:
+        """The run that a run branched from, and the run itself."""
+        try:
+            parent = self.visits.find(visitor, run).parent if run else ""
+            if not parent:
+                raise ConfigError("parent: the picture in the stepper is no branch of another one; branch it first")
+        except ArragError as error:
+            return Comparison(next(self._numbers), 1_000_000, "error", error_message(error))
+        return self.compare(visitor, [parent, run])
+
+    def open(self, visitor: str, run: str) -> Update:
+        """A run for the stepper, and kept if it was on a sheet only; what does not work is told in the update."""
+        try:
+            self.visits.keep(visitor, self.visits.find(visitor, run))
+            return self.show(visitor, run)
+        except Exception as error:
+            return Update(next(self._numbers), 0, "error", error_message(error))
+
+    def _draw_together(self, visitor: str, prompt: str, plan: Callable[[], Plan]) -> Iterator[Sheet]:
+        """Generate several pictures: sheets while they are being drawn, then one with the runs; errors are sheets too.
+
+        `plan` makes the plan from what the visitor entered, so that its errors are told like all others.
+        """
+        run = self._open(visitor)
+        try:
+            yield from self._sheets(run, clean_prompt(prompt), plan())
+        except Exception as error:
+            yield Sheet(run.number, 1_000_000, "error", error_message(error))
+        finally:
+            self._close(visitor, run)
+
+    def _sheets(self, run: Run, prompt: str, plan: Plan) -> Iterator[Sheet]:
+        """Previews at their pace, then the finished runs; each is as long as all of them took."""
+        started, last = time.perf_counter(), self.grid.positions
+        requests = [self._request(prompt, asked) for asked in plan.asked]
+        sheet = Sheet(run.number, 0, "streaming", "", prompt, plan, 0, self.grid)
+        yield sheet
+        steps: list[Step] = []
+        for step, due in _paced(run, decode_together(requests)):
+            steps.append(step)
+            if due:
+                picture = pictures.encoded(self._sheet_picture(requests[0].backend, steps, plan), quality=75)
+                yield replace(sheet, number=len(steps), steps=len(steps), picture=picture)
+        seconds = time.perf_counter() - started
+        rows = zip(requests, plan.asked, zip(*steps, strict=True), strict=True)
+        runs = [
+            self._kept(Trace.record(r.backend, r.database, prompt, r.settings, records), asked, seconds)
+            for r, asked, records in rows
+        ]
+        done, count = len(steps) == last, len(steps)
+        yield replace(
+            sheet,
+            number=999_999,
+            state="ready" if done else "stopped",
+            message="" if done else f"Stopped after {count} of {last} patches of each picture.",
+            steps=count,
+            picture=pictures.encoded(self._sheet_picture(requests[0].backend, steps, plan)),
+            runs=tuple(runs),
+        )
+
+    def _sheet_picture(self, backend: Backend, steps: Sequence[Step], plan: Plan) -> RGB:
+        """All pictures as far as they are drawn, in the rows of the plan."""
+        drawn = [[record.code for record in records] for records in zip(*steps, strict=True)]
+        grids = np.stack([pictures.continued_grid(codes, self.grid) for codes in drawn])
+        return pictures.table_of(backend.decode_codes(grids), len(plan.across))
+
+    def _request(self, prompt: str, asked: Asked) -> Request:
+        """What a visitor asked for, by name, with the model and the database themselves."""
+        backend = _one_of(self.backends, "model", asked.model)
+        database = _one_of(self.databases, "database", asked.database) if asked.settings.retrieves else None
+        return Request(backend, database, prompt, asked.settings)
+
+    def _comparison(self, number: int, runs: Sequence[Kept], message: str = "") -> Comparison:
+        """Runs side by side, with their traces."""
+        compared = [Compared(run.id, label, self._packed(run)) for run, label in zip(runs, labels(runs), strict=True)]
+        prompts = {run.trace.prompt for run in runs}
+        prompt = prompts.pop() if len(prompts) == 1 else ""
+        return Comparison(number, 999_999, "ready", message, prompt, tuple(compared), self._atlas.result())
 
     def show(self, visitor: str, run: str) -> Update:
         """A run that was kept, as the newest thing to look at; ConfigError when it is not there any more."""
@@ -167,12 +270,9 @@ class Session:
 
     def _shown(self, number: int, kept: Kept) -> Update:
         """The whole trace of a run for the stepper."""
-        trace, name = kept.trace, kept.asked.database
+        trace = kept.trace
         grid, count = trace.grid, len(trace.steps)
-        sources = packing.Pictures(
-            kept.picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
-        )
-        packed = packing.pack_trace(trace, kept.id, sources, kept.seconds, kept.asked)
+        packed = self._packed(kept)
         message = (
             "" if trace.complete else f"Stopped after {count} of {grid.positions} patches. You can step through them."
         )
@@ -180,6 +280,14 @@ class Session:
         return Update(
             number, 999_999, state, message, trace.prompt, count, grid, b"", packed, self._atlas.result(), kept.id
         )
+
+    def _packed(self, kept: Kept) -> bytes:
+        """The file that the page gets of a run."""
+        name = kept.asked.database
+        sources = packing.Pictures(
+            kept.picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
+        )
+        return packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked)
 
     def _warm_up(self) -> None:
         """Make thumbnails of the first database before the first visitor has to wait for them."""
@@ -191,6 +299,21 @@ class Session:
         """Small picture of an image of a database."""
         picture = self.databases[name].picture(image)
         return pictures.thumbnail(picture) if picture else None
+
+
+def _paced(run: Run, turns: Steps) -> Iterator[tuple[Step, bool]]:
+    """The steps of a run until it ends or is stopped, and with each whether a preview is due, which takes its time."""
+    due = 0.0
+    with closing(turns):
+        for step in turns:
+            begun = time.perf_counter()
+            wanted = begun >= due and not run.stopped.is_set()
+            yield step, wanted
+            if run.stopped.is_set():
+                return
+            if wanted:
+                ended = time.perf_counter()
+                due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)
 
 
 def _one_of(choices: Mapping[str, Result], kind: str, name: str) -> Result:

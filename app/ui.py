@@ -18,13 +18,16 @@ from app.controls import Controls
 from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
-from app.tabs import MODEL_QUEUE, TABS, Parts, visitor
+from app.tabs import CONCURRENT_RUNS, MODEL_QUEUE, TABS, Parts, on_stop, visitor
 from app.views import Asked, Update
 from core.text import MAX_PROMPT
 from core.types import ArragError, DecodeSettings
 
-ROOT = Path(__file__).parent.parent
-CONCURRENT_RUNS = 2
+APP = Path(__file__).parent
+ROOT = APP.parent
+STYLES = ("page.css", "compare/compare.css", "sweep/sweep.css")
+"""Style sheets besides the stepper's, which sets the variables that they use."""
+
 STATE_SECONDS = 3600
 CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS = 3600, 6 * 3600
 COLOURS = {  # of light and of dark
@@ -119,7 +122,7 @@ def launch_options() -> dict[str, Any]:
 
 def page_styles() -> str:
     """Style sheets of the page and of its tabs."""
-    sheets = [ROOT / "app" / "page.css", *sorted((ROOT / "app" / "tabs").glob("*.css"))]
+    sheets = [*(APP / name for name in STYLES), *sorted((APP / "tabs").glob("*.css"))]
     return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
@@ -300,15 +303,6 @@ def on_draw(session: Session) -> Callable[..., Iterator[tuple[Update, Any]]]:
             yield update, update.kept or gr.skip()
 
     return draw
-
-
-def on_stop(session: Session) -> Callable[[gr.Request], None]:
-    """The handler of Stop."""
-
-    def stop(request: gr.Request) -> None:
-        session.stop(visitor(request))
-
-    return stop
 
 
 def on_leave(session: Session) -> Callable[[gr.Request], None]:

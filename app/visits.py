@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.views import Asked
@@ -41,49 +42,66 @@ class Kept:
         return len(self.picture) + len(steps) * (4 * self.trace.origin.codes + 24 * self.asked.settings.n_neighbours)
 
 
+Things = OrderedDict[str, tuple[Kept, ...]]
+_SHEET = ""
+
+
 class Visits:
-    """Runs of all visitors; nobody reaches those of another."""
+    """Runs of all visitors; nobody reaches those of another.
+
+    Besides their runs, visitors have the sheet of pictures that they swept last: its runs can be found, but are not
+    listed before one of them is kept, too.
+    """
 
     def __init__(self, runs_kept: int = RUNS_KEPT, bytes_kept: int = BYTES_KEPT) -> None:
-        self._runs: OrderedDict[str, OrderedDict[str, Kept]] = OrderedDict()
+        self._visitors: OrderedDict[str, Things] = OrderedDict()
         self._runs_kept, self._bytes_kept = runs_kept, bytes_kept
         self._lock = threading.Lock()
 
     def keep(self, visitor: str, run: Kept) -> None:
-        """Add a run; old ones make room for it."""
+        """Add a run, or put the same one in its place; old ones make room for it."""
+        self._put(visitor, run.id, (run,))
+
+    def lay_out(self, visitor: str, sheet: Sequence[Kept]) -> None:
+        """Put a sheet of runs in the place of the visitor's last one; old things make room for it."""
+        self._put(visitor, _SHEET, tuple(sheet))
+
+    def _put(self, visitor: str, name: str, runs: tuple[Kept, ...]) -> None:
         with self._lock:
-            mine = self._runs.setdefault(visitor, OrderedDict())
-            self._runs.move_to_end(visitor)
-            mine[run.id] = run
+            mine = self._visitors.setdefault(visitor, Things())
+            self._visitors.move_to_end(visitor)
+            mine[name] = runs
+            if name == _SHEET:
+                mine.move_to_end(name)
             if len(mine) > self._runs_kept:
                 mine.popitem(last=False)
             self._make_room()
 
     def _make_room(self) -> None:
-        """Forget the oldest run of whoever has been away for longest, until the rest fits; the newest run stays."""
-        size = sum(run.nbytes for runs in self._runs.values() for run in runs.values())
-        while size > self._bytes_kept and (len(self._runs) > 1 or len(next(iter(self._runs.values()))) > 1):
-            visitor, runs = next(iter(self._runs.items()))
-            size -= runs.popitem(last=False)[1].nbytes
-            if not runs:
-                del self._runs[visitor]
+        """Forget the oldest thing of whoever has been away for longest, until the rest fits; the newest thing stays."""
+        size = sum(run.nbytes for mine in self._visitors.values() for runs in mine.values() for run in runs)
+        while size > self._bytes_kept and (len(self._visitors) > 1 or len(next(iter(self._visitors.values()))) > 1):
+            visitor, mine = next(iter(self._visitors.items()))
+            size -= sum(run.nbytes for run in mine.popitem(last=False)[1])
+            if not mine:
+                del self._visitors[visitor]
 
     def runs(self, visitor: str) -> tuple[Kept, ...]:
         """The runs of a visitor, the oldest first."""
         with self._lock:
-            runs = self._runs.get(visitor)
-            return tuple(runs.values()) if runs else ()
+            mine = self._visitors.get(visitor, Things())
+            return tuple(run for name, runs in mine.items() if name != _SHEET for run in runs)
 
     def find(self, visitor: str, run: str) -> Kept:
         """One run of a visitor; ConfigError when it is not there any more, or never was."""
         with self._lock:
-            runs = self._runs.get(visitor)
-            found = runs.get(run) if runs else None
-        if found is None:
+            mine = self._visitors.get(visitor, Things())
+            found = [kept for runs in mine.values() for kept in runs if kept.id == run]
+        if not found:
             raise ConfigError("this picture is not kept any more; generate it again")
-        return found
+        return found[0]
 
     def forget(self, visitor: str) -> None:
         """Drop everything of a visitor."""
         with self._lock:
-            self._runs.pop(visitor, None)
+            self._visitors.pop(visitor, None)

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("trace.js", "drawing.js", "reading.js", "blenders.js", "sources.js", "stepper.js")
+SHARED = ("trace.js", "drawing.js", "dom.js")
+"""What other components of the page use as well."""
+
+SCRIPTS = (*SHARED, "reading.js", "blenders.js", "sources.js", "stepper.js")
 
 
 def template() -> str:

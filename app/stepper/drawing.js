@@ -46,13 +46,13 @@ function boxOf(p, grid, cell) {
   return [x, y, Math.round((col + 1) * cell) - x, Math.round((row + 1) * cell) - y];
 }
 
-/** The first `shown` patches of a picture, in raster order. */
-function drawPatches(context, picture, grid, cell, shown) {
-  const side = picture.width / grid.width;
+/** The first `shown` patches of a picture, in raster order; the picture may be a square [left, top, size] of a larger one. */
+function drawPatches(context, picture, grid, cell, shown, [left, top, size] = [0, 0, picture.width]) {
+  const side = size / grid.width;
   const rows = Math.floor(shown / grid.width), rest = shown % grid.width;
   const [width, below] = [Math.round(grid.width * cell), Math.round(rows * cell)];
-  if (rows) context.drawImage(picture, 0, 0, picture.width, rows * side, 0, 0, width, below);
-  if (rest) context.drawImage(picture, 0, rows * side, rest * side, side, 0, below, Math.round(rest * cell), Math.round((rows + 1) * cell) - below);
+  if (rows) context.drawImage(picture, left, top, size, rows * side, 0, 0, width, below);
+  if (rest) context.drawImage(picture, left, top + rows * side, rest * side, side, 0, below, Math.round(rest * cell), Math.round((rows + 1) * cell) - below);
 }
 
 /** Empty paper: a faint dot in the middle of every cell that has no patch yet. */
@@ -134,4 +134,57 @@ function drawScale(canvas) {
     context.fillStyle = cividis(x / (canvas.width - 1));
     context.fillRect(x, 0, 1, canvas.height);
   }
+}
+
+/* ---- parts of a trace; view: trace, step, atlas (bitmap or null), colours, stripWidth, wanted (called with the number of a
+   source picture that is not decoded yet) */
+
+const CROP_CELLS = 5;
+const CROP_SIZE = 104;
+
+/** A ruler from 0 to 1 of the distribution `kind`: where each of the top codes lies, which one is taken, where u fell. */
+function drawRuler(canvas, { trace, step, atlas, colours, stripWidth }, kind, taken) {
+  const names = ["top_code", `top_${kind}_from`, `top_${kind}`];
+  const [codes, starts, shares] = names.map((name) => ofStep(trace.arrays[name], step, trace.shown.codes));
+  const width = Math.max(stripWidth, 40), height = 26;
+  const context = prepare(canvas, width, height);
+  context.fillStyle = colours.rest;
+  context.fillRect(0, 3, width, height - 6);
+  codes.forEach((code, i) => {
+    const x = starts[i] * width;
+    drawCode(context, atlas, trace.atlas_columns, code, x, 3, Math.max(shares[i] * width, 0.5), height - 6);
+    context.fillStyle = colours.grid;
+    context.fillRect(x, 3, 0.75, height - 6);
+  });
+  const at = codes.indexOf(taken);
+  if (at >= 0) outline(context, starts[at] * width, 2, Math.max(shares[at] * width, 3), height - 4, colours.cursor);
+  drawNeedle(context, trace.arrays.u[step] * width, height, colours.flip);
+}
+
+/** The surroundings of neighbour number `at` of a trace in its source image, the cell and its context outlined. */
+function drawCrop(canvas, { trace, atlas, colours, wanted }, at, size = CROP_SIZE) {
+  const { grid, arrays } = trace, cell = size / CROP_CELLS;
+  const [image, row, col] = [arrays.near_image[at], arrays.near_row[at], arrays.near_col[at]];
+  const context = prepare(canvas, size, size);
+  const top = cropStart(row, CROP_CELLS, grid.height), left = cropStart(col, CROP_CELLS, grid.width);
+  const box = (r, c) => [(c - left) * cell, (r - top) * cell, cell, cell];
+  const bitmap = trace.bitmaps[image];
+  if (bitmap) {
+    const side = bitmap.width / grid.width;
+    context.drawImage(bitmap, left * side, top * side, CROP_CELLS * side, CROP_CELLS * side, 0, 0, size, size);
+  } else {
+    drawCode(context, atlas, trace.atlas_columns, arrays.near_code[at], ...box(row, col));
+    wanted(image);
+  }
+  context.strokeStyle = colours.query;
+  context.lineWidth = 1;
+  for (const [r, c] of trace.context) context.strokeRect(...inset(box(row + r, col + c)));
+  outline(context, ...box(row, col), colours.cursor);
+}
+
+/** The colours of the page that drawing uses, from the style of an element. */
+function coloursOf(element) {
+  const style = getComputedStyle(element);
+  const names = { dot: "dot", grid: "grid", flip: "flip", cursor: "cursor", query: "query", ink: "ink", rest: "rest", soft: "faint", taken: "blended" };
+  return Object.fromEntries(Object.entries(names).map(([name, variable]) => [name, style.getPropertyValue(`--lp-${variable}`).trim()]));
 }

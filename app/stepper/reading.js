@@ -1,28 +1,8 @@
 /* The reading of one position: its context, what was chosen, the distributions, the neighbours. */
 
-const CROP_CELLS = 5;
-const CROP_SIZE = 104;
 const CONTEXT_SIZE = 132;
 const DISTRIBUTIONS = ["unblended", "model", "retrieval", "blended"];
 const RULERS = ["unblended", "model", "blended"];
-
-/** A new element with a class and a text. */
-function make(tag, className = "", text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  return node;
-}
-
-/** Set text only where it changed, which spares layout while scrubbing. */
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-/** Set a tooltip only where it changed. */
-function setTitle(node, text) {
-  if (node.title !== text) node.title = text;
-}
 
 /** What the divergence of a trace is between, as a formula. */
 const movedText = (trace) => (trace.blenders.length ? `KL(unblended ‖ ${trace.mixes ? "blended" : "model"})` : "KL(model ‖ blended)");
@@ -176,25 +156,8 @@ class Reading {
     const { arrays } = view.trace, picked = { unblended: arrays.without, model: arrays.unmixed, blended: arrays.code };
     for (const kind of RULERS) {
       if (this.parts[`ruler-${kind}`].hidden) continue;
-      this.drawRuler(this.parts[`strip-${kind}`], view, arrays[`top_${kind}_from`], arrays[`top_${kind}`], picked[kind][view.step]);
+      drawRuler(this.parts[`strip-${kind}`], view, kind, picked[kind][view.step]);
     }
-  }
-
-  drawRuler(canvas, { trace, step, atlas, colours, stripWidth }, allStarts, allShares, taken) {
-    const [codes, starts, shares] = [trace.arrays.top_code, allStarts, allShares].map((array) => ofStep(array, step, trace.shown.codes));
-    const width = Math.max(stripWidth, 40), height = 26;
-    const context = prepare(canvas, width, height);
-    context.fillStyle = colours.rest;
-    context.fillRect(0, 3, width, height - 6);
-    codes.forEach((code, i) => {
-      const x = starts[i] * width;
-      drawCode(context, atlas, trace.atlas_columns, code, x, 3, Math.max(shares[i] * width, 0.5), height - 6);
-      context.fillStyle = colours.grid;
-      context.fillRect(x, 3, 0.75, height - 6);
-    });
-    const at = codes.indexOf(taken);
-    if (at >= 0) outline(context, starts[at] * width, 2, Math.max(shares[at] * width, 3), height - 4, colours.cursor);
-    drawNeedle(context, trace.arrays.u[step] * width, height, colours.flip);
   }
 
   showCodes(view) {
@@ -254,26 +217,6 @@ class Reading {
     fill.style.transform = `scaleX(${Math.min(1, arrays.near_share[at])})`;
     card.classList.toggle("is-taken", code === arrays.code[step]);
     crop.setAttribute("aria-label", `Patch with code ${code} from ${about.caption}`);
-    this.drawCrop(crop, view, image, row, col, code);
-  }
-
-  /** The surroundings of a retrieved cell in its source image, the cell and its context outlined. */
-  drawCrop(canvas, { trace, atlas, colours, wanted }, image, row, col, code) {
-    const { grid } = trace, cell = CROP_SIZE / CROP_CELLS;
-    const context = prepare(canvas, CROP_SIZE, CROP_SIZE);
-    const top = cropStart(row, CROP_CELLS, grid.height), left = cropStart(col, CROP_CELLS, grid.width);
-    const box = (r, c) => [(c - left) * cell, (r - top) * cell, cell, cell];
-    const bitmap = trace.bitmaps[image];
-    if (bitmap) {
-      const side = bitmap.width / grid.width;
-      context.drawImage(bitmap, left * side, top * side, CROP_CELLS * side, CROP_CELLS * side, 0, 0, CROP_SIZE, CROP_SIZE);
-    } else {
-      drawCode(context, atlas, trace.atlas_columns, code, ...box(row, col));
-      wanted(image);
-    }
-    context.strokeStyle = colours.query;
-    context.lineWidth = 1;
-    for (const [r, c] of trace.context) context.strokeRect(...inset(box(row + r, col + c)));
-    outline(context, ...box(row, col), colours.cursor);
+    drawCrop(crop, view, at);
   }
 }

@@ -1,7 +1,7 @@
 /*
  * The stepper: shows how a picture was drawn, position by position, from a trace that it holds itself.
  *
- * stepper.py joins trace.js, drawing.js, reading.js, blenders.js, sources.js and this file. Gradio runs them once as the body of a function with
+ * stepper.py joins trace.js, drawing.js, dom.js, reading.js, blenders.js, sources.js and this file. Gradio runs them once as the body of a function with
  * `element` (the mounted template), `props` and `watch`; `props.value` is an update (see StepperData in stepper.py).
  * Small updates arrive while the picture is being drawn; the last one names a file with the whole trace, which is fetched
  * once. After that, stepping makes no request.
@@ -17,10 +17,8 @@ class Stepper {
   constructor(element) {
     this.root = element.querySelector("[data-part=root]");
     this.host = element.closest("#stepper") || this.root;
-    this.parts = {};
-    for (const node of element.querySelectorAll("[data-part]")) this.parts[node.dataset.part] = node;
-    this.run = -1;
-    this.number = -1;
+    this.parts = partsOf(element);
+    this.newest = new Newest();
     this.trace = null;
     this.step = -1;
     this.steps = 0;
@@ -46,28 +44,22 @@ class Stepper {
 
   /** Take one update; answers of an older run, and late ones of this run, are dropped. */
   async receive(update) {
-    if (!update || update.run < this.run || (update.run === this.run && update.number <= this.number)) return;
-    if (update.run > this.run) this.pause();
-    this.run = update.run;
-    this.number = update.number;
+    const { run } = this.newest;
+    if (!this.newest.take(update)) return;
+    if (update.run > run) this.pause();
     try {
       if (update.state === "streaming") await this.showProgress(update);
       else if (update.state === "error") this.showError(update.message);
       else await this.showTrace(update);
     } catch (error) {
-      if (this.isCurrent(update)) this.showError(`The picture could not be shown (${error.message}). Press Generate again.`);
+      if (this.newest.is(update)) this.showError(`The picture could not be shown (${error.message}). Press Generate again.`);
     }
-  }
-
-  /** Whether no newer update has arrived since this one. */
-  isCurrent(update) {
-    return update.run === this.run && update.number === this.number;
   }
 
   /** A picture is being drawn: show what there is so far. */
   async showProgress(update) {
     const picture = update.picture ? await bitmapFromBase64(update.picture) : null;
-    if (!this.isCurrent(update)) return picture?.close();
+    if (!this.newest.is(update)) return picture?.close();
     if (this.trace) this.previous = this.trace;
     else this.picture?.close();
     this.trace = null;
@@ -82,13 +74,8 @@ class Stepper {
 
   /** The drawing ended: fetch the whole trace and stand at its last position. */
   async showTrace(update) {
-    const answer = await fetch(update.file.url);
-    if (!answer.ok) throw new Error(`the trace file answered ${answer.status}`);
-    const trace = parseTrace(await answer.arrayBuffer());
-    const [picture, atlas, sheet] = await Promise.all(
-      [createImageBitmap(trace.blobs.picture), this.loadAtlas(update.atlas), trace.blobs.sheet && createImageBitmap(trace.blobs.sheet)]);
-    if (!this.isCurrent(update)) return picture.close();
-    Object.assign(trace, { sheet, drawn: picture });
+    const [trace, atlas] = await Promise.all([loadTrace(update.file.url), this.loadAtlas(update.atlas)]);
+    if (!this.newest.is(update)) return closeTrace(trace);
     this.atlas = atlas;
     this.release();
     this.open(trace, update.state);
@@ -99,7 +86,7 @@ class Stepper {
   /** Fetch the patch pictures of all codes, once for the life of the page. */
   async loadAtlas(file) {
     if (!file || this.atlasUrl === file.url) return this.atlas;
-    const atlas = await createImageBitmap(await (await fetch(file.url)).blob());
+    const atlas = await loadPicture(file.url);
     this.atlasUrl = file.url;
     return atlas;
   }
@@ -107,10 +94,7 @@ class Stepper {
   /** Free the pictures of what was shown before. */
   release() {
     if (!this.trace) this.picture?.close();
-    for (const old of [this.trace, this.previous]) {
-      old?.drawn.close();
-      old?.bitmaps.forEach((bitmap) => bitmap?.close());
-    }
+    for (const old of [this.trace, this.previous]) if (old) closeTrace(old);
     this.previous = null;
   }
 
@@ -135,7 +119,7 @@ class Stepper {
   async decodePictures(trace) {
     for (let i = 0; i < trace.sources.length; i++) {
       if (this.trace !== trace) return;
-      await this.decodePicture(trace, i);
+      await decodeSource(trace, i);
       if (i % 64 === 0) this.draw();
     }
     this.draw();
@@ -143,18 +127,8 @@ class Stepper {
 
   /** Decode a source picture that is on view, and draw again when it is there. */
   async showSource(trace, image) {
-    await this.decodePicture(trace, image);
+    await decodeSource(trace, image);
     if (trace === this.trace && trace.bitmaps[image]) this.draw();
-  }
-
-  /** Decode one source picture if that has not been done: its own, or its tile of the sheet. */
-  async decodePicture(trace, i) {
-    if (trace.bitmaps[i] || trace.asked.has(i)) return;
-    trace.asked.add(i);
-    const side = trace.thumbnail, tile = trace.tileOf.get(i), columns = trace.atlas_columns;
-    const made = i in trace.blobs ? createImageBitmap(trace.blobs[i])
-      : createImageBitmap(trace.sheet, (tile % columns) * side, Math.floor(tile / columns) * side, side, side);
-    trace.bitmaps[i] = await made.catch(() => null);
   }
 
   /** Show what went wrong; a picture that is already there stays usable. */
@@ -304,10 +278,7 @@ class Stepper {
   }
 
   readColours() {
-    const style = getComputedStyle(this.root);
-    const read = (name) => style.getPropertyValue(name).trim();
-    this.colours = { dot: read("--lp-dot"), grid: read("--lp-grid"), flip: read("--lp-flip"), cursor: read("--lp-cursor"),
-      query: read("--lp-query"), ink: read("--lp-ink"), rest: read("--lp-rest"), soft: read("--lp-faint"), taken: read("--lp-blended") };
+    this.colours = coloursOf(this.root);
   }
 
   renderStage() {

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import gradio as gr
 from gradio.data_classes import FileData, GradioModel
-from gradio.processing_utils import save_bytes_to_cache
 
+from app.scripted import Scripted
 from app.stepper import script, template
 from app.views import Update
 
@@ -29,25 +28,16 @@ class StepperData(GradioModel):
     atlas: FileData | None = None
 
 
-class Stepper(gr.HTML):
-    """Shows `Update`s; the template is constant, so that no text of a visitor is ever evaluated."""
+class Stepper(Scripted):
+    """Shows `Update`s."""
 
     data_model = StepperData
 
-    def __init__(self, elem_id: str = "stepper") -> None:
-        super().__init__(
-            value=None,
-            html_template=template(),
-            js_on_load=script(),
-            elem_id=elem_id,
-            apply_default_css=False,
-        )
+    def __init__(self, elem_id: str = "stepper", render: bool = True) -> None:
+        super().__init__(template(), script(), elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
-        """An `Update` (or None) as StepperData, its files in Gradio's cache.
-
-        The folders of the cache are named by a hash of the content, and a trace holds a random id: nobody can guess it.
-        """
+        """An `Update` (or None) as StepperData, its files in Gradio's cache."""
         if not isinstance(value, Update):
             return None
         return StepperData(
@@ -60,17 +50,6 @@ class Stepper(gr.HTML):
             height=value.grid.height,
             width=value.grid.width,
             picture=base64.b64encode(value.picture).decode(),
-            file=self._cached(value.file, "trace.bin"),
-            atlas=self._cached(value.atlas, "atlas.webp"),
+            file=self.cached(value.file, "trace.bin"),
+            atlas=self.cached(value.atlas, "atlas.webp"),
         )
-
-    def _cached(self, data: bytes, name: str) -> FileData | None:
-        """A file in Gradio's cache, or None without data."""
-        return FileData(path=save_bytes_to_cache(data, name, self.GRADIO_CACHE)) if data else None
-
-    def preprocess(self, payload: Any) -> None:
-        """The stepper is never an input."""
-
-    def api_info(self) -> dict[str, Any]:
-        """Schema for the API page."""
-        return {"type": "object"}

@@ -27,6 +27,36 @@ function parseTrace(buffer) {
   return { ...header, arrays, blobs, sources, tileOf, bitmaps: new Array(sources.length).fill(null), asked: new Set() };
 }
 
+/** Fetch and read a trace file, with the pictures that are shown at once: what was drawn, and the sheet of sources. */
+async function loadTrace(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`the trace file answered ${answer.status}`);
+  const trace = parseTrace(await answer.arrayBuffer());
+  const { picture, sheet } = trace.blobs;
+  const [drawn, tiles] = await Promise.all([createImageBitmap(picture), sheet && createImageBitmap(sheet)]);
+  return Object.assign(trace, { drawn, sheet: tiles });
+}
+
+/** Free the pictures of a trace. */
+function closeTrace(trace) {
+  trace.drawn.close();
+  trace.sheet?.close();
+  for (const bitmap of trace.bitmaps) bitmap?.close();
+}
+
+/** Decode one source picture of a trace if that has not been done: its own, or its tile of the sheet. */
+async function decodeSource(trace, i) {
+  if (trace.bitmaps[i] || trace.asked.has(i)) return;
+  trace.asked.add(i);
+  const side = trace.thumbnail, tile = trace.tileOf.get(i), columns = trace.atlas_columns;
+  const made = i in trace.blobs ? createImageBitmap(trace.blobs[i])
+    : createImageBitmap(trace.sheet, (tile % columns) * side, Math.floor(tile / columns) * side, side, side);
+  trace.bitmaps[i] = await made.catch(() => null);
+}
+
+/** Fetch a picture. */
+const loadPicture = async (url) => createImageBitmap(await (await fetch(url)).blob());
+
 /** The values of one step in an array that holds `width` values a step. */
 const ofStep = (array, step, width) => array.subarray(step * width, (step + 1) * width);
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.tabs import metrics, sources
-from app.tabs.parts import MODEL_QUEUE, Parts, visitor
+from app.tabs import compare, metrics, sources, sweep
+from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, on_stop, visitor
 
-TABS: Mapping[str, Callable[[Parts], None]] = {"Sources": sources.build, metrics.LABEL: metrics.build}
+TABS: Mapping[str, Callable[[Parts], None]] = {
+    "Compare": compare.build,
+    "Sweep": sweep.build,
+    "Sources": sources.build,
+    metrics.LABEL: metrics.build,
+}
 """By label, in their order."""
 
-__all__ = ["MODEL_QUEUE", "TABS", "Parts", "visitor"]
+__all__ = ["CONCURRENT_RUNS", "MODEL_QUEUE", "TABS", "Parts", "on_stop", "visitor"]

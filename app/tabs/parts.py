@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gradio as gr
@@ -11,7 +12,9 @@ from app.session import Session
 from app.stepper.stepper import Stepper
 
 MODEL_QUEUE = "model"
-"""`concurrency_id` of every event that runs a model: together they get no more than the page allows at once."""
+"""`concurrency_id` of every event that runs a model: together they get no more than CONCURRENT_RUNS at once."""
+
+CONCURRENT_RUNS = 2
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,12 @@ class Parts:
 def visitor(request: gr.Request) -> str:
     """Who is asking: one browser tab."""
     return str(request.session_hash)
+
+
+def on_stop(session: Session) -> Callable[[gr.Request], None]:
+    """The handler of a Stop button: what the visitor has under way ends."""
+
+    def stop(request: gr.Request) -> None:
+        session.stop(visitor(request))
+
+    return stop

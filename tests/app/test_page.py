@@ -10,8 +10,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from app.stepper import FOLDER, SCRIPTS, script, template
+from app.compare.compare import Compare
+from app.compare.shelf import Shelf
+from app.scripted import Scripted
+from app.stepper import FOLDER, SCRIPTS, script
 from app.stepper.stepper import Stepper
+from app.sweep.sweep import Sweep
 from app.ui import examples
 from app.views import Update
 from core.types import Grid
@@ -67,16 +71,29 @@ def test_blenders_are_offered_only_with_a_model_that_has_some(url: str) -> None:
         assert group_and_methods(plain) == ("hidden", ["model", "daid"])
 
 
-def test_the_template_is_constant() -> None:
+def components() -> list[Scripted]:
+    return [Stepper(), Compare(), Shelf(), Sweep()]
+
+
+def test_the_templates_are_constant() -> None:
     """Gradio evaluates ${...} and {{...}} of a template, and takes backslashes and backticks of it as its own."""
-    assert not re.search(r"\$\{|\{\{|`|\\", template())
+    for component in components():
+        assert "<section" in component.html_template
+        assert not re.search(r"\$\{|\{\{|`|\\", component.html_template)
 
 
 def test_the_code_puts_no_text_into_the_page_as_markup() -> None:
-    code = script()
-    assert all((FOLDER / name).read_text(encoding="utf-8") in code for name in SCRIPTS)
-    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
-        assert word not in code
+    assert all((FOLDER / name).read_text(encoding="utf-8") in script() for name in SCRIPTS)
+    for component in components():
+        for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+            assert word not in (component.js_on_load or "")
+
+
+def test_a_component_can_be_made_anew_from_its_arguments() -> None:
+    """Gradio does so when an event skips a component."""
+    for component in components():
+        again = type(component)(**{**component.constructor_args, "render": False})
+        assert again.get_config() == component.get_config()
 
 
 def test_updates_become_data_with_files_in_the_cache() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 
+from app.plans import Plan, methods_plan, sweep_plan
 from app.session import Session
+from app.sheets import Comparison, Sheet, changed_codes
 from app.views import Asked, Update
 from core.types import DatabaseError, DecodeSettings
 from tests.app.fake import FakeBackend, FakeDecoding, fake_database
@@ -170,3 +175,108 @@ def test_a_model_or_database_that_is_not_there_is_told(session: Session, kind: s
     update = last(session.draw("ann", "sun", lambda: asked(DecodeSettings(), **{kind: "secret"})))
     assert update.state == "error"
     assert f"{kind}: got 'secret', expected one of {said}" in update.message
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Several pictures
+
+
+def methods() -> Plan:
+    return methods_plan(defaults(), ("model", "daid", "faid", "faid+daid"))
+
+
+def test_compared_pictures_are_those_of_single_runs(session: Session) -> None:
+    sheets = list(session.draw_compared("cara", " a disc ", methods))
+    comparison = sheets[-1]
+    assert isinstance(comparison, Comparison)
+    assert all(isinstance(sheet, Sheet) and sheet.state == "streaming" for sheet in sheets[:-1])
+    assert [found.label for found in comparison.compared] == ["Model only", "DAiD", "FAiD", "FAiD + DAiD"]
+    assert (comparison.state, comparison.prompt, comparison.message) == ("ready", "a disc", "")
+    numbers = [sheet.number for sheet in sheets]
+    assert numbers == sorted(set(numbers))
+    assert len({sheet.run for sheet in sheets}) == 1
+    for found, asked in zip(comparison.compared, methods().asked, strict=True):
+        header, arrays = unpack(found.file)
+        alone = unpack(last(session.draw("dora", "a disc", lambda asked=asked: asked)).file)[1]
+        assert header["id"] == found.id
+        assert arrays["code"].tolist() == alone["code"].tolist()
+
+
+def test_compared_pictures_are_kept_the_first_as_the_newest(session: Session) -> None:
+    *_, comparison = session.draw_compared("emma", "a disc", methods)
+    assert isinstance(comparison, Comparison)
+    assert [run.id for run in session.visits.runs("emma")][::-1] == [found.id for found in comparison.compared]
+    again = session.compare("emma", [comparison.compared[2].id, comparison.compared[0].id])
+    assert [found.label for found in again.compared] == ["FAiD", "Model only"]
+    assert again.run > comparison.run
+
+
+@pytest.mark.parametrize("runs", [None, [], ["x"] * 5, "abc", [3], ["not there"]])
+def test_what_cannot_be_compared_is_told(session: Session, runs: object) -> None:
+    told = session.compare("ann", runs)
+    assert (told.state, told.compared) == ("error", ())
+    assert "choose them again" in told.message or "not kept any more" in told.message
+
+
+def test_a_run_is_compared_with_its_parent(session: Session) -> None:
+    list(session.draw("fay", "a disc", defaults))
+    (first,) = session.visits.runs("fay")
+    session.visits.keep("fay", replace(first, id="branch", parent=first.id, branch_step=40))
+    told = session.compare_with_parent("fay", "branch")
+    assert [(found.id, found.label) for found in told.compared] == [(first.id, "a disc"), ("branch", "branch at 40")]
+    for name in (first.id, ""):
+        assert "no branch of another one" in session.compare_with_parent("fay", name).message
+
+
+def swept() -> Plan:
+    return sweep_plan(defaults(), "retrieval_weight", "0, 0.5, 1", "n_neighbours", "1, 24")
+
+
+def test_a_sweep_is_laid_out_and_a_picture_is_kept_when_it_is_opened(session: Session) -> None:
+    *_, sheet = session.draw_sweep("gil", "a disc", swept)
+    assert (sheet.state, sheet.steps, len(sheet.runs)) == ("ready", 256, 6)
+    with Image.open(io.BytesIO(sheet.picture)) as picture:
+        assert picture.size == (3 * 128, 2 * 128)
+    assert session.visits.runs("gil") == ()
+    asked = swept().asked[4]
+    opened = session.open("gil", sheet.runs[4].id)
+    alone = last(session.draw("hal", "a disc", lambda: asked))
+    assert unpack(opened.file)[1]["code"].tolist() == unpack(alone.file)[1]["code"].tolist()
+    assert [run.id for run in session.visits.runs("gil")] == [opened.kept]
+    assert "not kept any more" in session.open("hal", sheet.runs[4].id).message
+
+
+def test_a_stopped_sweep_keeps_what_was_drawn(session: Session) -> None:
+    sheets = session.draw_sweep("ivy", "a disc", swept)
+    next(sheets), next(sheets)
+    session.stop("ivy")
+    *_, sheet = sheets
+    assert sheet.state == "stopped"
+    assert 1 <= sheet.steps < 256
+    assert f"Stopped after {sheet.steps} of 256 patches of each picture" in sheet.message
+    assert {len(run.trace.steps) for run in sheet.runs} == {sheet.steps}
+    opened = session.open("ivy", sheet.runs[0].id)
+    assert (opened.state, opened.steps) == ("stopped", sheet.steps)
+
+
+def test_pictures_that_cannot_be_drawn_together_are_told(session: Session) -> None:
+    (told,) = session.draw_sweep("ann", "", swept)
+    assert (told.state, told.runs) == ("error", ())
+    assert "say what to draw" in told.message
+    (told,) = session.draw_sweep("ann", "a disc", lambda: sweep_plan(defaults(), "seed", "x", "gate", "1"))
+    assert "Seed: got 'x'" in told.message
+    (told,) = list(
+        session.draw_compared("ann", "a disc", lambda: Plan((asked(DecodeSettings(), model="secret"),), ("",)))
+    )
+    assert "model: got 'secret'" in told.message
+
+
+def test_changed_codes_are_counted_where_both_have_some(session: Session) -> None:
+    *_, sheet = session.draw_sweep("jon", "a disc", swept)
+    first, other = sheet.runs[0], sheet.runs[5]
+    expected = int((first.trace.codes != other.trace.codes).sum())
+    assert expected > 0
+    assert changed_codes(sheet.runs)[0] == 0
+    assert changed_codes(sheet.runs)[5] == expected
+    short = replace(other, trace=replace(other.trace, steps=other.trace.steps[:100]))
+    assert changed_codes([first, short]) == [0, int((first.trace.codes[:100] != other.trace.codes[:100]).sum())]

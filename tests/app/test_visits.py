@@ -74,3 +74,37 @@ def test_the_newest_run_stays_even_when_it_is_too_large(kept: Kept) -> None:
 def test_the_size_of_a_run_is_about_that_of_its_arrays(kept: Kept) -> None:
     logits = sum(step.logits.nbytes for step in kept.trace.steps)
     assert logits < kept.nbytes < 2 * logits
+
+
+def test_runs_of_a_sheet_can_be_found_but_are_listed_only_when_kept(kept: Kept) -> None:
+    visits = Visits(runs_kept=2)
+    visits.lay_out("ann", [replace(kept, id=name) for name in "abc"])
+    assert visits.runs("ann") == ()
+    assert [visits.find("ann", name).id for name in "abc"] == ["a", "b", "c"]
+    visits.keep("ann", visits.find("ann", "b"))
+    assert [run.id for run in visits.runs("ann")] == ["b"]
+    visits.lay_out("ann", [replace(kept, id="d")])
+    assert visits.find("ann", "b").id == "b"
+    for name in "ac":
+        with pytest.raises(ConfigError):
+            visits.find("ann", name)
+    with pytest.raises(ConfigError):
+        visits.find("bob", "d")
+
+
+def test_keeping_a_run_again_changes_nothing(kept: Kept) -> None:
+    visits = Visits()
+    for name in "aba":
+        visits.keep("ann", replace(kept, id=name))
+    assert [run.id for run in visits.runs("ann")] == ["a", "b"]
+
+
+def test_a_sheet_makes_room_as_a_whole(kept: Kept) -> None:
+    visits = Visits(bytes_kept=4 * kept.nbytes)
+    visits.lay_out("ann", [replace(kept, id=name) for name in "abc"])
+    visits.keep("ann", replace(kept, id="d"))
+    visits.keep("bob", replace(kept, id="e"))
+    assert [run.id for run in visits.runs("ann")] == ["d"]
+    with pytest.raises(ConfigError):
+        visits.find("ann", "a")
+    assert visits.find("bob", "e").id == "e"

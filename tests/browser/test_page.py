@@ -190,9 +190,9 @@ def test_buttons_and_a_click_on_a_cell(page: Page, quick: str) -> None:
 def test_overlays_have_a_legend_with_units(page: Page, quick: str) -> None:
     ready(page, quick)
     for name, words in [("Entropy", "nats"), ("KL", "nats"), ("Flips", "flip"), ("Distance", "squared L2")]:
-        page.locator(".lp-segments label", has_text=name).click()
+        page.locator("#stepper .lp-segments label", has_text=name).click()
         expect(page.locator("[data-part=legend-text]")).to_contain_text(words)
-    page.locator(".lp-segments label", has_text="None").click()
+    page.locator("#stepper .lp-segments label", has_text="None").click()
     expect(page.locator("[data-part=legend]")).to_be_hidden()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -13,7 +13,7 @@ from core.backends.emoji import EmojiBackend, EmojiDecoding
 from core.context import Context, context_codes, retrieving_positions
 from core.daid import blend_step, sample
 from core.database import PatchDatabase
-from core.engine import Step, decode, guide, neighbours_of, uniforms
+from core.engine import Request, Step, decode, decode_together, guide, neighbours_of, uniforms
 from core.types import ConfigError, DecodeSettings, Method, Retrieval, Skipped
 from tests.tiny import tiny_backend, tiny_database
 
@@ -56,6 +56,77 @@ def test_batch_rows_equal_single_runs_with_consecutive_seeds(
             if (mine := ours[0].faid) is not None and (other := theirs[row].faid) is not None:
                 np.testing.assert_allclose(mine.compatibility, other.compatibility, rtol=1e-3, atol=1e-5)
                 np.testing.assert_allclose(mine.share, other.share, rtol=1e-3, atol=1e-5)
+
+
+def test_pictures_that_are_drawn_together_equal_single_runs(backend: EmojiBackend, database: PatchDatabase) -> None:
+    other, small = tiny_backend(seed=1), database.subset(range(6))
+    requests = [
+        Request(backend, database, "pizza", FAID),
+        Request(backend, None, "pizza", replace(DAID, method="model")),
+        Request(backend, database, "pizza", DAID),
+        Request(backend, small, "pizza", replace(DAID, n_neighbours=3, cfg_scale=4.0)),
+        Request(backend, database, "a green dog", replace(BOTH, retrieval_temperature=1.0, seed=9)),
+        Request(other, tiny_database(other), "pizza", replace(DAID, retrieval_weight=0.9)),
+        Request(backend, database, "pizza", replace(DAID, cfg_scale=1.0)),
+        Request(backend, database, "pizza", replace(FAID, record_unblended=True)),
+    ]
+    together = list(decode_together(requests))
+    for row, request in enumerate(requests):
+        alone = list(decode(request.backend, request.database, [request.prompt], request.settings))
+        assert codes_of(alone) == codes_of(together, row)
+        for (mine,), step in zip(alone, together, strict=True):
+            theirs = step[row]
+            assert (mine.position, mine.u) == (theirs.position, theirs.u)
+            np.testing.assert_allclose(mine.logits, theirs.logits, rtol=1e-3, atol=1e-4)
+            assert (mine.faid is None) == (theirs.faid is None)
+            assert type(mine.retrieval) is type(theirs.retrieval)
+
+
+def test_a_record_holds_nothing_of_the_other_pictures(backend: EmojiBackend, database: PatchDatabase) -> None:
+    told = replace(FAID, record_unblended=True)
+    for settings in (DAID, told):
+        step = next(decode_together([Request(backend, database, "pizza", replace(settings, seed=s)) for s in (1, 2)]))
+        for record in step:
+            assert record.logits.base is None
+            assert settings is DAID or (record.faid is not None and record.faid.unblended is not None)
+            assert record.faid is None or record.faid.unblended is None or record.faid.unblended.base is None
+
+
+def test_settings_outside_of_the_model_share_its_passes(
+    backend: EmojiBackend, database: PatchDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    begin = EmojiBackend.start
+
+    def start(self: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> EmojiDecoding:
+        started.append(len(prompts))
+        return begin(self, prompts, guided, faid_neighbours)
+
+    monkeypatch.setattr(EmojiBackend, "start", start)
+    weights = [replace(DAID, retrieval_weight=w, n_neighbours=k) for w in (0.0, 0.5, 1.0) for k in (1, 8)]
+    blends = [replace(FAID, retrieval_temperature=t) for t in (0.1, 1.0)]
+    run = decode_together([Request(backend, database, "pizza", row) for row in (*weights, *blends)])
+    assert sorted(started) == [2, 6]
+    assert len(next(run)) == 8
+    run.close()
+
+
+def test_drawing_together_closes_every_decoding(
+    backend: EmojiBackend, database: PatchDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[EmojiDecoding] = []
+    monkeypatch.setattr(EmojiDecoding, "close", lambda self: closed.append(self))
+    run = decode_together([Request(backend, database, "pizza", settings) for settings in (DAID, FAID)])
+    next(run)
+    run.close()
+    assert len(closed) == 2
+
+
+def test_what_cannot_be_drawn_together_is_told(backend: EmojiBackend, database: PatchDatabase) -> None:
+    with pytest.raises(ConfigError, match="got 0 of different grids"):
+        decode_together([])
+    with pytest.raises(ConfigError, match="database: got none"):
+        decode_together([Request(backend, database, "pizza", DAID), Request(backend, None, "pizza", DAID)])
 
 
 def test_every_method_draws_another_picture(backend: EmojiBackend, database: PatchDatabase) -> None:
@@ -156,8 +227,10 @@ def test_filters_limit_where_neighbours_come_from(backend: EmojiBackend, databas
 
 def test_guidance_formula() -> None:
     conditional, unconditional = np.array([[1.0, 2.0]], np.float32), np.array([[0.0, 3.0]], np.float32)
-    assert guide(conditional, unconditional, 2.0).tolist() == [[2.0, 1.0]]
-    assert guide(conditional, None, 2.0) is conditional
+    assert guide(conditional, unconditional, np.array([[2.0]], np.float32)).tolist() == [[2.0, 1.0]]
+    assert guide(conditional, None, np.array([[2.0]], np.float32)) is conditional
+    two = np.repeat(conditional, 2, axis=0), np.repeat(unconditional, 2, axis=0)
+    assert guide(*two, np.array([[2.0], [0.0]], np.float32)).tolist() == [[2.0, 1.0], [0.0, 3.0]]
 
 
 def test_uniforms_are_fixed_for_ever() -> None:

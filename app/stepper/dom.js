@@ -1,0 +1,44 @@
+/* Elements of the page; texts are always text nodes, never markup. */
+
+/** A new element with a class and a text. */
+function make(tag, className = "", text = "") {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+/** Set text only where it changed, which spares layout while scrubbing. */
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Set a tooltip only where it changed. */
+function setTitle(node, text) {
+  if (node.title !== text) node.title = text;
+}
+
+/** The template's elements by their data-part, which starts with `prefix`. */
+function partsOf(element, prefix = "") {
+  const nodes = [...element.querySelectorAll("[data-part]")].filter((node) => node.dataset.part.startsWith(prefix));
+  return Object.fromEntries(nodes.map((node) => [node.dataset.part.slice(prefix.length), node]));
+}
+
+/** Which update of the server is the newest; those of an older run, and late ones of the same run, are dropped. */
+class Newest {
+  constructor() {
+    Object.assign(this, { run: -1, number: -1 });
+  }
+
+  /** Whether the update is newer than all before it; from then on it is the newest. */
+  take(update) {
+    if (!update || update.run < this.run || (update.run === this.run && update.number <= this.number)) return false;
+    Object.assign(this, { run: update.run, number: update.number });
+    return true;
+  }
+
+  /** Whether no newer update has arrived since this one. */
+  is(update) {
+    return update.run === this.run && update.number === this.number;
+  }
+}
