@@ -11,8 +11,19 @@ from typing import Any
 import numpy as np
 
 from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
-from app.views import FRACTION, SHOWN_NEIGHBOURS, Array, Asked, facts, features_shown, reason_table, step_arrays
+from app.views import (
+    FRACTION,
+    SHOWN_NEIGHBOURS,
+    Array,
+    Asked,
+    facts,
+    features_shown,
+    first_blended,
+    reason_table,
+    step_arrays,
+)
 from core.trace import Trace
+from core.types import IntArray
 
 MAGIC = b"LOUPE001"
 FILE_LIMIT = 1_000_000
@@ -33,13 +44,21 @@ class Pictures:
     thumbnail: Callable[[int], RGB | None]
 
 
-def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float, asked: Asked) -> bytes:
+NO_CODE = 65535
+
+
+def pack_trace(
+    trace: Trace, trace_id: str, pictures: Pictures, seconds: float, asked: Asked, parent: IntArray | None = None
+) -> bytes:
     """The one file that the stepper fetches: FILE_LIMIT bytes at most for grids of 256 codes.
 
     Sources of near and frequent neighbours come with their whole picture, the others, when there are too many, as
-    tiles of one sheet of thumbnails.
+    tiles of one sheet of thumbnails. parent: codes of the run that this one branched from, for comparison.
     """
     arrays = step_arrays(trace)
+    if parent is not None:
+        arrays["parent"] = np.full(len(trace.steps), NO_CODE, np.uint16)
+        arrays["parent"][: len(parent)] = parent[: len(trace.steps)]
     shown, places = np.unique(arrays["near_image"], return_inverse=True)
     sources = [trace.sources[int(image)] for image in shown if image >= 0]
     first = len(shown) - len(sources)  # 1 when some place of the table is empty, which then comes first
@@ -63,14 +82,14 @@ def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float, 
 
 def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> dict[str, Any]:
     """What the stepper knows of the run besides its arrays, sources and pictures."""
-    settings, first = trace.settings, trace.steps[0].faid
+    settings, first = trace.settings, first_blended(trace)
     return {
         "prompt": trace.prompt,
         "grid": asdict(trace.grid),
         "steps": len(trace.steps),
         "settings": asdict(settings),
-        "retrieves": settings.retrieves,
-        "mixes": settings.mixes,
+        "retrieves": any(part.retrieves for part in trace.all_settings),
+        "mixes": any(part.mixes for part in trace.all_settings),
         "flips_known": trace.flips_known,
         "blenders": first.layers.tolist() if first else [],
         "hops": first.hops.tolist() if first else [],

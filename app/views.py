@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from core.daid import Blend, Distribution, sample
+from core.daid import Blend, Distribution, neighbour_masses, sample
 from core.trace import Trace, entropy, kl_divergence, neighbours
 from core.types import Aggregate, DecodeSettings, FaidStep, FloatArray, Grid, Method, Neighbours, Skipped, StepRecord
 
@@ -28,11 +28,16 @@ State = Literal["streaming", "ready", "stopped", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a visitor chose for a run, besides the prompt: a model and a database by name, and the settings."""
+    """What a visitor chose for a run, besides the prompt: a model and a database by name, and the settings.
+
+    without: number of an image of the database that may not be retrieved from, because it is the one that is looked
+    at; -1 for none.
+    """
 
     model: str
     database: str
     settings: DecodeSettings
+    without: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +68,15 @@ class Update:
 def neighbour_shares(found: Neighbours, temperature: float, aggregate: Aggregate) -> Distribution:
     """Share [K] of the retrieval distribution that each neighbour brings; they sum to 1.
 
-    Under "nearest" only the nearest neighbour with a code speaks for it, the others bring nothing.
+    Under "nearest" only the neighbour with the largest mass speaks for its code, the others bring nothing. All are 0
+    when a change has dropped every neighbour.
     """
-    distances = found.distances.astype(np.float64)
-    mass = np.exp((distances.min() - distances) / temperature)
+    if not found.heard:
+        return np.zeros(len(found))
+    mass = neighbour_masses(found, temperature)
     if aggregate == "nearest":
-        first = np.zeros(len(mass), dtype=bool)
-        first[np.unique(found.codes, return_index=True)[1]] = True
+        order, first = np.argsort(-mass, kind="stable"), np.zeros(len(mass), dtype=bool)
+        first[order[np.unique(found.codes[order], return_index=True)[1]]] = True
         mass = np.where(first, mass, 0.0)
     shares: Distribution = mass / mass.sum()
     return shares
@@ -98,13 +105,15 @@ def top_codes(
 class Step:
     """One step with what follows from its record.
 
-    alone: the distribution without anything retrieved, None where it is not known; without: the code that u picks from
-    it, the code that was taken where it is not known; unmixed: the code that u picks from the model, before DAiD mixes.
+    alone: the distribution without anything retrieved, None where it is not known; pick: the code that u picks from the
+    blend, which is taken unless it was chosen otherwise; without: the code that u picks from `alone`, `pick` where that
+    is not known; unmixed: the code that u picks from the model, before DAiD mixes.
     """
 
     record: StepRecord
     blend: Blend
     alone: Distribution | None
+    pick: int
     without: int
     unmixed: int
 
@@ -114,15 +123,22 @@ def derived(trace: Trace) -> list[Step]:
     steps = []
     for record in trace.steps:
         blend, alone = trace.blend(record.position), trace.without_retrieval(record.position)
-        without = record.code if alone is None else sample(alone, record.u)
-        steps.append(Step(record, blend, alone, without, sample(blend.model, record.u)))
+        pick = trace.pick(record.position)
+        without = pick if alone is None else sample(alone, record.u)
+        steps.append(Step(record, blend, alone, pick, without, sample(blend.model, record.u)))
     return steps
 
 
 def step_arrays(trace: Trace) -> dict[str, Array]:
-    """Everything that the stepper shows of each step, as small arrays with one row a step."""
+    """Everything that the stepper shows of each step, as small arrays with one row a step.
+
+    drawn: 1 where u drew the code, 0 where somebody chose it or an image gave it; surprise: -ln of the probability of
+    the code, of the model and of the blend, at temperature 1.
+    """
     steps = derived(trace)
-    return {**_choices(trace, steps), **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}
+    drawn = np.array([trace.drawn(step.position) for step in trace.steps], np.uint8)
+    said = {"drawn": drawn, "surprise": trace.surprise()}
+    return {**_choices(trace, steps), **said, **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}
 
 
 def _choices(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
@@ -131,6 +147,7 @@ def _choices(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
     found = [neighbours(step) for step in trace.steps]
     return {
         "code": np.array([step.record.code for step in steps], np.uint16),
+        "pick": np.array([step.pick for step in steps], np.uint16),
         "without": np.array([step.without for step in steps], np.uint16),
         "unmixed": np.array([step.unmixed for step in steps], np.uint16),
         "u": np.array([step.record.u for step in steps], np.float32),
@@ -171,7 +188,7 @@ def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
     The unblended model is there only where it is another one than the model, and was recorded.
     """
     size = (len(steps), min(SHOWN_CODES, trace.origin.codes))
-    recorded = trace.settings.blends and trace.flips_known
+    recorded = trace.origin.faid is not None and trace.flips_known
     rulers = ("model", "blended", "unblended") if recorded else ("model", "blended")
     names = ["top_retrieval", *(f"top_{name}" for name in rulers), *(f"top_{name}_from" for name in rulers)]
     arrays: dict[str, Array] = {"top_code": np.zeros(size, np.uint16)}
@@ -180,7 +197,7 @@ def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
         shown = {"model": step.blend.model, "retrieval": step.blend.retrieval, "blended": step.blend.blended}
         if recorded:
             shown["unblended"] = step.alone
-        keep = (step.record.code, step.without, step.unmixed)
+        keep = (step.record.code, step.pick, step.without, step.unmixed)
         codes = top_codes(step.blend, keep, size[1], shown.get("unblended"))
         arrays["top_code"][row] = codes
         for name, shares in shown.items():
@@ -202,8 +219,8 @@ def _neighbours(trace: Trace) -> dict[str, Array]:
         "near_distance": np.zeros(size, np.float32),
         "near_share": np.zeros(size, np.float32),
     }
-    settings = trace.settings
     for row, step in enumerate(trace.steps):
+        settings = trace.settings_at(step.position)
         if not (found := neighbours(step)):
             continue
         shown = slice(0, min(SHOWN_NEIGHBOURS, len(found)))
@@ -216,26 +233,34 @@ def _neighbours(trace: Trace) -> dict[str, Array]:
     return arrays
 
 
+def first_blended(trace: Trace) -> FaidStep | None:
+    """What the blenders did at the first step that had some, None for a run without."""
+    return next((step.faid for step in trace.steps if step.faid is not None), None)
+
+
 def features_shown(trace: Trace) -> int:
     """How many features that went through the blenders are shown, 0 for a run without blenders."""
-    first = trace.steps[0].faid
+    first = first_blended(trace)
     return min(SHOWN_NEIGHBOURS, first.compatibility.shape[1]) if first else 0
 
 
 def _blenders(trace: Trace) -> dict[str, Array]:
     """What the blenders of each step did, nothing for a run without them; scores and cosines in 1 / FRACTION.
 
-    faid_fit: the mean compatibility of the neighbours' features in the last blender, NaN without neighbours.
+    faid_on: 1 where the step had blenders, everything else being 0 where it had none; faid_fit: the mean compatibility
+    of the neighbours' features in the last blender, NaN without neighbours.
     """
-    steps = [step.faid for step in trace.steps if step.faid is not None]
-    if not steps:
+    first = first_blended(trace)
+    if first is None:
         return {}
-    shown = features_shown(trace)
+    shown, nothing = features_shown(trace), replace(first, present=0, **{n: getattr(first, n) * 0 for n in _SCORES})
+    steps = [step.faid or nothing for step in trace.steps]
 
     def packed(values: Sequence[FloatArray]) -> Array:
         return np.rint(np.stack(values)[..., :shown] * FRACTION).astype(np.int16)
 
     return {
+        "faid_on": np.array([step.faid is not None for step in trace.steps], np.uint8),
         "faid_present": np.array([step.present for step in steps], np.int32),
         "faid_fit": np.array([_mean_compatibility(step) for step in steps], np.float32),
         "faid_compatibility": packed([step.compatibility for step in steps]),
@@ -246,6 +271,9 @@ def _blenders(trace: Trace) -> dict[str, Array]:
     }
 
 
+_SCORES = ("compatibility", "hop_weights", "share", "start_cosine", "code_cosine")
+
+
 def _mean_compatibility(step: FaidStep) -> float:
     """Mean over the features of neighbours in the last blender; NaN where there is none."""
     return float(step.compatibility[-1, : step.present].mean()) if step.present else np.nan
@@ -253,18 +281,22 @@ def _mean_compatibility(step: FaidStep) -> float:
 
 def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> list[tuple[str, str]]:
     """The run in a few numbers, as (name, text); asked: which model and database it was."""
-    settings = trace.settings
+    settings, everything = trace.settings, trace.all_settings
     found = [("model", CHOICE_NAMES.get(asked.model, asked.model)), ("method", METHOD_NAMES[settings.method])]
     found += [("seed", str(settings.seed)), ("time", f"{seconds:.1f} s")]
-    if not settings.retrieves:
+    if trace.given:
+        found.append(("given", f"{trace.given} codes"))
+    if trace.changes:
+        found.append(("changed at", ", ".join(str(change.position) for change in trace.changes[-3:])))
+    if not any(part.retrieves for part in everything):
         return found
     found.insert(2, ("database", CHOICE_NAMES.get(asked.database, asked.database)))
     if settings.mixes:
         found += [("λ", f"{settings.retrieval_weight:g}"), ("τ", f"{settings.retrieval_temperature:g}")]
     found.append(("K", str(settings.n_neighbours or "all")))
-    if settings.blends:
+    if trace.origin.faid is not None:
         found.append(("features", str(settings.faid_neighbours)))
     looked_up = int((arrays["reason"] < 0).sum())
-    flips = int((arrays["code"] != arrays["without"]).sum())
+    flips = int((arrays["pick"] != arrays["without"]).sum())
     known = str(flips) if trace.flips_known else "not recorded"
     return [*found, ("lookups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.views import Asked
 from core.trace import Trace
@@ -12,6 +12,8 @@ from core.types import ConfigError
 
 RUNS_KEPT = 32
 """Of one visitor; the oldest are forgotten first."""
+
+MAX_NAME = 60
 
 BYTES_KEPT = 512 * 2**20
 """Of all visitors together; those who have not come back for longest are forgotten first."""
@@ -22,7 +24,8 @@ class Kept:
     """A finished run: its trace, what was asked for, how long it took, and the run that it branched from.
 
     id: unguessable name of the run; picture: encoded; parent: id of the run that it shares its first codes with, "" for
-    none; branch_step: the first position that may differ from the parent, -1 without one; name: what to call it.
+    none; branch_step: the first position that may differ from the parent, -1 without one; name: what to call it; ahead:
+    of a run that was paused, the trace with one step more, whose code is not decided.
     """
 
     id: str
@@ -33,6 +36,7 @@ class Kept:
     name: str
     parent: str = ""
     branch_step: int = -1
+    ahead: Trace | None = None
 
     @property
     def nbytes(self) -> int:
@@ -49,11 +53,14 @@ class Visits:
         self._runs_kept, self._bytes_kept = runs_kept, bytes_kept
         self._lock = threading.Lock()
 
-    def keep(self, visitor: str, run: Kept) -> None:
-        """Add a run; old ones make room for it."""
+    def keep(self, visitor: str, run: Kept, replaces: str = "") -> None:
+        """Add a run; old ones make room for it. replaces: id of one that it goes on with, whose branches it takes."""
         with self._lock:
             mine = self._runs.setdefault(visitor, OrderedDict())
             self._runs.move_to_end(visitor)
+            mine.pop(replaces, None)
+            for branch in [other for other in mine.values() if replaces and other.parent == replaces]:
+                mine[branch.id] = replace(branch, parent=run.id)
             mine[run.id] = run
             if len(mine) > self._runs_kept:
                 mine.popitem(last=False)
@@ -82,6 +89,16 @@ class Visits:
         if found is None:
             raise ConfigError("this picture is not kept any more; generate it again")
         return found
+
+    def rename(self, visitor: str, run: str, name: str) -> None:
+        """Call a run something else; ConfigError when it is not there, or for a name that is empty or too long."""
+        name = " ".join(name.split())
+        if not 0 < len(name) <= MAX_NAME:
+            raise ConfigError(f"name: got {len(name)} characters, expected 1 to {MAX_NAME}")
+        found = self.find(visitor, run)
+        with self._lock:
+            if run in self._runs.get(visitor, {}):
+                self._runs[visitor][run] = replace(found, name=name)
 
     def forget(self, visitor: str) -> None:
         """Drop everything of a visitor."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("trace.js", "drawing.js", "reading.js", "blenders.js", "stepper.js")
+SCRIPTS = ("trace.js", "drawing.js", "elements.js", "reading.js", "blenders.js", "stepper.js")
 
 
 def template() -> str:

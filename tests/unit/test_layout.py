@@ -19,6 +19,7 @@ ONLY_IN = {
 # A module may import from its own layer or from one further down (to the right).
 LAYERS = (
     ("core.training", "core.evaluation", "core.__main__"),
+    ("core.whatif",),
     ("core.trace",),
     ("core.engine", "core.catalogue"),
     ("core.backends",),
