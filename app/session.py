@@ -17,7 +17,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from app import packing, pictures
+from app import branches, packing, pictures
+from app.branches import Onward, Plan
 from app.pictures import RGB
 from app.views import METHOD_NAMES, Asked, State, Update
 from app.visits import Kept, Visits
@@ -28,7 +29,7 @@ from core.database import PatchDatabase
 from core.engine import decode
 from core.text import clean_prompt
 from core.trace import Trace
-from core.types import ArragError, ConfigError, Method, StepRecord
+from core.types import ArragError, Change, CodeArray, ConfigError, IntArray, Method, StepRecord
 
 THUMBNAILS_KEPT = 4096
 PREVIEW_SECONDS = 0.1
@@ -100,9 +101,21 @@ class Session:
 
         `asked` makes the request from what the visitor entered, so that its errors are told like all others.
         """
+        yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked()))
+
+    def branch(self, visitor: str, run: str, change: Change) -> Iterator[Update]:
+        """Draw another picture from a kept one, with a change at one of its positions."""
+        yield from self.carry_out(visitor, lambda: branches.branch(self.visits.find(visitor, run), change))
+
+    def go_on(self, visitor: str, run: str, how: Onward, code: int | None = None) -> Iterator[Update]:
+        """Go on with a paused picture; code: taken for the next patch."""
+        yield from self.carry_out(visitor, lambda: branches.onward(self.visits.find(visitor, run), how, code))
+
+    def carry_out(self, visitor: str, plan: Callable[[], Plan]) -> Iterator[Update]:
+        """Do what a plan says: updates while the picture is being drawn, then one with the trace, or with an error."""
         run = self._open(visitor)
         try:
-            yield from self._updates(visitor, run, clean_prompt(prompt), asked())
+            yield from self._updates(visitor, run, plan())
         except Exception as error:
             yield Update(run.number, 1_000_000, "error", message=error_message(error))
         finally:
@@ -121,65 +134,101 @@ class Session:
             if self._runs.get(visitor) is run:
                 del self._runs[visitor]
 
-    def _updates(self, visitor: str, run: Run, prompt: str, asked: Asked) -> Iterator[Update]:
+    def _updates(self, visitor: str, run: Run, plan: Plan) -> Iterator[Update]:
         """Previews at their pace, then the final update; the finished run is kept for its visitor."""
         started = time.perf_counter()
-        steps: list[StepRecord] = []
+        steps: list[StepRecord] = list(plan.steps)
+        ahead: StepRecord | None = None
         due = 0.0
-        backend = _one_of(self.backends, "model", asked.model)
-        database = _one_of(self.databases, "database", asked.database) if asked.settings.retrieves else None
-        with closing(decode(backend, database, [prompt], asked.settings)) as records:
-            for number, (record,) in enumerate(records, start=1):
-                steps.append(record)
-                if run.stopped.is_set():
+        backend = _one_of(self.backends, "model", plan.asked.model)
+        database = self.database_of(plan.asked) if plan.retrieves else None
+        settings, codes = plan.asked.settings, plan.codes
+        with closing(
+            decode(backend, database, [plan.prompt], settings, plan.changes, codes, len(plan.steps))
+        ) as records:
+            for (record,) in records:
+                if steps and (run.stopped.is_set() or len(steps) == plan.pause):
+                    ahead = record
                     break
+                steps.append(record)
                 if time.perf_counter() >= due:
                     begun = time.perf_counter()
-                    yield self._preview(run, number, prompt, steps, backend)
+                    yield self._preview(run, plan, steps, backend)
                     ended = time.perf_counter()
                     due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)
-        trace = Trace.record(backend, database, prompt, asked.settings, steps)
-        kept = self._kept(trace, asked, time.perf_counter() - started)
-        self.visits.keep(visitor, kept)
-        yield self._shown(run.number, kept)
+
+        def recorded(records: list[StepRecord]) -> Trace:
+            return Trace.record(backend, database, plan.prompt, settings, records, plan.changes, len(plan.given))
+
+        seconds = plan.seconds + time.perf_counter() - started
+        kept = self._kept(plan, recorded(steps), recorded([*steps, ahead]) if ahead else None, seconds)
+        self.visits.keep(visitor, kept, plan.replaces)
+        yield self._shown(run.number, kept, visitor)
+
+    def database_of(self, asked: Asked) -> PatchDatabase:
+        """The database of a request, without the image that may not be retrieved from."""
+        database = _one_of(self.databases, "database", asked.database)
+        if asked.without < 0:
+            return database
+        return database.subset(database.images[database.images != asked.without])
 
     def show(self, visitor: str, run: str) -> Update:
         """A run that was kept, as the newest thing to look at; ConfigError when it is not there any more."""
-        return self._shown(next(self._numbers), self.visits.find(visitor, run))
+        return self._shown(next(self._numbers), self.visits.find(visitor, run), visitor)
+
+    def setting_out(self, kept: Kept, steps: int) -> Update:
+        """Answer a click on going on from a kept run at once, with its picture up to there."""
+        trace = kept.trace
+        number = next(self._numbers)
+        return Update(number, 0, "streaming", "", trace.prompt, steps, trace.grid, kept.picture)
 
     def leave(self, visitor: str) -> None:
         """A visitor has closed the page: the live run ends, and what was kept goes."""
         self.stop(visitor)
         self.visits.forget(visitor)
 
-    def _preview(self, run: Run, number: int, prompt: str, steps: list[StepRecord], backend: Backend) -> Update:
+    def _preview(self, run: Run, plan: Plan, steps: list[StepRecord], backend: Backend) -> Update:
         """The picture as far as it is drawn."""
         grid = backend.grid
         codes = pictures.continued_grid([step.code for step in steps], grid)
         picture = pictures.encoded(backend.decode_codes(codes[None])[0], quality=75)
-        return Update(run.number, number, "streaming", "", prompt, len(steps), grid, picture)
+        return Update(run.number, len(steps), "streaming", "", plan.prompt, len(steps), grid, picture)
 
-    def _kept(self, trace: Trace, asked: Asked, seconds: float) -> Kept:
+    def _kept(self, plan: Plan, trace: Trace, ahead: Trace | None, seconds: float) -> Kept:
         """A finished run, complete or as far as it came."""
         codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
-        picture = pictures.encoded(self.backends[asked.model].decode_codes(codes[None])[0])
-        return Kept(secrets.token_urlsafe(16), trace, asked, seconds, picture, trace.prompt)
+        picture = pictures.encoded(self.backends[plan.asked.model].decode_codes(codes[None])[0])
+        name, parent = plan.name or trace.prompt, plan.parent
+        return Kept(
+            secrets.token_urlsafe(16), trace, plan.asked, seconds, picture, name, parent, plan.branch_step, ahead
+        )
 
-    def _shown(self, number: int, kept: Kept) -> Update:
+    def _parent_codes(self, kept: Kept, visitor: str) -> IntArray | None:
+        """Codes of the run that a run branched from, while that is kept."""
+        return next((run.trace.codes for run in self.visits.runs(visitor) if run.id == kept.parent), None)
+
+    def _shown(self, number: int, kept: Kept, visitor: str) -> Update:
         """The whole trace of a run for the stepper."""
         trace, name = kept.trace, kept.asked.database
         grid, count = trace.grid, len(trace.steps)
         sources = packing.Pictures(
             kept.picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
         )
-        packed = packing.pack_trace(trace, kept.id, sources, kept.seconds, kept.asked)
-        message = (
-            "" if trace.complete else f"Stopped after {count} of {grid.positions} patches. You can step through them."
-        )
+        parent = self._parent_codes(kept, visitor)
+        packed = packing.pack_trace(trace, kept.id, sources, kept.seconds, kept.asked, parent)
+        paused = f"Paused after {count} of {grid.positions} patches: step through them, or go on."
+        message = "" if trace.complete else paused
         state: State = "ready" if trace.complete else "stopped"
         return Update(
             number, 999_999, state, message, trace.prompt, count, grid, b"", packed, self._atlas.result(), kept.id
         )
+
+    def codes_of(self, model: str, image: bytes) -> CodeArray:
+        """Token grid [H, W] of an encoded image that a visitor brought; ConfigError for what is none."""
+        backend = _one_of(self.backends, "model", model)
+        side = backend.decode_codes(np.zeros((1, backend.grid.height, backend.grid.width), np.uint16)).shape[1]
+        codes: CodeArray = backend.encode_images(pictures.opened(image, side)[None])[0]
+        return codes
 
     def _warm_up(self) -> None:
         """Make thumbnails of the first database before the first visitor has to wait for them."""

@@ -137,7 +137,7 @@ def step_arrays(trace: Trace) -> dict[str, Array]:
     """
     steps = derived(trace)
     drawn = np.array([trace.drawn(step.position) for step in trace.steps], np.uint8)
-    said = {"drawn": drawn, "surprise": trace.surprise()}
+    said: dict[str, Array] = {"drawn": drawn, "surprise": trace.surprise()}
     return {**_choices(trace, steps), **said, **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}
 
 
@@ -188,7 +188,7 @@ def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
     The unblended model is there only where it is another one than the model, and was recorded.
     """
     size = (len(steps), min(SHOWN_CODES, trace.origin.codes))
-    recorded = trace.origin.faid is not None and trace.flips_known
+    recorded = first_blended(trace) is not None and trace.flips_known
     rulers = ("model", "blended", "unblended") if recorded else ("model", "blended")
     names = ["top_retrieval", *(f"top_{name}" for name in rulers), *(f"top_{name}_from" for name in rulers)]
     arrays: dict[str, Array] = {"top_code": np.zeros(size, np.uint16)}
@@ -294,7 +294,7 @@ def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) 
     if settings.mixes:
         found += [("λ", f"{settings.retrieval_weight:g}"), ("τ", f"{settings.retrieval_temperature:g}")]
     found.append(("K", str(settings.n_neighbours or "all")))
-    if trace.origin.faid is not None:
+    if first_blended(trace) is not None:
         found.append(("features", str(settings.faid_neighbours)))
     looked_up = int((arrays["reason"] < 0).sum())
     flips = int((arrays["pick"] != arrays["without"]).sum())

@@ -73,7 +73,7 @@ def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(session: Sess
     stopped, finished = last(ann), last(bob)
     assert stopped.state == "stopped"
     assert 1 <= stopped.steps < 256
-    assert f"Stopped after {stopped.steps} of 256" in stopped.message
+    assert f"Paused after {stopped.steps} of 256" in stopped.message
     assert unpack(stopped.file)[0]["steps"] == stopped.steps
     assert finished.state == "ready"
 

@@ -90,5 +90,5 @@ def test_a_change_comes_back_from_json(change: Change) -> None:
     ],
 )  # fmt: skip
 def test_changes_that_make_no_sense_are_refused(values: object) -> None:
-    with pytest.raises(ConfigError, match="change|settings"):
+    with pytest.raises(ConfigError, match=r"change|settings"):
         Change.from_json(values)
