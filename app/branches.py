@@ -62,8 +62,9 @@ class Plan:
 def branch(kept: Kept, change: Change) -> Plan:
     """Another run that shares the codes before the change; what the run changed there or later does not count."""
     trace, position = kept.trace, change.position
-    if not 0 <= position < len(trace.steps):
-        raise ConfigError(f"position: got {position}, expected 0 to {len(trace.steps) - 1}; step to a drawn patch")
+    last = min(len(trace.steps), trace.grid.positions - 1)
+    if not 0 <= position <= last:
+        raise ConfigError(f"position: got {position}, expected 0 to {last}; step to a drawn patch")
     if change == Change(position):
         raise ConfigError("branch: got no change, expected one; move a slider, choose a code or change a neighbour")
     earlier = tuple(old for old in trace.changes if old.position < position)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +81,14 @@ def thumbnail(picture: bytes) -> RGB:
     with Image.open(io.BytesIO(picture)) as image:
         small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.uint8)
+
+
+@lru_cache(maxsize=256)
+def small(picture: bytes, side: int = 36) -> bytes:
+    """A very small version of an encoded picture, for lists."""
+    with Image.open(io.BytesIO(picture)) as image:
+        tiny = image.convert("RGB").resize((side, side), Image.Resampling.BOX)
+    return encoded(np.asarray(tiny, dtype=np.uint8), quality=60)
 
 
 def opened(data: bytes, side: int) -> RGB:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -172,9 +172,17 @@ class Session:
             return database
         return database.subset(database.images[database.images != asked.without])
 
-    def show(self, visitor: str, run: str) -> Update:
+    def show(self, visitor: str, run: str, step: int = -1) -> Update:
         """A run that was kept, as the newest thing to look at; ConfigError when it is not there any more."""
-        return self._shown(next(self._numbers), self.visits.find(visitor, run), visitor)
+        return replace(self._shown(next(self._numbers), self.visits.find(visitor, run), visitor), step=step)
+
+    def has_blenders(self, model: str) -> bool:
+        """Whether a model has what FAiD needs."""
+        return model in self.backends and self.backends[model].faid is not None
+
+    def refusal(self, error: Exception) -> Update:
+        """What the stepper says when something could not be begun."""
+        return Update(next(self._numbers), 0, "error", message=error_message(error))
 
     def setting_out(self, kept: Kept, steps: int) -> Update:
         """Answer a click on going on from a kept run at once, with its picture up to there."""

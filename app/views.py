@@ -45,7 +45,8 @@ class Update:
     """One message to the stepper; `run` and `number` let it drop what is out of date.
 
     picture: an encoded picture of what is drawn so far; file: the packed trace when the run is over; atlas: the
-    patch pictures of all codes; kept: id of the finished run among those of the visitor.
+    patch pictures of all codes; kept: id of the finished run among those of the visitor; step: where the stepper is to
+    stand when the run is over, -1 for the last position.
     """
 
     run: int
@@ -59,6 +60,7 @@ class Update:
     file: bytes = b""
     atlas: bytes = b""
     kept: str = ""
+    step: int = -1
 
 
 # ---------------------------------------------------------------------------------------------------------------------

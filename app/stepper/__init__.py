@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("trace.js", "drawing.js", "elements.js", "reading.js", "blenders.js", "stepper.js")
+SHARED = ("trace.js", "drawing.js", "elements.js")
+SCRIPTS = (*SHARED, "reading.js", "blenders.js", "stepper.js")
 
 
 def template() -> str:
@@ -16,6 +17,11 @@ def template() -> str:
 def script() -> str:
     """The stepper's code: the body of a function of `element`, `props` and `watch`."""
     return '"use strict";\n' + "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def shared_script() -> str:
+    """What other client-side parts of the page use of the stepper's code: drawing, elements, numbers as text."""
+    return '"use strict";\n' + "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SHARED) + "\n"
 
 
 def stylesheet() -> str:

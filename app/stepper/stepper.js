@@ -85,7 +85,7 @@ class Stepper {
     this.setSteps(update.steps, update.steps - 1);
   }
 
-  /** The drawing ended: fetch the whole trace and stand at its last position. */
+  /** The drawing ended: fetch the whole trace and stand where the update says. */
   async showTrace(update) {
     const answer = await fetch(update.file.url);
     if (!answer.ok) throw new Error(`the trace file answered ${answer.status}`);
@@ -96,7 +96,7 @@ class Stepper {
     Object.assign(trace, { sheet, drawn: picture });
     this.atlas = atlas;
     this.release();
-    this.open(trace, update.state);
+    this.open(trace, update.state, update.step);
     this.showMessage(update.message);
     this.decodePictures(trace);
   }
@@ -119,14 +119,14 @@ class Stepper {
     this.previous = null;
   }
 
-  /** Show a trace, at its last position. */
-  open(trace, state) {
+  /** Show a trace, at a position, or at its last one (-1). */
+  open(trace, state, step = -1) {
     Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid });
     this.reading.build(trace);
     this.blenders.build(trace);
     setText(this.parts.title, trace.prompt);
     this.setState(state);
-    this.setSteps(trace.steps, trace.steps - 1);
+    this.setSteps(trace.steps, step >= 0 && step < trace.steps ? step : trace.steps - 1);
     this.offerOverlays();
     this.offerJumps();
   }
