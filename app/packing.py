@@ -12,8 +12,19 @@ import numpy as np
 
 from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
 from app.sources import shown_sources
-from app.views import FRACTION, SHOWN_NEIGHBOURS, Array, Asked, facts, features_shown, reason_table, step_arrays
+from app.views import (
+    FRACTION,
+    SHOWN_NEIGHBOURS,
+    Array,
+    Asked,
+    facts,
+    features_shown,
+    first_blended,
+    reason_table,
+    step_arrays,
+)
 from core.trace import Trace
+from core.types import IntArray
 
 MAGIC = b"LOUPE001"
 FILE_LIMIT = 1_000_000
@@ -34,14 +45,23 @@ class Pictures:
     thumbnail: Callable[[int], RGB | None]
 
 
-def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float, asked: Asked) -> bytes:
+NO_CODE = 65535
+
+
+def pack_trace(
+    trace: Trace, trace_id: str, pictures: Pictures, seconds: float, asked: Asked, parent: IntArray | None = None
+) -> bytes:
     """The one file that the stepper fetches: FILE_LIMIT bytes at most for grids of 256 codes.
 
     The sources that shaped most, and those of near and frequent neighbours, come with their whole picture, the others,
-    when there are too many, as tiles of one sheet of thumbnails.
+    when there are too many, as tiles of one sheet of thumbnails. parent: codes of the run that this one branched from,
+    for comparison.
     """
     origin = shown_sources(trace, asked)
     arrays = {**step_arrays(trace), **origin.arrays}
+    if parent is not None:
+        arrays["parent"] = np.full(len(trace.steps), NO_CODE, np.uint16)
+        arrays["parent"][: len(parent)] = parent[: len(trace.steps)]
     near = arrays["near_image"]
     shown = np.union1d(near[near >= 0], np.array(origin.images, np.int64)).astype(np.int64)
     sources = [trace.sources[int(image)] for image in shown]
@@ -67,14 +87,14 @@ def pack_trace(trace: Trace, trace_id: str, pictures: Pictures, seconds: float, 
 
 def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> dict[str, Any]:
     """What the stepper knows of the run besides its arrays, sources and pictures."""
-    settings, first = trace.settings, trace.steps[0].faid
+    settings, first = trace.settings, first_blended(trace)
     return {
         "prompt": trace.prompt,
         "grid": asdict(trace.grid),
         "steps": len(trace.steps),
         "settings": asdict(settings),
-        "retrieves": settings.retrieves,
-        "mixes": settings.mixes,
+        "retrieves": any(part.retrieves for part in trace.all_settings),
+        "mixes": any(part.mixes for part in trace.all_settings),
         "flips_known": trace.flips_known,
         "blenders": first.layers.tolist() if first else [],
         "hops": first.hops.tolist() if first else [],

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
-from core.types import CodeArray, Grid
+from core.types import CodeArray, ConfigError, Grid
 
 ATLAS_COLUMNS = 32
 THUMBNAIL, THUMBNAIL_BYTES = 64, 540
 """Side in pixels of a small source picture, and what one takes at most in a sheet of many, as measured."""
+
+MOST_PIXELS = 50_000_000
+"""Of an image that a visitor brings: what a telephone takes, and no bomb."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 
 RGB = npt.NDArray[np.uint8]
 
@@ -75,3 +81,36 @@ def thumbnail(picture: bytes) -> RGB:
     with Image.open(io.BytesIO(picture)) as image:
         small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.uint8)
+
+
+@lru_cache(maxsize=256)
+def small(picture: bytes, side: int = 36) -> bytes:
+    """A very small version of an encoded picture, for lists."""
+    with Image.open(io.BytesIO(picture)) as image:
+        tiny = image.convert("RGB").resize((side, side), Image.Resampling.BOX)
+    return encoded(np.asarray(tiny, dtype=np.uint8), quality=60)
+
+
+def opened(data: bytes, side: int) -> RGB:
+    """An encoded image as RGB [side, side, 3]: turned upright, on white, filled up to a square.
+
+    Raises ConfigError for a file that is no image of FORMATS, or one of too many pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    got = f"{image.width} x {image.height} pixels"
+                    raise ConfigError(f"image: got {got}, expected {MOST_PIXELS:,} at most; make it smaller")
+                image.draft("RGB", (2 * side, 2 * side))
+                upright = ImageOps.exif_transpose(image).convert("RGBA")
+    except ConfigError:
+        raise
+    except Exception as error:  # decoders of hostile files raise nearly anything
+        kinds = ", ".join(FORMATS)
+        raise ConfigError(f"image: got a file that cannot be read, expected one of {kinds}; choose another") from error
+    white = Image.new("RGBA", upright.size, "white")
+    white.alpha_composite(upright)
+    square = ImageOps.pad(white.convert("RGB"), (side, side), Image.Resampling.LANCZOS, color="white")
+    return np.asarray(square, dtype=np.uint8)

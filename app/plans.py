@@ -20,7 +20,7 @@ WEIGHTS = (0.0, 0.1, 0.3, 0.6)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Batch:
     """Pictures to draw, in rows: one for each heading `across` in each row, one row for each heading `down`."""
 
     asked: tuple[Asked, ...]
@@ -32,31 +32,31 @@ class Plan:
 # Comparisons
 
 
-def methods_plan(asked: Asked, methods: Sequence[Method]) -> Plan:
+def methods_plan(asked: Asked, methods: Sequence[Method]) -> Batch:
     """The same request with every method."""
-    return Plan(tuple(_with(asked, method=method) for method in methods), tuple(METHOD_NAMES[m] for m in methods))
+    return Batch(tuple(_with(asked, method=method) for method in methods), tuple(METHOD_NAMES[m] for m in methods))
 
 
-def weights_plan(asked: Asked) -> Plan:
+def weights_plan(asked: Asked) -> Batch:
     """The same request with several retrieval weights; a method that does not mix becomes the one that does."""
     mixing: dict[Method, Method] = {"model": "daid", "faid": "faid+daid"}
     method = mixing.get(asked.settings.method, asked.settings.method)
     plans = tuple(_with(asked, method=method, retrieval_weight=weight) for weight in WEIGHTS)
-    return Plan(plans, tuple(f"λ {weight:g}" for weight in WEIGHTS))
+    return Batch(plans, tuple(f"λ {weight:g}" for weight in WEIGHTS))
 
 
-def databases_plan(asked: Asked, databases: Sequence[str]) -> Plan:
+def databases_plan(asked: Asked, databases: Sequence[str]) -> Batch:
     """The same request over several databases; ConfigError for a method that asks none."""
     if not asked.settings.retrieves:
         raise ConfigError("databases: got a method that looks nothing up; choose another method, and λ over 0")
     chosen = databases[:MOST_COMPARED]
-    return Plan(tuple(replace(asked, database=name) for name in chosen), tuple(map(_shown, chosen)))
+    return Batch(tuple(replace(asked, database=name) for name in chosen), tuple(map(_shown, chosen)))
 
 
-def models_plan(asked: Asked, models: Sequence[str]) -> Plan:
+def models_plan(asked: Asked, models: Sequence[str]) -> Batch:
     """The same request with several models."""
     chosen = models[:MOST_COMPARED]
-    return Plan(tuple(replace(asked, model=name) for name in chosen), tuple(map(_shown, chosen)))
+    return Batch(tuple(replace(asked, model=name) for name in chosen), tuple(map(_shown, chosen)))
 
 
 def labels(runs: Sequence[Kept]) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ AXES = (
 _WHOLE = frozenset({"n_neighbours", "caption_filter", "faid_neighbours", "seed"})
 
 
-def sweep_plan(asked: Asked, across: str, across_values: str, down: str, down_values: str) -> Plan:
+def sweep_plan(asked: Asked, across: str, across_values: str, down: str, down_values: str) -> Batch:
     """The same request with every pair of values of two settings, which are named by their fields.
 
     Values are texts of numbers with commas between them. ConfigError for what is no such text, for values that a
@@ -180,7 +180,7 @@ def sweep_plan(asked: Asked, across: str, across_values: str, down: str, down_va
         if not any(axis.has_effect(plan.settings) for plan in plans):
             method = METHOD_NAMES[asked.settings.method]
             raise ConfigError(f"sweep: {axis.name} changes nothing with {method} and these settings; choose another")
-    return Plan(plans, tuple(first.label(value) for value in columns), tuple(second.label(value) for value in rows))
+    return Batch(plans, tuple(first.label(value) for value in columns), tuple(second.label(value) for value in rows))
 
 
 def parse_values(text: str, axis: Axis) -> tuple[float, ...]:

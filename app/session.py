@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -17,9 +17,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from app import packing, pictures
+from app import branches, packing, pictures
+from app.branches import Onward, Plan
 from app.pictures import RGB
-from app.plans import MOST_COMPARED, Plan, labels
+from app.plans import MOST_COMPARED, Batch, labels
 from app.sheets import Compared, Comparison, Sheet
 from app.views import METHOD_NAMES, Asked, State, Update
 from app.visits import Kept, Visits
@@ -27,10 +28,10 @@ from core.backends import BACKENDS, load_backend
 from core.backends.protocol import Backend
 from core.catalogue import DATABASES, open_database
 from core.database import PatchDatabase
-from core.engine import Request, Step, Steps, decode_together
+from core.engine import Request, Step, Steps, decode, decode_together
 from core.text import clean_prompt
 from core.trace import Trace
-from core.types import ArragError, ConfigError, Method, StepRecord
+from core.types import ArragError, Change, CodeArray, ConfigError, IntArray, Method, StepRecord
 
 THUMBNAILS_KEPT = 4096
 PREVIEW_SECONDS = 0.1
@@ -102,9 +103,21 @@ class Session:
 
         `asked` makes the request from what the visitor entered, so that its errors are told like all others.
         """
+        yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked()))
+
+    def branch(self, visitor: str, run: str, change: Change) -> Iterator[Update]:
+        """Draw another picture from a kept one, with a change at one of its positions."""
+        yield from self.carry_out(visitor, lambda: branches.branch(self.visits.find(visitor, run), change))
+
+    def go_on(self, visitor: str, run: str, how: Onward, code: int | None = None) -> Iterator[Update]:
+        """Go on with a paused picture; code: taken for the next patch."""
+        yield from self.carry_out(visitor, lambda: branches.onward(self.visits.find(visitor, run), how, code))
+
+    def carry_out(self, visitor: str, plan: Callable[[], Plan]) -> Iterator[Update]:
+        """Do what a plan says: updates while the picture is being drawn, then one with the trace, or with an error."""
         run = self._open(visitor)
         try:
-            yield from self._updates(visitor, run, clean_prompt(prompt), asked())
+            yield from self._updates(visitor, run, plan())
         except Exception as error:
             yield Update(run.number, 1_000_000, "error", message=error_message(error))
         finally:
@@ -123,34 +136,45 @@ class Session:
             if self._runs.get(visitor) is run:
                 del self._runs[visitor]
 
-    def _updates(self, visitor: str, run: Run, prompt: str, asked: Asked) -> Iterator[Update]:
+    def _updates(self, visitor: str, run: Run, plan: Plan) -> Iterator[Update]:
         """Previews at their pace, then the final update; the finished run is kept for its visitor."""
         started = time.perf_counter()
-        request = self._request(prompt, asked)
-        backend, database = request.backend, request.database
-        steps: list[StepRecord] = []
-        for (record,), due in _paced(run, decode_together([request])):
-            steps.append(record)
-            if due:
-                yield self._preview(run, len(steps), prompt, steps, backend)
-        trace = Trace.record(backend, database, prompt, asked.settings, steps)
-        kept = self._kept(trace, asked, time.perf_counter() - started)
-        self.visits.keep(visitor, kept)
-        yield self._shown(run.number, kept)
+        steps: list[StepRecord] = list(plan.steps)
+        ahead: StepRecord | None = None
+        backend = _one_of(self.backends, "model", plan.asked.model)
+        database = self.database_of(plan.asked) if plan.retrieves else None
+        settings, codes = plan.asked.settings, plan.codes
+        records = decode(backend, database, [plan.prompt], settings, plan.changes, codes, len(plan.steps))
+        with closing(_paced(records)) as paced:
+            for (record,), due in paced:
+                if steps and (run.stopped.is_set() or len(steps) == plan.pause):
+                    ahead = record
+                    break
+                steps.append(record)
+                if due:
+                    yield self._preview(run, plan, steps, backend)
+
+        def recorded(records: list[StepRecord]) -> Trace:
+            return Trace.record(backend, database, plan.prompt, settings, records, plan.changes, len(plan.given))
+
+        seconds = plan.seconds + time.perf_counter() - started
+        kept = self._kept(plan, recorded(steps), recorded([*steps, ahead]) if ahead else None, seconds)
+        self.visits.keep(visitor, kept, plan.replaces)
+        yield self._shown(run.number, kept, visitor)
 
     def begin_together(self, visitor: str, prompt: str) -> Sheet:
         """Answer a click at once; an older run of this visitor ends."""
         self.stop(visitor)
         return Sheet(next(self._numbers), 0, "streaming", prompt=prompt, grid=self.grid)
 
-    def draw_compared(self, visitor: str, prompt: str, plan: Callable[[], Plan]) -> Iterator[Sheet | Comparison]:
+    def draw_compared(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet | Comparison]:
         """Generate a few pictures of one prompt together, keep them, and end with their comparison."""
         for sheet in self._draw_together(visitor, prompt, plan):
             for run in reversed(sheet.runs):  # the first one is then the newest, and stands first where they are listed
                 self.visits.keep(visitor, run)
             yield self._comparison(sheet.run, sheet.runs, sheet.message) if sheet.runs else sheet
 
-    def draw_sweep(self, visitor: str, prompt: str, plan: Callable[[], Plan]) -> Iterator[Sheet]:
+    def draw_sweep(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet]:
         """Generate many pictures of one prompt together; only those that are opened later become runs of the visit."""
         for sheet in self._draw_together(visitor, prompt, plan):
             if sheet.runs:
@@ -185,7 +209,7 @@ class Session:
         except Exception as error:
             return Update(next(self._numbers), 0, "error", error_message(error))
 
-    def _draw_together(self, visitor: str, prompt: str, plan: Callable[[], Plan]) -> Iterator[Sheet]:
+    def _draw_together(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet]:
         """Generate several pictures: sheets while they are being drawn, then one with the runs; errors are sheets too.
 
         `plan` makes the plan from what the visitor entered, so that its errors are told like all others.
@@ -198,24 +222,24 @@ class Session:
         finally:
             self._close(visitor, run)
 
-    def _sheets(self, run: Run, prompt: str, plan: Plan) -> Iterator[Sheet]:
+    def _sheets(self, run: Run, prompt: str, plan: Batch) -> Iterator[Sheet]:
         """Previews at their pace, then the finished runs; each is as long as all of them took."""
         started, last = time.perf_counter(), self.grid.positions
         requests = [self._request(prompt, asked) for asked in plan.asked]
         sheet = Sheet(run.number, 0, "streaming", "", prompt, plan, 0, self.grid)
         yield sheet
         steps: list[Step] = []
-        for step, due in _paced(run, decode_together(requests)):
-            steps.append(step)
-            if due:
-                picture = pictures.encoded(self._sheet_picture(requests[0].backend, steps, plan), quality=75)
-                yield replace(sheet, number=len(steps), steps=len(steps), picture=picture)
+        with closing(_paced(decode_together(requests))) as paced:
+            for step, due in paced:
+                steps.append(step)
+                if run.stopped.is_set():
+                    break
+                if due:
+                    picture = pictures.encoded(self._sheet_picture(requests[0].backend, steps, plan), quality=75)
+                    yield replace(sheet, number=len(steps), steps=len(steps), picture=picture)
         seconds = time.perf_counter() - started
         rows = zip(requests, plan.asked, zip(*steps, strict=True), strict=True)
-        runs = [
-            self._kept(Trace.record(r.backend, r.database, prompt, r.settings, records), asked, seconds)
-            for r, asked, records in rows
-        ]
+        runs = [self._drawn(request, asked, records, seconds) for request, asked, records in rows]
         done, count = len(steps) == last, len(steps)
         yield replace(
             sheet,
@@ -227,7 +251,12 @@ class Session:
             runs=tuple(runs),
         )
 
-    def _sheet_picture(self, backend: Backend, steps: Sequence[Step], plan: Plan) -> RGB:
+    def _drawn(self, request: Request, asked: Asked, records: Sequence[StepRecord], seconds: float) -> Kept:
+        """One of several pictures that were drawn together."""
+        trace = Trace.record(request.backend, request.database, request.prompt, request.settings, records)
+        return self._kept(Plan(request.prompt, asked), trace, None, seconds)
+
+    def _sheet_picture(self, backend: Backend, steps: Sequence[Step], plan: Batch) -> RGB:
         """All pictures as far as they are drawn, in the rows of the plan."""
         drawn = [[record.code for record in records] for records in zip(*steps, strict=True)]
         grids = np.stack([pictures.continued_grid(codes, self.grid) for codes in drawn])
@@ -236,58 +265,94 @@ class Session:
     def _request(self, prompt: str, asked: Asked) -> Request:
         """What a visitor asked for, by name, with the model and the database themselves."""
         backend = _one_of(self.backends, "model", asked.model)
-        database = _one_of(self.databases, "database", asked.database) if asked.settings.retrieves else None
+        database = self.database_of(asked) if asked.settings.retrieves else None
         return Request(backend, database, prompt, asked.settings)
 
     def _comparison(self, number: int, runs: Sequence[Kept], message: str = "") -> Comparison:
         """Runs side by side, with their traces."""
-        compared = [Compared(run.id, label, self._packed(run)) for run, label in zip(runs, labels(runs), strict=True)]
+        compared = [
+            Compared(run.id, label, self._packed(run, None)) for run, label in zip(runs, labels(runs), strict=True)
+        ]
         prompts = {run.trace.prompt for run in runs}
         prompt = prompts.pop() if len(prompts) == 1 else ""
         return Comparison(number, 999_999, "ready", message, prompt, tuple(compared), self._atlas.result())
 
-    def show(self, visitor: str, run: str) -> Update:
+    def database_of(self, asked: Asked) -> PatchDatabase:
+        """The database of a request, without the image that may not be retrieved from."""
+        database = _one_of(self.databases, "database", asked.database)
+        if asked.without < 0:
+            return database
+        return database.subset(database.images[database.images != asked.without])
+
+    def show(self, visitor: str, run: str, step: int = -1) -> Update:
         """A run that was kept, as the newest thing to look at; ConfigError when it is not there any more."""
-        return self._shown(next(self._numbers), self.visits.find(visitor, run))
+        return replace(self._shown(next(self._numbers), self.visits.find(visitor, run), visitor), step=step)
+
+    def has_blenders(self, model: str) -> bool:
+        """Whether a model has what FAiD needs."""
+        return model in self.backends and self.backends[model].faid is not None
+
+    def refusal(self, error: Exception) -> Update:
+        """What the stepper says when something could not be begun."""
+        return Update(next(self._numbers), 0, "error", message=error_message(error))
+
+    def setting_out(self, kept: Kept, steps: int) -> Update:
+        """Answer a click on going on from a kept run at once, with its picture up to there."""
+        trace = kept.trace
+        number = next(self._numbers)
+        return Update(number, 0, "streaming", "", trace.prompt, steps, trace.grid, kept.picture)
 
     def leave(self, visitor: str) -> None:
         """A visitor has closed the page: the live run ends, and what was kept goes."""
         self.stop(visitor)
         self.visits.forget(visitor)
 
-    def _preview(self, run: Run, number: int, prompt: str, steps: list[StepRecord], backend: Backend) -> Update:
+    def _preview(self, run: Run, plan: Plan, steps: list[StepRecord], backend: Backend) -> Update:
         """The picture as far as it is drawn."""
         grid = backend.grid
         codes = pictures.continued_grid([step.code for step in steps], grid)
         picture = pictures.encoded(backend.decode_codes(codes[None])[0], quality=75)
-        return Update(run.number, number, "streaming", "", prompt, len(steps), grid, picture)
+        return Update(run.number, len(steps), "streaming", "", plan.prompt, len(steps), grid, picture)
 
-    def _kept(self, trace: Trace, asked: Asked, seconds: float) -> Kept:
+    def _kept(self, plan: Plan, trace: Trace, ahead: Trace | None, seconds: float) -> Kept:
         """A finished run, complete or as far as it came."""
         codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
-        picture = pictures.encoded(self.backends[asked.model].decode_codes(codes[None])[0])
-        return Kept(secrets.token_urlsafe(16), trace, asked, seconds, picture, trace.prompt)
+        picture = pictures.encoded(self.backends[plan.asked.model].decode_codes(codes[None])[0])
+        name, parent = plan.name or trace.prompt, plan.parent
+        return Kept(
+            secrets.token_urlsafe(16), trace, plan.asked, seconds, picture, name, parent, plan.branch_step, ahead
+        )
 
-    def _shown(self, number: int, kept: Kept) -> Update:
+    def _parent_codes(self, kept: Kept, visitor: str) -> IntArray | None:
+        """Codes of the run that a run branched from, while that is kept."""
+        return next((run.trace.codes for run in self.visits.runs(visitor) if run.id == kept.parent), None)
+
+    def _shown(self, number: int, kept: Kept, visitor: str) -> Update:
         """The whole trace of a run for the stepper."""
         trace = kept.trace
         grid, count = trace.grid, len(trace.steps)
-        packed = self._packed(kept)
-        message = (
-            "" if trace.complete else f"Stopped after {count} of {grid.positions} patches. You can step through them."
-        )
+        packed = self._packed(kept, self._parent_codes(kept, visitor))
+        paused = f"Paused after {count} of {grid.positions} patches: step through them, or go on."
+        message = "" if trace.complete else paused
         state: State = "ready" if trace.complete else "stopped"
         return Update(
             number, 999_999, state, message, trace.prompt, count, grid, b"", packed, self._atlas.result(), kept.id
         )
 
-    def _packed(self, kept: Kept) -> bytes:
-        """The file that the page gets of a run."""
+    def _packed(self, kept: Kept, parent: IntArray | None) -> bytes:
+        """The file that the page gets of a run; parent: codes of the run that it branched from."""
         name = kept.asked.database
         sources = packing.Pictures(
             kept.picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
         )
-        return packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked)
+        return packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked, parent)
+
+    def codes_of(self, model: str, image: bytes) -> CodeArray:
+        """Token grid [H, W] of an encoded image that a visitor brought; ConfigError for what is none."""
+        backend = _one_of(self.backends, "model", model)
+        side = backend.decode_codes(np.zeros((1, backend.grid.height, backend.grid.width), np.uint16)).shape[1]
+        codes: CodeArray = backend.encode_images(pictures.opened(image, side)[None])[0]
+        return codes
 
     def _warm_up(self) -> None:
         """Make thumbnails of the first database before the first visitor has to wait for them."""
@@ -301,16 +366,14 @@ class Session:
         return pictures.thumbnail(picture) if picture else None
 
 
-def _paced(run: Run, turns: Steps) -> Iterator[tuple[Step, bool]]:
-    """The steps of a run until it ends or is stopped, and with each whether a preview is due, which takes its time."""
+def _paced(turns: Steps) -> Generator[tuple[Step, bool], None, None]:
+    """The steps of a run, and with each whether a preview is due, which takes its time."""
     due = 0.0
     with closing(turns):
         for step in turns:
             begun = time.perf_counter()
-            wanted = begun >= due and not run.stopped.is_set()
+            wanted = begun >= due
             yield step, wanted
-            if run.stopped.is_set():
-                return
             if wanted:
                 ended = time.perf_counter()
                 due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)

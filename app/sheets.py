@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.plans import Plan
+from app.plans import Batch
 from app.views import State
 from app.visits import Kept
 from core.types import Grid
@@ -26,7 +26,7 @@ class Sheet:
     state: State
     message: str = ""
     prompt: str = ""
-    plan: Plan = field(default_factory=lambda: Plan((), ()))
+    plan: Batch = field(default_factory=lambda: Batch((), ()))
     steps: int = 0
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
     picture: bytes = b""

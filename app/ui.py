@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn
 import gradio as gr
 
 from app import controls
+from app.branches import Onward
 from app.controls import Controls
 from app.session import Session
 from app.stepper import stylesheet
@@ -65,6 +66,9 @@ SWAP = """
   Click a picture to draw it and see why.</p>
 </div>
 """
+GO_ON = """
+<span title="The picture is paused: draw some more of it, or choose its next code by hand under What if">Go on by</span>
+"""
 SWITCH_THEME = """
 element.querySelector(".page-theme").addEventListener("click", () => document.body.classList.toggle("dark"));
 """
@@ -115,7 +119,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": False,
         "enable_monitoring": False,
-        "max_file_size": "1mb",
+        "max_file_size": "10mb",
         "ssr_mode": False,
     }
 
@@ -172,11 +176,12 @@ def build(session: Session) -> gr.Blocks:
             seed = controls.seed_widget(defaults)
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
             generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
-            stop = gr.Button("Stop", elem_id="stop", min_width=0, scale=0)
+            stop = gr.Button("Pause", elem_id="stop", min_width=0, scale=0)
         chips = chip_row(offered.prompts)
         tiles = tile_row([tile for tile in offered.swap if tile.asked.model in session.backends])
         with gr.Row(elem_id="bench", equal_height=False):
             with gr.Column(elem_id="view", scale=1, min_width=0):
+                onward = onward_row()
                 stepper = Stepper()
             with gr.Column(elem_id="panel", scale=0, min_width=280):
                 widgets = {"method": method, "seed": seed, **panel(defaults, session)}
@@ -188,6 +193,7 @@ def build(session: Session) -> gr.Blocks:
                     build_tab(parts)
                 tab.select(partial(str, label), outputs=opened, show_progress="hidden", api_visibility="private")
         wire(parts, generate, stop, tiles)
+        wire_onward(parts, onward)
         for chip, text in chips:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
@@ -226,6 +232,17 @@ def chip_row(prompts: Sequence[str]) -> list[tuple[gr.Button, str]]:
     with gr.Row(elem_id="chips"):
         gr.HTML(html_template="<span>Try</span>", js_on_load=None, apply_default_css=False)
         return [(gr.Button(text, size="sm", min_width=0, scale=0, elem_classes="chip"), text) for text in prompts]
+
+
+def onward_row() -> Mapping[Onward, gr.Button]:
+    """How to go on with a paused picture; shown only while there is one."""
+    labels: Mapping[Onward, str] = {"patch": "One patch", "row": "One row", "end": "To the end"}
+    with gr.Row(elem_id="onward"):
+        gr.HTML(html_template=GO_ON, js_on_load=None, apply_default_css=False)
+        return {
+            how: gr.Button(label, size="sm", min_width=0, scale=0, elem_id=f"onward-{how}")
+            for how, label in labels.items()
+        }
 
 
 def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components.Component]:
@@ -284,6 +301,30 @@ def draws(parts: Parts, event: Callable[..., Any]) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
+
+
+def wire_onward(parts: Parts, buttons: Mapping[Onward, gr.Button]) -> None:
+    """Each button goes on with the picture in the stepper, which is a paused one."""
+    for how, button in buttons.items():
+        button.click(
+            on_go_on(parts.session, how),
+            inputs=parts.shown,
+            outputs=[parts.stepper, parts.shown],
+            concurrency_id=MODEL_QUEUE,
+            trigger_mode="once",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+def on_go_on(session: Session, how: Onward) -> Callable[[str, gr.Request], Iterator[tuple[Update, Any]]]:
+    """The handler of a button that goes on."""
+
+    def go_on(shown: str, request: gr.Request) -> Iterator[tuple[Update, Any]]:
+        for update in session.go_on(visitor(request), shown, how):
+            yield update, update.kept or gr.skip()
+
+    return go_on
 
 
 def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:

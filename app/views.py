@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,11 +29,16 @@ State = Literal["streaming", "ready", "stopped", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a visitor chose for a run, besides the prompt: a model and a database by name, and the settings."""
+    """What a visitor chose for a run, besides the prompt: a model and a database by name, and the settings.
+
+    without: number of an image of the database that may not be retrieved from, because it is the one that is looked
+    at; -1 for none.
+    """
 
     model: str
     database: str
     settings: DecodeSettings
+    without: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Update:
     """One message to the stepper; `run` and `number` let it drop what is out of date.
 
     picture: an encoded picture of what is drawn so far; file: the packed trace when the run is over; atlas: the
-    patch pictures of all codes; kept: id of the finished run among those of the visitor.
+    patch pictures of all codes; kept: id of the finished run among those of the visitor; step: where the stepper is to
+    stand when the run is over, -1 for the last position.
     """
 
     run: int
@@ -55,6 +61,7 @@ class Update:
     file: bytes = b""
     atlas: bytes = b""
     kept: str = ""
+    step: int = -1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -84,13 +91,15 @@ def top_codes(
 class Step:
     """One step with what follows from its record.
 
-    alone: the distribution without anything retrieved, None where it is not known; without: the code that u picks from
-    it, the code that was taken where it is not known; unmixed: the code that u picks from the model, before DAiD mixes.
+    alone: the distribution without anything retrieved, None where it is not known; pick: the code that u picks from the
+    blend, which is taken unless it was chosen otherwise; without: the code that u picks from `alone`, `pick` where that
+    is not known; unmixed: the code that u picks from the model, before DAiD mixes.
     """
 
     record: StepRecord
     blend: Blend
     alone: Distribution | None
+    pick: int
     without: int
     unmixed: int
 
@@ -100,15 +109,22 @@ def derived(trace: Trace) -> list[Step]:
     steps = []
     for record in trace.steps:
         blend, alone = trace.blend(record.position), trace.without_retrieval(record.position)
-        without = record.code if alone is None else sample(alone, record.u)
-        steps.append(Step(record, blend, alone, without, sample(blend.model, record.u)))
+        pick = trace.pick(record.position)
+        without = pick if alone is None else sample(alone, record.u)
+        steps.append(Step(record, blend, alone, pick, without, sample(blend.model, record.u)))
     return steps
 
 
 def step_arrays(trace: Trace) -> dict[str, Array]:
-    """Everything that the stepper shows of each step, as small arrays with one row a step."""
+    """Everything that the stepper shows of each step, as small arrays with one row a step.
+
+    drawn: 1 where u drew the code, 0 where somebody chose it or an image gave it; surprise: -ln of the probability of
+    the code, of the model and of the blend, at temperature 1.
+    """
     steps = derived(trace)
-    return {**_choices(trace, steps), **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}
+    drawn = np.array([trace.drawn(step.position) for step in trace.steps], np.uint8)
+    said: dict[str, Array] = {"drawn": drawn, "surprise": trace.surprise()}
+    return {**_choices(trace, steps), **said, **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}
 
 
 def _choices(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
@@ -117,6 +133,7 @@ def _choices(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
     found = [neighbours(step) for step in trace.steps]
     return {
         "code": np.array([step.record.code for step in steps], np.uint16),
+        "pick": np.array([step.pick for step in steps], np.uint16),
         "without": np.array([step.without for step in steps], np.uint16),
         "unmixed": np.array([step.unmixed for step in steps], np.uint16),
         "u": np.array([step.record.u for step in steps], np.float32),
@@ -145,7 +162,7 @@ def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
     The unblended model is there only where it is another one than the model, and was recorded.
     """
     size = (len(steps), min(SHOWN_CODES, trace.origin.codes))
-    recorded = trace.settings.blends and trace.flips_known
+    recorded = first_blended(trace) is not None and trace.flips_known
     rulers = ("model", "blended", "unblended") if recorded else ("model", "blended")
     names = ["top_retrieval", *(f"top_{name}" for name in rulers), *(f"top_{name}_from" for name in rulers)]
     arrays: dict[str, Array] = {"top_code": np.zeros(size, np.uint16)}
@@ -154,7 +171,7 @@ def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
         shown = {"model": step.blend.model, "retrieval": step.blend.retrieval, "blended": step.blend.blended}
         if recorded:
             shown["unblended"] = step.alone
-        keep = (step.record.code, step.without, step.unmixed)
+        keep = (step.record.code, step.pick, step.without, step.unmixed)
         codes = top_codes(step.blend, keep, size[1], shown.get("unblended"))
         arrays["top_code"][row] = codes
         for name, shares in shown.items():
@@ -176,8 +193,8 @@ def _neighbours(trace: Trace) -> dict[str, Array]:
         "near_distance": np.zeros(size, np.float32),
         "near_share": np.zeros(size, np.float32),
     }
-    settings = trace.settings
     for row, step in enumerate(trace.steps):
+        settings = trace.settings_at(step.position)
         if not (found := neighbours(step)):
             continue
         shown = slice(0, min(SHOWN_NEIGHBOURS, len(found)))
@@ -190,26 +207,34 @@ def _neighbours(trace: Trace) -> dict[str, Array]:
     return arrays
 
 
+def first_blended(trace: Trace) -> FaidStep | None:
+    """What the blenders did at the first step that had some, None for a run without."""
+    return next((step.faid for step in trace.steps if step.faid is not None), None)
+
+
 def features_shown(trace: Trace) -> int:
     """How many features that went through the blenders are shown, 0 for a run without blenders."""
-    first = trace.steps[0].faid
+    first = first_blended(trace)
     return min(SHOWN_NEIGHBOURS, first.compatibility.shape[1]) if first else 0
 
 
 def _blenders(trace: Trace) -> dict[str, Array]:
     """What the blenders of each step did, nothing for a run without them; scores and cosines in 1 / FRACTION.
 
-    faid_fit: the mean compatibility of the neighbours' features in the last blender, NaN without neighbours.
+    faid_on: 1 where the step had blenders, everything else being 0 where it had none; faid_fit: the mean compatibility
+    of the neighbours' features in the last blender, NaN without neighbours.
     """
-    steps = [step.faid for step in trace.steps if step.faid is not None]
-    if not steps:
+    first = first_blended(trace)
+    if first is None:
         return {}
-    shown = features_shown(trace)
+    shown, nothing = features_shown(trace), replace(first, present=0, **{n: getattr(first, n) * 0 for n in _SCORES})
+    steps = [step.faid or nothing for step in trace.steps]
 
     def packed(values: Sequence[FloatArray]) -> Array:
         return np.rint(np.stack(values)[..., :shown] * FRACTION).astype(np.int16)
 
     return {
+        "faid_on": np.array([step.faid is not None for step in trace.steps], np.uint8),
         "faid_present": np.array([step.present for step in steps], np.int32),
         "faid_fit": np.array([_mean_compatibility(step) for step in steps], np.float32),
         "faid_compatibility": packed([step.compatibility for step in steps]),
@@ -220,6 +245,9 @@ def _blenders(trace: Trace) -> dict[str, Array]:
     }
 
 
+_SCORES = ("compatibility", "hop_weights", "share", "start_cosine", "code_cosine")
+
+
 def _mean_compatibility(step: FaidStep) -> float:
     """Mean over the features of neighbours in the last blender; NaN where there is none."""
     return float(step.compatibility[-1, : step.present].mean()) if step.present else np.nan
@@ -227,18 +255,22 @@ def _mean_compatibility(step: FaidStep) -> float:
 
 def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> list[tuple[str, str]]:
     """The run in a few numbers, as (name, text); asked: which model and database it was."""
-    settings = trace.settings
+    settings, everything = trace.settings, trace.all_settings
     found = [("model", CHOICE_NAMES.get(asked.model, asked.model)), ("method", METHOD_NAMES[settings.method])]
     found += [("seed", str(settings.seed)), ("time", f"{seconds:.1f} s")]
-    if not settings.retrieves:
+    if trace.given:
+        found.append(("given", f"{trace.given} codes"))
+    if trace.changes:
+        found.append(("changed at", ", ".join(str(change.position) for change in trace.changes[-3:])))
+    if not any(part.retrieves for part in everything):
         return found
     found.insert(2, ("database", CHOICE_NAMES.get(asked.database, asked.database)))
     if settings.mixes:
         found += [("λ", f"{settings.retrieval_weight:g}"), ("τ", f"{settings.retrieval_temperature:g}")]
     found.append(("K", str(settings.n_neighbours or "all")))
-    if settings.blends:
+    if first_blended(trace) is not None:
         found.append(("features", str(settings.faid_neighbours)))
     looked_up = int((arrays["reason"] < 0).sum())
-    flips = int((arrays["code"] != arrays["without"]).sum())
+    flips = int((arrays["pick"] != arrays["without"]).sum())
     known = str(flips) if trace.flips_known else "not recorded"
     return [*found, ("lookups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.views import Asked
 from core.trace import Trace
@@ -13,6 +13,8 @@ from core.types import ConfigError
 
 RUNS_KEPT = 32
 """Of one visitor; the oldest are forgotten first."""
+
+MAX_NAME = 60
 
 BYTES_KEPT = 512 * 2**20
 """Of all visitors together; those who have not come back for longest are forgotten first."""
@@ -23,7 +25,8 @@ class Kept:
     """A finished run: its trace, what was asked for, how long it took, and the run that it branched from.
 
     id: unguessable name of the run; picture: encoded; parent: id of the run that it shares its first codes with, "" for
-    none; branch_step: the first position that may differ from the parent, -1 without one; name: what to call it.
+    none; branch_step: the first position that may differ from the parent, -1 without one; name: what to call it; ahead:
+    of a run that was paused, the trace with one step more, whose code is not decided.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Kept:
     name: str
     parent: str = ""
     branch_step: int = -1
+    ahead: Trace | None = None
 
     @property
     def nbytes(self) -> int:
@@ -58,9 +62,22 @@ class Visits:
         self._runs_kept, self._bytes_kept = runs_kept, bytes_kept
         self._lock = threading.Lock()
 
-    def keep(self, visitor: str, run: Kept) -> None:
-        """Add a run, or put the same one in its place; old ones make room for it."""
+    def keep(self, visitor: str, run: Kept, replaces: str = "") -> None:
+        """Add a run, or put the same one in its place; old ones make room for it.
+
+        replaces: id of one that it goes on with, whose branches it takes.
+        """
+        if replaces:
+            self._replace(visitor, replaces, run)
         self._put(visitor, run.id, (run,))
+
+    def _replace(self, visitor: str, old: str, run: Kept) -> None:
+        """Drop a run, and make its branches those of another."""
+        with self._lock:
+            mine = self._visitors.get(visitor, Things())
+            mine.pop(old, None)
+            for name, runs in list(mine.items()):
+                mine[name] = tuple(replace(other, parent=run.id) if other.parent == old else other for other in runs)
 
     def lay_out(self, visitor: str, sheet: Sequence[Kept]) -> None:
         """Put a sheet of runs in the place of the visitor's last one; old things make room for it."""
@@ -100,6 +117,14 @@ class Visits:
         if not found:
             raise ConfigError("this picture is not kept any more; generate it again")
         return found[0]
+
+    def rename(self, visitor: str, run: str, name: str) -> None:
+        """Call a run something else; ConfigError when it is not there, or for a name that is empty or too long."""
+        name = " ".join(name.split())
+        if not 0 < len(name) <= MAX_NAME:
+            raise ConfigError(f"name: got {len(name)} characters, expected 1 to {MAX_NAME}")
+        found = self.find(visitor, run)
+        self.keep(visitor, replace(found, name=name))
 
     def forget(self, visitor: str) -> None:
         """Drop everything of a visitor."""

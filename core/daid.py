@@ -32,9 +32,13 @@ class Blend:
 
 
 def blend_step(logits: FloatArray, neighbours: Neighbours | None, settings: DecodeSettings) -> Blend:
-    """Everything between the logits [V] of one position and the distribution that its code is sampled from."""
+    """Everything between the logits [V] of one position and the distribution that its code is sampled from.
+
+    Neighbours that a change has given the weight 0 are left out, as if they had not been found.
+    """
     model = model_distribution(logits, settings.temperature, settings.top_k, settings.top_p)
-    if neighbours is None or len(neighbours) == 0:
+    neighbours = neighbours.heard if neighbours else None
+    if not neighbours:
         return Blend(model, None, model, 0.0)
     retrieval = retrieval_distribution(neighbours, len(model), settings.retrieval_temperature, settings.aggregate)
     wanted = settings.retrieval_weight if settings.mixes else 0.0
@@ -48,7 +52,8 @@ def retrieval_distribution(
     """Distribution [V] over the codes of the neighbours: softmax of -distance / temperature.
 
     A code that occurs several times gets the mass of all its occurrences under "sum" (the paper's formula, as in
-    kNN-LM) and of its nearest one only under "nearest" (released code). temperature is in units of squared L2.
+    kNN-LM) and of its nearest one only under "nearest" (released code). temperature is in units of squared L2. Weights
+    of the neighbours, if there are any, are factors of their masses (this project's, not the paper's).
     Raises ConfigError without neighbours or when one of their codes is not in the vocabulary.
     """
     codes = neighbours.codes
@@ -56,27 +61,40 @@ def retrieval_distribution(
         raise ConfigError("neighbours: got none, expected at least one; use the model's distribution instead")
     if codes.min() < 0 or codes.max() >= vocab_size:
         raise ConfigError(f"neighbours: got codes {codes.min()}..{codes.max()}, expected 0..{vocab_size - 1}")
-    distances = neighbours.distances.astype(np.float64)
-    mass = np.exp((distances.min() - distances) / temperature)
     total = np.zeros(vocab_size)
     gather = np.add if aggregate == "sum" else np.maximum
-    gather.at(total, codes, mass)
+    gather.at(total, codes, neighbour_masses(neighbours, temperature))
     return _normalised(total)
 
 
 def neighbour_shares(found: Neighbours, temperature: float, aggregate: Aggregate) -> Distribution:
     """Share [K] of `retrieval_distribution` that each neighbour brings; they sum to 1.
 
-    Under "nearest" only the nearest neighbour with a code speaks for it, the others bring nothing. K is at least 1.
+    Under "nearest" only the neighbour with the largest mass speaks for its code, the others bring nothing. All are 0
+    when a change has dropped every neighbour. K is at least 1.
     """
-    distances = found.distances.astype(np.float64)
-    mass = np.exp((distances.min() - distances) / temperature)
+    if not found.heard:
+        return np.zeros(len(found))
+    mass = neighbour_masses(found, temperature)
     if aggregate == "nearest":
-        first = np.zeros(len(mass), dtype=bool)
-        first[np.unique(found.codes, return_index=True)[1]] = True
+        order, first = np.argsort(-mass, kind="stable"), np.zeros(len(mass), dtype=bool)
+        first[order[np.unique(found.codes[order], return_index=True)[1]]] = True
         mass = np.where(first, mass, 0.0)
     shares: Distribution = mass / mass.sum()
     return shares
+
+
+def neighbour_masses(neighbours: Neighbours, temperature: float) -> Distribution:
+    """Mass [K] of each of K >= 1 neighbours before duplicates are put together: exp(-distance / temperature) * weight.
+
+    They are scaled so that the largest is 1; at least one weight must not be 0.
+    """
+    logs = -neighbours.distances.astype(np.float64) / temperature
+    if neighbours.weights is not None:
+        with np.errstate(divide="ignore"):
+            logs = logs + np.log(neighbours.weights.astype(np.float64))
+    masses: Distribution = np.exp(logs - logs.max())
+    return masses
 
 
 def gated_weight(weight: float, gate: float, distances: FloatArray) -> float:

@@ -1,10 +1,11 @@
-"""The decoding loop: model, neighbours, blend, sample, record; one code per prompt and turn."""
+"""The decoding loop: model, neighbours, blend, sample, record; one code per prompt and turn, from any position on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from core.context import context_codes, skip_reason
 from core.daid import blend_step, sample
 from core.database import PatchDatabase
 from core.types import (
+    Change,
     ConfigError,
     DecodeSettings,
     FaidStep,
@@ -48,16 +50,39 @@ class Request:
         blends = (settings.faid_neighbours, settings.record_unblended) if settings.blends else ()
         return (id(self.backend), settings.cfg_scale != 1, *blends)
 
+    @property
+    def part_of_database(self) -> tuple[Hashable, ...]:
+        """What the part of the database that may be retrieved from depends on."""
+        settings = self.settings
+        return (id(self.database), settings.styles, settings.caption_filter, self.prompt) if settings.retrieves else ()
 
-def decode(backend: Backend, database: PatchDatabase | None, prompts: Sequence[str], settings: DecodeSettings) -> Steps:
-    """Generate one image per prompt; yields, for every position, one record per prompt.
+
+def decode(
+    backend: Backend,
+    database: PatchDatabase | None,
+    prompts: Sequence[str],
+    settings: DecodeSettings,
+    changes: Sequence[Change] = (),
+    codes: Sequence[int] = (),
+    first: int = 0,
+) -> Steps:
+    """Generate one image per prompt; yields, for every position from `first` on, one record per prompt.
 
     Row i draws its uniforms from seed + i, so it equals a run of its own with that seed. Closing the generator cancels
-    the run. Raises ConfigError at once for a bad prompt, and when the settings ask for a database or for FAiD weights
-    that are not there or do not fit.
+    the run. changes: what differs from `settings` at some positions. codes: those of the first positions, given instead
+    of drawn; the ones before `first` are read in one pass, as what the method at `first` makes of them, and have no
+    records. So a branch at position p is `decode` with another change, `codes` of its parent and `first=p`; a run that
+    was interrupted goes on in the same way; and an image is inspected with `codes` alone.
+
+    At every change the model reads the codes so far anew. Raises ConfigError at once for a bad prompt, for changes or
+    codes that do not fit, and when the settings ask for a database or for FAiD weights that are not there.
     """
+    changes = check_changes(settings, changes, backend.grid, backend.codebook.size)
+    _check_codes(codes, first, backend)
     rows = [replace(settings, seed=settings.seed + row) for row in range(len(prompts))]
-    return _batch(backend, [Request(backend, database, *row) for row in zip(prompts, rows, strict=True)])
+    return _batch(
+        backend, [Request(backend, database, *row) for row in zip(prompts, rows, strict=True)], changes, codes, first
+    )
 
 
 def decode_together(requests: Sequence[Request]) -> Steps:
@@ -88,23 +113,116 @@ def _in_turns(runs: Sequence[Steps], order: IntArray) -> Steps:
             run.close()
 
 
-def _batch(backend: Backend, requests: Sequence[Request]) -> Steps:
-    """The run of requests that share every pass of the model."""
-    views: dict[tuple[Hashable, ...], PatchDatabase | None] = {}  # made once, so that rows share their caches
-    for request in requests:
-        if (name := _view_name(request)) not in views:
-            views[name] = _view(request)
-    first, prompts = requests[0].settings if requests else DecodeSettings(), [request.prompt for request in requests]
-    decoding = backend.start(prompts, first.cfg_scale != 1, first.faid_neighbours if first.blends else 0)
-    settings = [request.settings for request in requests]
-    return _run(backend.grid, decoding, [views[_view_name(request)] for request in requests], settings)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Positions first..end-1 of a run, in which no settings change and which are decoded with one state of the model.
+
+    rows: what each picture asks for here; views: the part of the database that each may retrieve from, None where
+    nothing is retrieved.
+    """
+
+    rows: Sequence[Request]
+    views: Sequence[PatchDatabase | None]
+    first: int
+    end: int
+
+    @property
+    def settings(self) -> DecodeSettings:
+        """Those of the first row: as far as the model is concerned, they are those of all rows."""
+        return self.rows[0].settings if self.rows else DecodeSettings()
 
 
-def _view_name(request: Request) -> tuple[Hashable, ...]:
-    """What the part of the database that a request may retrieve from depends on."""
-    settings = request.settings
-    filters = (id(request.database), settings.styles, settings.caption_filter, request.prompt)
-    return filters if settings.retrieves else ()
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """What parts hand on: codes [B, S], of which those to come are filled in, and what is fixed for all positions.
+
+    given: how many of the first codes are not drawn; randoms: [B, S] uniforms; changes: by position.
+    """
+
+    codes: IntArray
+    given: int
+    randoms: npt.NDArray[np.float64]
+    changes: Mapping[int, Change]
+
+
+def _batch(
+    backend: Backend,
+    requests: Sequence[Request],
+    changes: Sequence[Change] = (),
+    codes: Sequence[int] = (),
+    first: int = 0,
+) -> Steps:
+    """The run of requests that share every pass of the model, and the changes and codes as in `decode`."""
+    parts = _parts(backend.grid, requests, changes, first)
+    if any(part.settings.blends for part in parts) and backend.faid is None:
+        raise ConfigError(f"backend {backend.name}: got no FAiD weights, expected some; take method model or daid")
+    states = [_start(backend, part) for part in parts[:1]]  # which checks the prompts
+    drawn = np.zeros((len(requests), backend.grid.positions), np.int64)
+    drawn[:, : len(codes)] = codes
+    randoms = np.stack([uniforms(request.settings.seed, drawn.shape[1]) for request in requests])
+    return _run(backend, parts, states, _Course(drawn, len(codes), randoms, {c.position: c for c in changes}))
+
+
+def check_changes(settings: DecodeSettings, changes: Sequence[Change], grid: Grid, codes: int) -> tuple[Change, ...]:
+    """The changes by position, for a run over a grid with a codebook of so many codes.
+
+    Raises ConfigError for two changes at one position, for a position or a code that does not exist, and for settings
+    that belong to a whole run.
+    """
+    ordered = tuple(sorted(changes, key=lambda change: change.position))
+    if len({change.position for change in ordered}) != len(ordered):
+        raise ConfigError("changes: got two at one position, expected one for each; put them together")
+    for change in ordered:
+        if change.position >= grid.positions or (change.code or 0) >= codes:
+            got = f"position {change.position} and code {change.code}"
+            raise ConfigError(f"change: got {got}, expected less than {grid.positions} and {codes}")
+        new = change.settings or settings
+        if (new.seed, new.faid_neighbours) != (settings.seed, settings.faid_neighbours):
+            raise ConfigError(
+                f"change settings: got seed {new.seed} and {new.faid_neighbours} features, expected those of the run, "
+                f"{settings.seed} and {settings.faid_neighbours}; start another run for others"
+            )
+    return ordered
+
+
+def settings_at(settings: DecodeSettings, changes: Sequence[Change], position: int) -> DecodeSettings:
+    """The settings of a position: those of the last change before or at it, of changes in order."""
+    news = [c.settings for c in changes if c.settings is not None and c.position <= position]
+    return news[-1] if news else settings
+
+
+def _check_codes(codes: Sequence[int], first: int, backend: Backend) -> None:
+    """Raise ConfigError unless the given codes fit the model, and cover the positions before `first`."""
+    if not 0 <= first <= len(codes) <= backend.grid.positions:
+        expected = f"expected {first} to {backend.grid.positions}, for those before the first position"
+        raise ConfigError(f"codes: got {len(codes)} given codes, {expected}")
+    if len(codes) and not 0 <= min(codes) <= max(codes) < backend.codebook.size:
+        raise ConfigError(f"codes: got {min(codes)}..{max(codes)}, expected 0..{backend.codebook.size - 1}")
+
+
+def _parts(grid: Grid, requests: Sequence[Request], changes: Sequence[Change], first: int) -> list[_Part]:
+    """The positions from `first` on, cut at every change."""
+    cuts = [first, *(c.position for c in changes if first < c.position < grid.positions), grid.positions]
+    parts = []
+    for begin, end in pairwise(cuts):
+        rows = [replace(request, settings=settings_at(request.settings, changes, begin)) for request in requests]
+        parts.append(_Part(rows, _views(rows), begin, end))
+    return [part for part in parts if part.first < part.end]
+
+
+def _views(rows: Sequence[Request]) -> list[PatchDatabase | None]:
+    """What each row may retrieve from; equal ones are made once, so that rows share their caches."""
+    views: dict[tuple[Hashable, ...], PatchDatabase | None] = {}
+    for row in rows:
+        if (name := row.part_of_database) not in views:
+            views[name] = _view(row)
+    return [views[row.part_of_database] for row in rows]
+
+
+def _start(backend: Backend, part: _Part) -> Decoding:
+    """A new state of the model for a part."""
+    settings, prompts = part.settings, [row.prompt for row in part.rows]
+    return backend.start(prompts, settings.cfg_scale != 1, settings.faid_neighbours if settings.blends else 0)
 
 
 def uniforms(seed: int, count: int) -> npt.NDArray[np.float64]:
@@ -129,33 +247,54 @@ def _view(request: Request) -> PatchDatabase | None:
     return view.subset(view.nearest_captions(vector, settings.caption_filter))
 
 
-def _run(
-    grid: Grid, decoding: Decoding, views: Sequence[PatchDatabase | None], settings: Sequence[DecodeSettings]
-) -> Steps:
-    """The one loop, over rows of one batch. Retrieval reads the codes so far: only they and the decoding carry over."""
-    rows = range(len(views))
-    codes = np.zeros((len(views), grid.height, grid.width), np.int64)
-    randoms = np.stack([uniforms(row.seed, grid.positions) for row in settings])
-    try:
-        for position in range(grid.positions):
-            begin = time.perf_counter()
-            answers = [_retrieve(views[row], codes[row], position, settings[row]) for row in rows]
-            searched = time.perf_counter()
-            logits, unblended = _predict(decoding, answers, settings)
-            predicted = time.perf_counter()
-            u = randoms[:, position]
-            chosen = np.array([_choose(logits[row], answers[row], u[row], settings[row]) for row in rows])
-            blends = _blends(decoding, chosen, unblended) if settings[0].blends else [None for _ in rows]
-            seconds = Seconds(predicted - searched, searched - begin, time.perf_counter() - predicted)
-            codes.reshape(len(views), -1)[:, position] = chosen
-            own = [logits[row].copy() for row in rows]  # so that a kept record does not hold on to those of the others
-            yield tuple(
-                StepRecord(position, own[row], answers[row], float(u[row]), int(chosen[row]), blends[row], seconds)
-                for row in rows
-            )
-            decoding.append(chosen)
-    finally:
-        decoding.close()
+def _run(backend: Backend, parts: Sequence[_Part], states: Sequence[Decoding], course: _Course) -> Steps:
+    """One part after the other, each with a state of its own; that of the first is there already."""
+    for number, part in enumerate(parts):
+        decoding = states[0] if number == 0 else _start(backend, part)
+        try:
+            if part.first:
+                decoding.replay(course.codes[:, : part.first], _replayed(part, course))
+            yield from _decode(decoding, part, course)
+        finally:
+            decoding.close()
+
+
+def _replayed(part: _Part, course: _Course) -> list[list[Neighbours | None]] | None:
+    """What the blenders of a part get at the positions before it, None without blenders."""
+    if not part.settings.blends:
+        return None
+    return [[_heard(answer) for answer in _retrieve_all(part, course, position)] for position in range(part.first)]
+
+
+def _decode(decoding: Decoding, part: _Part, course: _Course) -> Steps:
+    """The one loop. Retrieval reads the codes so far, so nothing but these and the decoding carries over."""
+    settings, rows = [row.settings for row in part.rows], range(len(part.rows))
+    for position in range(part.first, part.end):
+        begin = time.perf_counter()
+        answers = _retrieve_all(part, course, position)
+        searched = time.perf_counter()
+        logits, unblended = _predict(decoding, answers, settings)
+        predicted = time.perf_counter()
+        u = course.randoms[:, position]
+        drawn = [_choose(logits[row], answers[row], u[row], settings[row]) for row in rows]
+        chosen = _taken(course, position, drawn)
+        blends = _blends(decoding, chosen, unblended) if part.settings.blends else [None for _ in rows]
+        seconds = Seconds(predicted - searched, searched - begin, time.perf_counter() - predicted)
+        course.codes[:, position] = chosen
+        own = [logits[row].copy() for row in rows]  # so that a kept record does not hold on to those of the others
+        yield tuple(
+            StepRecord(position, own[row], answers[row], float(u[row]), int(chosen[row]), blends[row], seconds)
+            for row in rows
+        )
+        decoding.append(chosen)
+
+
+def _taken(course: _Course, position: int, drawn: Sequence[int]) -> IntArray:
+    """The codes [B] of a position: what a change says, or what was given, or what was drawn."""
+    change = course.changes.get(position)
+    if change is not None and change.code is not None:
+        return np.full(len(drawn), change.code, np.int64)
+    return course.codes[:, position].copy() if position < course.given else np.array(drawn, np.int64)
 
 
 def _predict(
@@ -166,7 +305,7 @@ def _predict(
     if not settings[0].blends:
         return guide(*decoding.logits(None), scales), None
     unblended = guide(*decoding.logits(None), scales) if settings[0].record_unblended else None
-    return guide(*decoding.logits([neighbours_of(answer) for answer in answers]), scales), unblended
+    return guide(*decoding.logits([_heard(answer) for answer in answers]), scales), unblended
 
 
 def _blends(decoding: Decoding, chosen: IntArray, unblended: FloatArray | None) -> Sequence[FaidStep]:
@@ -185,15 +324,25 @@ def guide(conditional: FloatArray, unconditional: FloatArray | None, scales: Flo
     return guided
 
 
+def _retrieve_all(part: _Part, course: _Course, position: int) -> list[Retrieval | Skipped]:
+    """What every prompt retrieves at a position, weighed by the change that is made there."""
+    rows = zip(part.views, course.codes, part.rows, strict=True)
+    answers = [_retrieve(view, codes, position, row.settings) for view, codes, row in rows]
+    if position not in course.changes:
+        return answers
+    weigh = course.changes[position].weighed
+    return [replace(a, neighbours=weigh(a.neighbours)) if isinstance(a, Retrieval) else a for a in answers]
+
+
 def _retrieve(
-    view: PatchDatabase | None, codes: npt.NDArray[np.int64], position: int, settings: DecodeSettings
+    view: PatchDatabase | None, codes: IntArray, position: int, settings: DecodeSettings
 ) -> Retrieval | Skipped:
-    """What the position retrieves, from the codes [H, W] before it."""
+    """What the position retrieves, from the codes [S] before it."""
     if view is None:
         return Skipped("retrieval is off")
     if (reason := skip_reason(view.context, view.grid, position)) is not None:
         return Skipped(reason)
-    query = context_codes(view.context, codes[None], np.array([position]))[0]
+    query = context_codes(view.context, codes.reshape(1, view.grid.height, -1), np.array([position]))[0]
     neighbours = view.search(query, settings.n_neighbours, position, settings.position_weight)[0]
     return Retrieval(query[0], neighbours)
 
@@ -201,6 +350,11 @@ def _retrieve(
 def neighbours_of(answer: Retrieval | Skipped) -> Neighbours | None:
     """The neighbours, if there was a retrieval."""
     return answer.neighbours if isinstance(answer, Retrieval) else None
+
+
+def _heard(answer: Retrieval | Skipped) -> Neighbours | None:
+    """The neighbours that have a say, for the blenders."""
+    return answer.neighbours.heard if isinstance(answer, Retrieval) else None
 
 
 def _choose(logits: FloatArray, answer: Retrieval | Skipped, u: float, settings: DecodeSettings) -> int:

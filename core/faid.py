@@ -392,6 +392,21 @@ class FaidDecoding:
 
         return BlendPass(self._layers, features.unsqueeze(1), present.unsqueeze(1), self._rule, context, first=-1)
 
+    def replay(self, prefix: int, features: Tensor, present: Tensor) -> BlendPass:
+        """The pass over the first n positions at once, for `attach`; decoding goes on at position n with `step`.
+
+        As `teacher_forced`, with features [B, n, K, D] and present [B, n, K]; the sequence ends with the entry that
+        predicts position n - 1.
+        """
+        count = features.shape[1]
+
+        def remember(number: int, cells: Tensor) -> None:
+            for position in range(count - 1):
+                self._memories[number].write(position, cells[:, position])
+            self._known = count - 1
+
+        return teacher_forced(self._layers, self._grid, prefix, features, present, self._rule, remember)
+
 
 def teacher_forced(
     layers: Sequence[CollapsedLayer],
@@ -400,23 +415,27 @@ def teacher_forced(
     features: Tensor,
     present: Tensor,
     rule: Rule = "consistent",
+    remember: Callable[[int, Tensor], None] = lambda number, cells: None,
 ) -> BlendPass:
-    """The pass over whole sequences, for `attach`: the same numbers as decoding, at all positions at once.
+    """The pass over whole sequences, or over their beginnings, for `attach`: decoding's numbers, all positions at once.
 
     prefix: T; entry T+j has image code j as its input, entry T-1+p predicts position p, the last code may be left out.
-    features: [B, S, K, D], zero where there is no neighbour; present: [B, S, K]. Raises ConfigError for another shape.
+    features: [B, n, K, D], zero where there is no neighbour; present: [B, n, K]; n: the first n positions, or all of
+    them. remember: gets the number of each blender and its cells [B, S, D]. Raises ConfigError for another shape.
     """
     positions = features.shape[1] if features.dim() > 1 else 0
-    if positions != grid.positions or prefix < 1:
+    if not 1 <= positions <= grid.positions or prefix < 1:
         raise ConfigError(
-            f"teacher forcing: got {positions} positions after {prefix} entries, expected {grid.positions} "
+            f"teacher forcing: got {positions} positions after {prefix} entries, expected 1 to {grid.positions} "
             "after at least 1"
         )
     blenders = [layer.blender for layer in layers]
 
     def context(number: int, normed: Tensor) -> Tensor:
-        cells = F.pad(normed[:, prefix : prefix + grid.positions - 1], (0, 0, 0, 1))  # nothing reads the last cell
-        return blenders[number].context_everywhere(grid, cells)
+        cells = normed[:, prefix : prefix + positions - 1]
+        cells = F.pad(cells, (0, 0, 0, grid.positions - cells.shape[1]))  # nothing reads those cells
+        remember(number, cells)
+        return blenders[number].context_everywhere(grid, cells)[:, :positions]
 
     return BlendPass(tuple(layers), features, present, _checked_rule(rule), context, first=prefix - 1)
 

@@ -64,7 +64,7 @@ def measure(trace: Trace) -> Metrics:
     found = [neighbours(step) for step in trace.steps]
     blends = [(trace.blend(step.position), trace.without_retrieval(step.position)) for step in trace.steps]
     seconds = [(step.seconds.model, step.seconds.search, step.seconds.blend) for step in trace.steps]
-    masses = [neighbour_mass(step, trace.settings)[1] for step in trace.steps]
+    masses = [neighbour_mass(step, trace.settings_at(step.position))[1] for step in trace.steps]
     return Metrics(
         grid=trace.grid,
         entropy=np.array([entropies(blend, alone) for blend, alone in blends], np.float32),

@@ -68,12 +68,13 @@ def provenance(trace: Trace) -> Provenance:
     size = (len(trace.steps), len(images))
     mass, credit, cells = np.zeros(size), np.zeros(size), np.full(size, -1)
     for row, step in enumerate(trace.steps):
-        found, brought = neighbour_mass(step, trace.settings)
+        settings = trace.settings_at(step.position)
+        found, brought = neighbour_mass(step, settings)
         if not len(found):
             continue
         places, rows, columns = entry_places(trace.origin.context, trace.grid, found.entries)
         numbers = np.searchsorted(images, places)
-        credits = _credits(step, found, brought, trace.settings)
+        credits = _credits(step, found, brought, settings)
         np.add.at(mass[row], numbers, brought)
         np.add.at(credit[row], numbers, credits)
         heaviest = np.argsort(credits, kind="stable")  # the last one that is written stays
@@ -100,7 +101,8 @@ def neighbour_mass(step: StepRecord, settings: DecodeSettings) -> tuple[Neighbou
         return _NONE, np.zeros(0)
     scores = step.faid.compatibility[-1].astype(np.float64)
     count = step.faid.present
-    blended = Neighbours(found.codes[:count], found.distances[:count], found.entries[:count])
+    heard = found.heard
+    blended = Neighbours(heard.codes[:count], heard.distances[:count], heard.entries[:count])
     return blended, scores[:count] / max(scores.sum(), 1e-12)
 
 
@@ -110,10 +112,13 @@ _NONE = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, n
 def _credits(step: StepRecord, found: Neighbours, mass: Distribution, settings: DecodeSettings) -> Distribution:
     """Share [K] of the taken code's probability that each neighbour brought; FAiD alone has no probabilities to share.
 
-    There a neighbour with the taken code keeps its mass, and the others have no credit.
+    There a neighbour with the taken code keeps its mass, and the others have no credit. Nor has anybody credit for a
+    code that was chosen by hand and had no probability.
     """
     credits: Distribution = np.where(found.codes == step.code, mass, 0.0)
-    return credits / blend_step(step.logits, found, settings).blended[step.code] if settings.mixes else credits
+    if not settings.mixes or not credits.any():
+        return credits
+    return credits / blend_step(step.logits, found, settings).blended[step.code]
 
 
 def effective_number(shares: Distribution | FloatArray) -> float:

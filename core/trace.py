@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,14 @@ from core.backends.protocol import Backend
 from core.context import Context, entry_places, retrieving_positions
 from core.daid import Blend, Distribution, blend_step, model_distribution, sample
 from core.database import PatchDatabase
-from core.engine import neighbours_of
+from core.engine import check_changes, neighbours_of, settings_at
 from core.types import (
     ArragError,
+    Change,
     CodeArray,
     DecodeSettings,
     FaidStep,
+    FloatArray,
     Grid,
     IntArray,
     Neighbours,
@@ -34,7 +38,9 @@ from core.types import (
 )
 
 FORMAT = "ar-rag trace"
-VERSION = 2
+VERSION = 3
+READABLE = (2, 3)
+"""Version 2 knows no changes and no given codes; otherwise it is the same."""
 MAX_BYTES = 512 * 2**20
 
 
@@ -68,7 +74,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All that decided an image, position by position; a run that was stopped has fewer steps than positions."""
+    """All that decided an image, position by position; a run that was stopped has fewer steps than positions.
+
+    settings: those of the first position; changes: what somebody changed, by position, the settings from there on
+    included; given: how many of the first codes were not drawn, but are those of an image.
+    """
 
     prompt: str
     settings: DecodeSettings
@@ -76,6 +86,8 @@ class Trace:
     grid: Grid
     steps: tuple[StepRecord, ...]
     sources: Mapping[int, Source]
+    changes: tuple[Change, ...] = ()
+    given: int = 0
 
     @classmethod
     def record(
@@ -85,19 +97,24 @@ class Trace:
         prompt: str,
         settings: DecodeSettings,
         steps: Sequence[StepRecord],
+        changes: Sequence[Change] = (),
+        given: int = 0,
     ) -> Trace:
-        """The trace of one prompt's records, with the sources of its neighbours."""
-        used = database if settings.retrieves else None
+        """The trace of one prompt's records, with the sources of its neighbours; changes and given as in `decode`."""
+        changes = check_changes(settings, changes, backend.grid, backend.codebook.size)
+        everything = [settings, *(c.settings for c in changes if c.settings is not None)]
+        used = database if any(part.retrieves for part in everything) else None
         origin = Origin(
             backend=backend.name,
             model=backend.fingerprint,
-            faid=backend.faid if settings.blends else None,
+            faid=backend.faid if any(part.blends for part in everything) else None,
             codebook=backend.codebook.fingerprint,
             codes=backend.codebook.size,
             database=used.fingerprint if used else None,
             context=used.context if used else Context(),
         )
-        return cls(prompt, settings, origin, backend.grid, tuple(steps), _sources(used, steps))
+        sources = _sources(used, steps)
+        return cls(prompt, settings, origin, backend.grid, tuple(steps), sources, changes, min(given, len(steps)))
 
     @property
     def complete(self) -> bool:
@@ -109,10 +126,33 @@ class Trace:
         """The codes [n] that were sampled, in raster order."""
         return np.array([step.code for step in self.steps], dtype=np.int64)
 
+    @property
+    def all_settings(self) -> tuple[DecodeSettings, ...]:
+        """The settings of the first position, and all others that a change brought."""
+        return (self.settings, *(change.settings for change in self.changes if change.settings is not None))
+
+    def settings_at(self, position: int) -> DecodeSettings:
+        """The settings that a position was decoded with."""
+        return settings_at(self.settings, self.changes, position)
+
+    def change_at(self, position: int) -> Change | None:
+        """What somebody changed at a position, if anything."""
+        return next((change for change in self.changes if change.position == position), None)
+
+    def drawn(self, position: int) -> bool:
+        """Whether u drew the code of a position; if not, somebody chose it, or it is one of an image."""
+        change = self.change_at(position)
+        return position >= self.given and (change is None or change.code is None)
+
     def blend(self, position: int) -> Blend:
         """Model, retrieval and blended distribution [V] of a position."""
         step = self.steps[position]
-        return blend_step(step.logits, neighbours(step), self.settings)
+        return blend_step(step.logits, neighbours(step), self.settings_at(position))
+
+    def pick(self, position: int) -> int:
+        """The code that u picks at a position: the step's, unless that was not drawn."""
+        step = self.steps[position]
+        return step.code if self.drawn(position) else sample(self.blend(position).blended, step.u)
 
     def without_retrieval(self, position: int) -> Distribution | None:
         """The distribution [V] without retrieval at this position; None when FAiD took part and it was not recorded."""
@@ -121,7 +161,7 @@ class Trace:
             return self.blend(position).model
         if step.faid.unblended is None:
             return None
-        settings = self.settings
+        settings = self.settings_at(position)
         return model_distribution(step.faid.unblended, settings.temperature, settings.top_k, settings.top_p)
 
     def code_without_retrieval(self, position: int) -> int | None:
@@ -132,13 +172,29 @@ class Trace:
     @property
     def flips_known(self) -> bool:
         """Whether the trace tells where retrieval changed the code."""
-        return not self.settings.blends or self.settings.record_unblended
+        return all(step.faid is None or step.faid.unblended is not None for step in self.steps)
 
     def flips(self) -> IntArray:
-        """Positions where retrieval changed the code; none when that was not recorded."""
+        """Positions where retrieval changed what u picks; without those where that was not recorded."""
         without = [self.code_without_retrieval(step.position) for step in self.steps]
-        changed = [s.position for s, code in zip(self.steps, without, strict=True) if code not in (None, s.code)]
+        positions = range(len(self.steps))
+        changed = [p for p, code in zip(positions, without, strict=True) if code not in (None, self.pick(p))]
         return np.array(changed, dtype=np.int64)
+
+    def surprise(self) -> FloatArray:
+        """-ln of the probability that every code had [n, 2], in nats: for the model, and for what DAiD mixes.
+
+        At temperature 1 and without truncation, so that it is finite; the model is the one with blenders where there
+        were some.
+        """
+        return np.array([self._surprise(step) for step in self.steps], np.float32).reshape(-1, 2)
+
+    def _surprise(self, step: StepRecord) -> tuple[float, float]:
+        plain = replace(self.settings_at(step.position), temperature=1.0, top_k=0, top_p=1.0)
+        blend = blend_step(step.logits, neighbours(step), plain)
+        chances = (blend.model[step.code], blend.blended[step.code])
+        model, blended = (-math.log(max(float(chance), 1e-300)) for chance in chances)
+        return model, blended
 
     def provenance(self, position: int) -> tuple[IntArray, IntArray, IntArray]:
         """Image numbers, rows and columns [K] of a position's neighbours."""
@@ -219,6 +275,8 @@ def _to_meta(trace: Trace) -> dict[str, Any]:
         "version": VERSION,
         "prompt": trace.prompt,
         "settings": asdict(trace.settings),
+        "changes": [asdict(change) for change in trace.changes],
+        "given": trace.given,
         "origin": asdict(trace.origin),
         "grid": asdict(trace.grid),
         "skipped": [s.retrieval.reason if isinstance(s.retrieval, Skipped) else None for s in trace.steps],
@@ -278,28 +336,62 @@ def _from_archive(archive: zipfile.ZipFile) -> Trace:
     if "meta.json" not in archive.namelist():
         raise TraceError("no meta.json inside, expected a trace saved by this program; choose another file")
     meta = json.loads(archive.read("meta.json"))
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("version") != VERSION:
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("version") not in READABLE:
         raise TraceError(f"expected format {FORMAT!r}, version {VERSION}; record it again with this program")
     origin_meta = dict(meta["origin"])
     origin = Origin(**{**origin_meta, "context": Context(**origin_meta["context"])})
     grid = Grid(**meta["grid"])
     _check_meta(meta, origin, grid)
-    settings = DecodeSettings.from_json(meta["settings"])
+    course = _course(meta, origin, grid)
     arrays = {name: _read_array(archive, name) for name in _EXPECTED}
-    _check_shapes(arrays, _shapes(arrays, meta, origin, grid) | _faid_shapes(arrays, settings, origin))
-    _check_ranges(arrays, origin, settings)
+    _check_shapes(arrays, _shapes(arrays, meta, origin, grid) | _faid_shapes(arrays, course, origin))
+    _check_ranges(arrays, origin, course)
     _check_sources(arrays, meta, origin, grid)
-    _check_faid(arrays, settings, origin)
+    steps = _to_steps(arrays, meta["skipped"], course)
+    _check_faid(arrays, steps, course, origin)
     return Trace(
         prompt=meta["prompt"],
-        settings=settings,
+        settings=course.settings,
         origin=origin,
         grid=grid,
-        steps=_to_steps(arrays, meta["skipped"]),
+        steps=steps,
         sources={
             s["image"]: Source(**s, codes=c) for s, c in zip(meta["sources"], arrays["source_codes"], strict=True)
         },
+        changes=course.changes,
+        given=course.given,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """What a file says of how its steps came about; at: the settings of every step.
+
+    blended: positions of the steps that had blenders; recorded: of those that were also recorded without them.
+    """
+
+    settings: DecodeSettings
+    changes: tuple[Change, ...]
+    given: int
+    at: tuple[DecodeSettings, ...]
+    blended: IntArray
+    recorded: IntArray
+
+
+def _course(meta: dict[str, Any], origin: Origin, grid: Grid) -> _Course:
+    """Settings, changes and given codes of a file, checked."""
+    settings, steps = DecodeSettings.from_json(meta["settings"]), len(meta["skipped"])
+    listed, given = meta.get("changes", []), meta.get("given", 0)
+    if not isinstance(listed, list) or len(listed) > grid.positions:
+        raise TraceError("meta.json: expected a list of changes, one for a position at most")
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= steps:
+        raise TraceError(f"meta.json: got {given!r:.40} given codes, expected 0 to {steps}")
+    changes = check_changes(settings, [Change.from_json(values) for values in listed], grid, origin.codes)
+    news = {change.position: change.settings for change in changes if change.settings is not None}
+    at = list(accumulate(range(steps), lambda last, position: news.get(position, last), initial=settings))[1:]
+    blended = np.flatnonzero([here.blends for here in at])
+    recorded = np.flatnonzero([here.blends and here.record_unblended for here in at])
+    return _Course(settings, changes, given, tuple(at), blended, recorded)
 
 
 _EXPECTED: dict[str, str] = {
@@ -382,11 +474,11 @@ def _shapes(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], origin: O
     }
 
 
-def _faid_shapes(arrays: dict[str, npt.NDArray[Any]], settings: DecodeSettings, origin: Origin) -> Shapes:
+def _faid_shapes(arrays: dict[str, npt.NDArray[Any]], course: _Course, origin: Origin) -> Shapes:
     """The shapes that the record of the blenders must have, with the numbers of blenders and hops that are there."""
-    if not settings.blends:
+    steps, features = len(course.blended), course.settings.faid_neighbours
+    if not steps:
         return {name: (0,) * dimensions for name, dimensions in _FAID_DIMENSIONS.items()}
-    steps, features = len(arrays["codes"]), settings.faid_neighbours
     layers, hops = arrays["faid_layers"].size, arrays["faid_hops"].size
     if not 1 <= layers <= 1000 or not 1 <= hops <= 3:
         raise TraceError(f"faid_layers: got {layers} blenders with {hops} hops, expected at least one, and 1 to 3 hops")
@@ -399,7 +491,7 @@ def _faid_shapes(arrays: dict[str, npt.NDArray[Any]], settings: DecodeSettings, 
         "faid_layers": (layers,),
         "faid_hops": (hops,),
         "faid_present": (steps,),
-        "faid_unblended": (steps if settings.record_unblended else 0, origin.codes),
+        "faid_unblended": (len(course.recorded), origin.codes),
     }
 
 
@@ -410,7 +502,7 @@ def _check_shapes(arrays: dict[str, npt.NDArray[Any]], shapes: Shapes) -> None:
             raise TraceError(f"{name}: got shape {arrays[name].shape}, expected {shape}")
 
 
-def _check_ranges(arrays: dict[str, npt.NDArray[Any]], origin: Origin, settings: DecodeSettings) -> None:
+def _check_ranges(arrays: dict[str, npt.NDArray[Any]], origin: Origin, course: _Course) -> None:
     """TraceError unless every number is finite and lies in its range."""
     last, unit, cosine = origin.codes - 1, (0, 1), (-1.001, 1.001)  # a cosine may be rounded over its end
     ranges: dict[str, tuple[float | None, float | None]] = {
@@ -419,7 +511,7 @@ def _check_ranges(arrays: dict[str, npt.NDArray[Any]], origin: Origin, settings:
         "source_codes": (0, last), "logits": (None, None),
         "faid_compatibility": unit, "faid_hop_weights": unit, "faid_share": (0, None), "faid_start_cosine": cosine,
         "faid_code_cosine": cosine, "faid_layers": (0, None), "faid_hops": (1, 3),
-        "faid_present": (0, settings.faid_neighbours), "faid_unblended": (None, None),
+        "faid_present": (0, course.settings.faid_neighbours), "faid_unblended": (None, None),
     }  # fmt: skip
     for name, (low, high) in ranges.items():
         values = arrays[name]
@@ -435,21 +527,29 @@ def _check_sources(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], or
         raise TraceError("neighbour_entries: got an entry of an image that is not among the sources")
 
 
-def _check_faid(arrays: dict[str, npt.NDArray[Any]], settings: DecodeSettings, origin: Origin) -> None:
-    """TraceError unless the record of the blenders fits the method, the neighbours and itself."""
-    if settings.blends != (origin.faid is not None):
-        raise TraceError(f"origin: got FAiD weights {origin.faid!r} for method {settings.method}, which does not fit")
+def _check_faid(
+    arrays: dict[str, npt.NDArray[Any]], steps: Sequence[StepRecord], course: _Course, origin: Origin
+) -> None:
+    """TraceError unless the record of the blenders fits the methods, the neighbours and itself."""
+    methods = [course.settings, *(change.settings for change in course.changes if change.settings is not None)]
+    if any(settings.blends for settings in methods) != (origin.faid is not None):
+        names = ", ".join(settings.method for settings in methods)
+        raise TraceError(f"origin: got FAiD weights {origin.faid!r} for method {names}, which does not fit")
     for name in ("faid_layers", "faid_hops"):
         if (np.diff(arrays[name]) <= 0).any():
             raise TraceError(f"{name}: got {arrays[name].tolist()}, expected ascending numbers")
-    if settings.blends and (arrays["faid_present"] != np.minimum(arrays["counts"], settings.faid_neighbours)).any():
+    heard = [len(found.heard) if (found := neighbours(steps[p])) else 0 for p in course.blended.tolist()]
+    if (arrays["faid_present"] != np.minimum(np.array(heard, np.int64), course.settings.faid_neighbours)).any():
         raise TraceError("faid_present: got another number of features than neighbours that were found for them")
     if (np.abs(arrays["faid_hop_weights"].sum(-1, dtype=np.float64) - 1) > 1e-3).any():
         raise TraceError("faid_hop_weights: got weights of another sum, expected those of a blender to sum to 1")
 
 
-def _to_steps(arrays: dict[str, npt.NDArray[Any]], skipped: Sequence[str | None]) -> tuple[StepRecord, ...]:
-    """The records; skipped positions have no neighbours."""
+def _to_steps(
+    arrays: dict[str, npt.NDArray[Any]], skipped: Sequence[str | None], course: _Course
+) -> tuple[StepRecord, ...]:
+    """The records; skipped positions have no neighbours. The weights of neighbours follow from the changes."""
+    changes = {change.position: change for change in course.changes}
     ends = np.cumsum(arrays["counts"])
     steps = []
     for position, reason in enumerate(skipped):
@@ -461,23 +561,25 @@ def _to_steps(arrays: dict[str, npt.NDArray[Any]], skipped: Sequence[str | None]
                 arrays["neighbour_distances"][part],
                 arrays["neighbour_entries"][part],
             )
-            answer = Retrieval(arrays["queries"][position].astype(np.int64), found)
+            weighed = changes[position].weighed(found) if position in changes else found
+            answer = Retrieval(arrays["queries"][position].astype(np.int64), weighed)
         elif arrays["counts"][position]:
             raise TraceError(f"counts: got neighbours at position {position}, which retrieved nothing")
         seconds = Seconds(*(float(s) for s in arrays["seconds"][position]))
         u, code = float(arrays["u"][position]), int(arrays["codes"][position])
-        faid = _to_faid(arrays, position) if arrays["faid_layers"].size else None
+        faid = _to_faid(arrays, position, course) if course.at[position].blends else None
         steps.append(StepRecord(position, arrays["logits"][position], answer, u, code, faid, seconds))
     return tuple(steps)
 
 
-def _to_faid(arrays: dict[str, npt.NDArray[Any]], position: int) -> FaidStep:
-    """What the blenders did at one position."""
+def _to_faid(arrays: dict[str, npt.NDArray[Any]], position: int, course: _Course) -> FaidStep:
+    """What the blenders did at one position, which is one of those that had some."""
+    place, recorded = int(np.searchsorted(course.blended, position)), course.at[position].record_unblended
     unblended = arrays["faid_unblended"]
     return FaidStep(
         layers=arrays["faid_layers"].astype(np.int64),
         hops=arrays["faid_hops"].astype(np.int64),
-        present=int(arrays["faid_present"][position]),
-        unblended=unblended[position] if len(unblended) else None,
-        **{name: arrays[f"faid_{name}"][position] for name in _FAID_NUMBERS},
+        present=int(arrays["faid_present"][place]),
+        unblended=unblended[int(np.searchsorted(course.recorded, position))] if recorded else None,
+        **{name: arrays[f"faid_{name}"][place] for name in _FAID_NUMBERS},
     )

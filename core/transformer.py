@@ -329,6 +329,19 @@ class ARTransformer(nn.Module):
         hidden = self.trunk(x, modulation, rotary, mask, cache)
         return self.logits(hidden[:, -1:], modulation, head)[:, 0]
 
+    @torch.inference_mode()
+    def replay(self, modulation: Modulation, cache: KVCache, codes: Tensor) -> None:
+        """Fill the cache with what `step` leaves there for the first n positions, from their codes [B, n], in one pass.
+
+        The next `step` is that of position n, from code n - 1.
+        """
+        batch, count = codes.shape
+        start = self.start.expand(batch, 1, -1)
+        inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + self.places(0, count, modulation)
+        x = torch.cat([modulation.words, inputs], dim=1)
+        mask = attention_mask(modulation.visible, x.shape[1], 0)
+        self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, cache)
+
 
 @dataclass(frozen=True, slots=True)
 class FaidConfig:

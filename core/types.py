@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -59,15 +59,25 @@ class Neighbours:
     """The K retrieved entries of one query, ascending by distance.
 
     codes: [K] what came next in the source image; distances: [K] squared L2 between contexts, plus the position
-    term where one is set; entries: [K] numbers of the entries in the database, which gives their provenance.
+    term where one is set; entries: [K] numbers of the entries in the database, which gives their provenance; weights:
+    [K] factors >= 0 that a `Change` put on their mass in the retrieval distribution, None where there is no change.
     """
 
     codes: IntArray
     distances: FloatArray
     entries: IntArray
+    weights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @property
+    def heard(self) -> Neighbours:
+        """Those that have a say: all but the ones with weight 0."""
+        if self.weights is None or self.weights.all():
+            return self
+        kept = self.weights > 0
+        return Neighbours(self.codes[kept], self.distances[kept], self.entries[kept], self.weights[kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +212,64 @@ class DecodeSettings:
             arguments["styles"] = tuple(arguments["styles"])
         return cls(**arguments)
 
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody changed at one position of a run.
+
+    weights: (entry, factor) pairs, the factor being put on the mass of that neighbour here, 0 dropping it; others: the
+    factor of all neighbours that are not named, so that 0 pins the named ones; settings: those from this position on,
+    None leaving them as they are; code: taken here whatever the blend says, None for the one that u draws.
+    """
+
+    position: int
+    weights: tuple[tuple[int, float], ...] = ()
+    others: float = 1.0
+    settings: DecodeSettings | None = None
+    code: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_number("change position", self.position, int, 0, MAX_POSITIONS - 1)
+        if not isinstance(self.weights, tuple) or not all(isinstance(w, tuple) and len(w) == 2 for w in self.weights):
+            raise ConfigError(f"change weights: got {self.weights!r:.80}, expected pairs of an entry and a factor")
+        for entry, factor in self.weights:
+            _check_number("change weights: entry", entry, int, 0, 2**63 - 1)
+            _check_number("change weights: factor", factor, float, 0, MAX_FACTOR)
+        if len({entry for entry, _ in self.weights}) != len(self.weights):
+            raise ConfigError("change weights: got an entry twice, expected every entry once")
+        _check_number("change others", self.others, float, 0, MAX_FACTOR)
+        if self.settings is not None and not isinstance(self.settings, DecodeSettings):
+            raise ConfigError(f"change settings: got {type(self.settings).__name__}, expected settings or none")
+        if self.code is not None:
+            _check_number("change code", self.code, int, 0, 65535)
+
+    def weighed(self, neighbours: Neighbours) -> Neighbours:
+        """The neighbours with this change's factors; those that are named but were not found have no effect."""
+        if not self.weights and self.others == 1:
+            return neighbours
+        factors = np.full(len(neighbours), self.others, np.float32)
+        for entry, factor in self.weights:
+            factors[neighbours.entries == entry] = factor
+        return replace(neighbours, weights=factors)
+
+    @classmethod
+    def from_json(cls, values: object) -> Change:
+        """A change from a JSON object; unknown names are an error, missing ones take their defaults."""
+        if not isinstance(values, dict) or "position" not in values:
+            raise ConfigError(f"change: got {values!r:.80}, expected a JSON object with a position")
+        if unknown := sorted(str(name) for name in set(values) - {f.name for f in fields(cls)}):
+            raise ConfigError(f"change: got unknown {', '.join(unknown)}; expected weights, others, settings or code")
+        arguments: dict[str, Any] = dict(values)
+        if isinstance(weights := arguments.get("weights"), list):
+            arguments["weights"] = tuple(tuple(w) if isinstance(w, list) else w for w in weights)
+        if isinstance(arguments.get("settings"), dict):
+            arguments["settings"] = DecodeSettings.from_json(arguments["settings"])
+        return cls(**arguments)
+
+
+MAX_POSITIONS = 65536
+MAX_FACTOR = 1e6
+"""Largest factor that a change may put on a neighbour."""
 
 _LIMITS: tuple[tuple[str, type, float, float], ...] = (
     ("seed", int, 0, 2**32 - 1),

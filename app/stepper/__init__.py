@@ -27,6 +27,11 @@ def joined(names: Iterable[str]) -> str:
     return '"use strict";\n' + "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
+def shared_script() -> str:
+    """What other client-side parts of the page use of the stepper's code: drawing, elements, numbers as text."""
+    return joined(SHARED) + "\n"
+
+
 def stylesheet() -> str:
     """The stepper's style sheet."""
     return (FOLDER / "stepper.css").read_text(encoding="utf-8")

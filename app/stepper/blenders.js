@@ -145,7 +145,7 @@ class Blenders {
   /** The neighbour of a column; the first column without one stands for all blank features. */
   showHead({ cell, rank, patch }, { trace, step, atlas }, i) {
     const present = presentAt(trace, step), code = i < present ? trace.arrays.near_code[step * trace.shown.neighbours + i] : -1;
-    setText(rank, i < present ? String(i + 1) : i === present ? "blank" : "");
+    setText(rank, i < present ? String(i + 1) : i === present && blendersAt(trace, step) ? "blank" : "");
     cell.classList.toggle("is-taken", code === trace.arrays.code[step]);
     if (patch.shows === code && patch.from === atlas) return;
     const context = prepare(patch, 20, 20);
@@ -157,7 +157,7 @@ class Blenders {
   showScores(trace, step) {
     const present = presentAt(trace, step);
     this.scores.forEach((cells, blender) => cells.forEach((cell, i) => {
-      const score = i <= present ? featureAt(trace, "faid_compatibility", step, blender, i) : null;
+      const score = i <= present && blendersAt(trace, step) ? featureAt(trace, "faid_compatibility", step, blender, i) : null;
       if (!setNumber(cell, score, score === null ? "" : score.toFixed(2))) return;
       const heat = score === null ? { paper: "", ink: "" } : HEAT[Math.round(100 * score)];
       cell.style.backgroundColor = heat.paper;
@@ -172,7 +172,7 @@ class Blenders {
       this.heads.map((_, i) => (i < present ? featureAt(trace, `faid_${kind}`, step, blender, i) : null)))));
     this.cosines.forEach((rows, kind) => rows.forEach((cells, blender) => cells.forEach((cell, i) => {
       const value = values[kind][blender][i];
-      setNumber(cell, value, value === null ? (i === present ? "–" : "") : cosineText(value));
+      setNumber(cell, value, value === null ? (i === present && blendersAt(trace, step) ? "–" : "") : cosineText(value));
     })));
     const floor = floorOf(values);
     setText(this.range, present ? `${cosineText(floor)} … 1` : "");
@@ -186,7 +186,8 @@ class Blenders {
     const hops = trace.hops.length;
     this.added.forEach(({ cells }, blender) => cells.forEach((cell, i) => {
       const value = i ? trace.arrays.faid_hop_weights[(step * trace.blenders.length + blender) * hops + i - 1] : shareAt(trace, step, blender);
-      if (!setNumber(cell, value, i ? value.toFixed(2) : `${percent(value)} %`)) return;
+      const text = i ? value.toFixed(2) : `${percent(value)} %`;
+      if (!setNumber(cell, blendersAt(trace, step) ? value : null, blendersAt(trace, step) ? text : "")) return;
       cell.fill.style.transform = `scaleX(${i ? value : value / this.mostAdded})`;
     }));
   }
@@ -208,6 +209,7 @@ const cosineText = (value) => (Math.round(100 * value) / 100 || 0).toFixed(2).re
 /** What went through the blenders at a step, in words. */
 function blendersText(trace, step) {
   const through = plural(trace.settings.faid_neighbours, "feature"), present = trace.arrays.faid_present[step];
+  if (!blendersAt(trace, step)) return "there were none at this position: another method drew it";
   if (!present) return `nothing was retrieved here: the blenders ran with a blank feature, and add what they make of it`;
   const blank = trace.settings.faid_neighbours - present;
   const hidden = trace.settings.faid_neighbours - trace.shown.features;

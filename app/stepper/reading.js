@@ -108,13 +108,14 @@ class Reading {
   }
 
   showChoice({ trace, step }) {
-    const { code, without } = trace.arrays;
+    const { code, without, pick } = trace.arrays, decided = decidedAt(trace, step);
     drawPatch(prepare(this.parts.chosen, 44, 44), trace.drawn, trace.grid, step, 0, 0, 44);
     setText(this.parts.choice, `code ${code[step]} at ${placeAt(trace.grid, step)}`);
-    const flip = flipAt(trace, step);
-    setText(this.parts.flip, !trace.flips_known ? `Flips are ${NOT_RECORDED}`
+    const flip = flipAt(trace, step) && !decided;
+    setText(this.parts.flip, decided ? `${decided[0].toUpperCase()}${decided.slice(1)}: u would have taken code ${pick[step]}`
+      : !trace.flips_known ? `Flips are ${NOT_RECORDED}`
       : flip ? `Flip: ${withoutAt(trace, step)} the same u takes code ${without[step]}`
-      : trace.blenders.length ? `No flip: ${withoutAt(trace, step)} the same u takes the same code`
+      : blendersAt(trace, step) ? `No flip: ${withoutAt(trace, step)} the same u takes the same code`
       : retrievedAt(trace, step) ? "No flip: the model alone takes the same code" : "The model alone decided");
     this.parts.flip.classList.toggle("is-flip", flip);
   }
@@ -123,7 +124,7 @@ class Reading {
     const { u, kl, entropy, nearest, mix, found } = trace.arrays;
     const here = retrievedAt(trace, step), moved = Number.isFinite(kl[step]);
     const [before, , after] = ofStep(entropy, step, 3);
-    const blends = trace.blenders.length > 0, best = blends && bestFeatureAt(trace, step);
+    const blends = blendersAt(trace, step), best = blends && bestFeatureAt(trace, step);
     const numbers = [
       ["u", u[step].toFixed(4), "the uniform number, 0 to 1, that the code was drawn with"],
       blends && !trace.mixes
@@ -153,7 +154,7 @@ class Reading {
 
   /** Rulers from 0 to 1, one for each distribution: where each of the top codes lies, and where u fell. */
   showDraw(view) {
-    const { arrays } = view.trace, picked = { unblended: arrays.without, model: arrays.unmixed, blended: arrays.code };
+    const { arrays } = view.trace, picked = { unblended: arrays.without, model: arrays.unmixed, blended: arrays.pick };
     for (const kind of RULERS) {
       if (this.parts[`ruler-${kind}`].hidden) continue;
       drawRuler(this.parts[`strip-${kind}`], view, kind, picked[kind][view.step]);
@@ -195,7 +196,7 @@ class Reading {
     const carried = ofStep(trace.arrays.near_share, step, width).reduce((sum, share) => sum + share, 0);
     setText(this.parts["neighbours-text"], here
       ? `${count} of ${trace.arrays.found[step]} shown, nearest first; they carry ${percent(carried)} % of the retrieval distribution` : "");
-    const blended = trace.blenders.length ? presentAt(trace, step) : 0;
+    const blended = blendersAt(trace, step) ? presentAt(trace, step) : 0;
     if (!here) return;
     this.cards.forEach((card, i) => this.showCard(card, view, step * width + i));
     this.cards.forEach(({ fitNumber }, i) => setText(fitNumber, i < blended

@@ -6,11 +6,15 @@
  * Small updates arrive while the picture is being drawn; the last one names a file with the whole trace, which is fetched
  * once. After that, stepping makes no request.
  *
+ * Other parts of the page find the stepper as the property `loupe` of its host, and hear "loupe:step" from the host
+ * whenever it stands somewhere else.
+ *
  * Everything that came from a visitor, a caption or a trace reaches the page as text nodes and pixels only.
  */
 
 const PLAY_INTERVAL_MS = 80;
 const SPEAK_AFTER_MS = 350;
+const JUMP_KEYS = { f: "flip", k: "kl", c: "copied", d: "branch", n: "code" };
 
 class Stepper {
   /** @param {HTMLElement} element where the template was mounted */
@@ -32,6 +36,8 @@ class Stepper {
     this.blenders = new Blenders(this.parts);
     this.radios = [...this.root.querySelectorAll("[name=lp-overlay]")];
     for (const radio of this.radios) radio.parentElement.dataset.meaning = radio.parentElement.title;
+    this.jumps = [...this.root.querySelectorAll("[data-jump]")];
+    for (const button of this.jumps) button.dataset.meaning = button.title;
     this.host.tabIndex = -1;
     this.host.loupe = this;
     this.listen();
@@ -72,13 +78,13 @@ class Stepper {
     this.setSteps(update.steps, update.steps - 1);
   }
 
-  /** The drawing ended: fetch the whole trace and stand at its last position. */
+  /** The drawing ended: fetch the whole trace and stand where the update says. */
   async showTrace(update) {
     const [trace, atlas] = await Promise.all([loadTrace(update.file.url), this.loadAtlas(update.atlas)]);
     if (!this.newest.is(update)) return closeTrace(trace);
     this.atlas = atlas;
     this.release();
-    this.open(trace, update.state);
+    this.open(trace, update.state, update.step);
     this.showMessage(update.message);
     this.decodePictures(trace);
   }
@@ -98,15 +104,16 @@ class Stepper {
     this.previous = null;
   }
 
-  /** Show a trace, at its last position. */
-  open(trace, state) {
+  /** Show a trace, at a position, or at its last one (-1). */
+  open(trace, state, step = -1) {
     Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid, focus: -1 });
     this.reading.build(trace);
     this.blenders.build(trace);
     setText(this.parts.title, trace.prompt);
     this.setState(state);
-    this.setSteps(trace.steps, trace.steps - 1);
+    this.setSteps(trace.steps, step >= 0 && step < trace.steps ? step : trace.steps - 1);
     this.offerOverlays();
+    this.offerJumps();
     this.tell("trace");
   }
 
@@ -148,6 +155,7 @@ class Stepper {
     for (const node of [this.root, this.host]) node.dataset.traceId = this.trace ? this.trace.id : "";
     const idle = !this.trace;
     for (const name of ["previous", "play", "next", "scrub"]) this.parts[name].disabled = idle;
+    if (idle) for (const button of this.jumps) button.disabled = true;
   }
 
   setSteps(steps, step) {
@@ -180,6 +188,29 @@ class Stepper {
   move(step) {
     this.pause();
     this.go(step);
+  }
+
+  /** Count the places that each jump goes through, and say why where there are none. */
+  offerJumps() {
+    this.places = {};
+    for (const button of this.jumps) {
+      const kind = button.dataset.jump, missing = whyNoJump(this.trace, kind, this.jumpValue(kind));
+      const places = this.places[kind] = missing ? [] : placesOf(this.trace, kind, this.jumpValue(kind));
+      button.disabled = !places.length;
+      setText(button.querySelector("b"), missing ? "" : String(places.length));
+      setTitle(button, missing || button.dataset.meaning);
+    }
+  }
+
+  /** The threshold or the code that a jump asks for; NaN without one. */
+  jumpValue(kind) {
+    return kind in { kl: 1, code: 1 } ? this.parts[`jump-${kind}`].valueAsNumber : NaN;
+  }
+
+  /** Go to the next place of a kind, or to the one before. */
+  jump(kind, backwards) {
+    const place = this.trace && nextPlace(this.places[kind], this.step, backwards);
+    if (place !== undefined && place !== null) this.move(place);
   }
 
   toggle() {
@@ -216,6 +247,11 @@ class Stepper {
     canvas.addEventListener("pointerdown", (event) => this.pick(event));
     canvas.addEventListener("pointermove", (event) => event.buttons === 1 && this.pick(event));
     this.host.addEventListener("keydown", (event) => this.press(event));
+    for (const button of this.jumps) button.addEventListener("click", (event) => this.jump(button.dataset.jump, event.shiftKey));
+    for (const name of ["jump-kl", "jump-code"]) {
+      this.parts[name].addEventListener("input", () => this.trace && this.offerJumps());
+      this.parts[name].addEventListener("keydown", (event) => event.key === "Enter" && this.jump(name.slice(5), event.shiftKey));
+    }
     for (const radio of this.radios) radio.addEventListener("change", () => this.choose(radio.value));
     const observer = new ResizeObserver(() => this.measure());
     for (const node of [this.parts.frame, this.parts.reading]) observer.observe(node);
@@ -238,17 +274,19 @@ class Stepper {
     this.move(row * this.grid.width + col);
   }
 
-  /** Arrows, Home, End and Space, except where a control has its own use for them. */
+  /** Arrows, Home, End, Space and the letters of jumps, except where a control has its own use for them. */
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.trace) return;
     const target = event.target;
-    if (target.type === "radio" || (event.key === " " && target.tagName === "BUTTON")) return;
+    if (["radio", "number"].includes(target.type) || (event.key === " " && target.tagName === "BUTTON")) return;
     const width = this.grid.width;
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -width, ArrowDown: width, PageUp: -width, PageDown: width };
     if (event.key in moves) this.move(this.step + moves[event.key]);
     else if (event.key === "Home") this.move(0);
     else if (event.key === "End") this.move(this.steps - 1);
     else if (event.key === " ") this.toggle();
+    else if (event.key.toLowerCase() in JUMP_KEYS) this.jump(JUMP_KEYS[event.key.toLowerCase()], event.shiftKey);
+    else if (event.key === "/") this.parts["jump-code"].focus();
     else return;
     event.preventDefault();
   }
@@ -352,14 +390,16 @@ class Stepper {
   makeOverlay(name) {
     if (!this.trace || name === "none") return null;
     if (name === "source") return { sources: true, range: [0, 1] };
-    const { entropy, kl, code, without, nearest, faid_fit } = this.trace.arrays;
+    const { entropy, kl, nearest, surprise, faid_fit } = this.trace.arrays, every = Array.from({ length: this.trace.steps }, (_, p) => p);
     const overlay = {
       entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of what was sampled from, in nats", unit: "nats" }),
       kl: () => ({ values: kl, text: `${movedText(this.trace)}, in nats`, unit: "nats" }),
       nearest: () => ({ values: nearest, text: "squared L2 distance of the nearest neighbour", unit: "" }),
       fit: () => ({ values: faid_fit, text: `mean compatibility of the neighbours in the last blender, of layer ${this.trace.blenders.at(-1)}`, unit: "", range: [0, 1] }),
       share: () => ({ values: largestShares(this.trace), text: "most that a blender adds, in % of the hidden state", unit: "%" }),
-      flips: () => ({ values: Uint8Array.from(code, (c, p) => Number(c !== without[p])), marks: true }),
+      surprise: () => ({ values: surprise.filter((_, i) => i % 2 === 1), text: "-ln of the code's probability at temperature 1, in nats", unit: "nats" }),
+      flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(this.trace, p))), marks: "flip", text: "where retrieval changed the code" }),
+      branch: () => ({ values: Uint8Array.from(every, (p) => Number(differsAt(this.trace, p))), marks: "difference", text: "codes that differ from the run that this one branched from" }),
     }[name]();
     const [low, high] = finiteRange(overlay.values) || [0, 0];
     return { range: [Math.min(0, low), high], ...overlay };
@@ -382,7 +422,7 @@ class Stepper {
     const { values, marks, text, unit } = this.overlay;
     const count = marks ? values.reduce((sum, value) => sum + value, 0) : 0;
     const here = Number.isFinite(values[this.step]) ? `${short(values[this.step])} ${unit || ""}`.trim() : "none";
-    setText(this.parts["legend-text"], marks ? `${plural(count, "flip")}: marked cells, where retrieval changed the code` : `${text}; here ${here}`);
+    setText(this.parts["legend-text"], marks ? `${plural(count, marks)}: marked cells, ${text}` : `${text}; here ${here}`);
   }
 
   /** Say the current position once it has stood still for a moment; nothing while playing. */

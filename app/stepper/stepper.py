@@ -23,6 +23,7 @@ class StepperData(GradioModel):
     steps: int = 0
     height: int = 0
     width: int = 0
+    step: int = -1
     picture: str = ""
     file: FileData | None = None
     atlas: FileData | None = None
@@ -49,6 +50,7 @@ class Stepper(Scripted):
             steps=value.steps,
             height=value.grid.height,
             width=value.grid.width,
+            step=value.step,
             picture=base64.b64encode(value.picture).decode(),
             file=self.cached(value.file, "trace.bin"),
             atlas=self.cached(value.atlas, "atlas.webp"),

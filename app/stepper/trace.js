@@ -83,12 +83,25 @@ const retrievedAt = (trace, step) => trace.arrays.reason[step] < 0;
 /** Why the step did not. */
 const reasonAt = (trace, step) => trace.reasons[trace.arrays.reason[step]] || "nothing was retrieved";
 
-/** Whether retrieval changed the code; false as well where that was not recorded. */
-const flipAt = (trace, step) => trace.arrays.code[step] !== trace.arrays.without[step];
+/** Whether retrieval changed what u picks; false as well where that was not recorded. */
+const flipAt = (trace, step) => trace.arrays.pick[step] !== trace.arrays.without[step];
+
+/** Who decided the code of a step, in words; empty where u drew it. */
+function decidedAt(trace, step) {
+  if (trace.arrays.drawn[step]) return "";
+  return step < trace.given ? "given by the image" : "chosen by hand";
+}
+
+/** Whether the blenders took part in a step. */
+const blendersAt = (trace, step) => trace.blenders.length > 0 && trace.arrays.faid_on[step] === 1;
+
+/** Whether a code differs from the one of the run that this one branched from. */
+const differsAt = (trace, step) => "parent" in trace.arrays && trace.arrays.parent[step] !== trace.arrays.code[step];
 
 /** Why an overlay says nothing about a trace; empty when it does. */
 function whyNoOverlay(trace, name) {
-  if (["none", "entropy"].includes(name)) return "";
+  if (["none", "entropy", "surprise"].includes(name)) return "";
+  if (name === "branch") return "parent" in trace.arrays ? "" : "This run is not a branch of another";
   if (!trace.retrieves) return "This run retrieved nothing";
   if (name === "source" && !trace.provenance.listed.length) return "Nothing that was retrieved took part in this run";
   if (["fit", "share"].includes(name) && !trace.blenders.length) return "This run had no blenders: choose a method with FAiD";
@@ -98,7 +111,7 @@ function whyNoOverlay(trace, name) {
 
 /** What a code is compared with, in words: the same step without what was retrieved. */
 function withoutAt(trace, step) {
-  if (!trace.blenders.length) return "without retrieval";
+  if (!blendersAt(trace, step)) return "without retrieval";
   return trace.mixes && retrievedAt(trace, step) ? "without blenders and mixing" : "without the blenders";
 }
 
@@ -107,6 +120,38 @@ function distributionsOf(trace) {
   const unblended = "top_unblended" in trace.arrays, blended = trace.mixes || !trace.blenders.length;
   return ["unblended", "model", "retrieval", "blended"].filter((kind) => (
     (kind !== "unblended" || unblended) && (kind !== "blended" || blended)));
+}
+
+/* ---- places to jump to */
+
+/**
+ * The positions that a jump goes through, ascending.
+ * @param {string} kind flip, kl (at or over a threshold in nats), copied (the first position of each copied region),
+ *   code (positions with that code) or branch (codes that differ from the parent's)
+ * @param {number} value the threshold or the code
+ */
+function placesOf(trace, kind, value) {
+  const { kl, code, copied } = trace.arrays, met = new Set();
+  const wanted = {
+    flip: (p) => flipAt(trace, p),
+    kl: (p) => kl[p] >= value,
+    code: (p) => code[p] === value,
+    branch: (p) => differsAt(trace, p),
+    copied: (p) => copied?.[p] > 0 && !met.has(copied[p]) && met.add(copied[p]),
+  }[kind];
+  return Array.from({ length: trace.steps }, (_, p) => p).filter(wanted);
+}
+
+/** Why a trace has no places of a kind; empty when it may have some. */
+function whyNoJump(trace, kind, value) {
+  if (kind === "code") return Number.isNaN(value) ? "Type a code to look for" : "";
+  if (kind === "copied") return "copied" in trace.arrays ? "" : "Which regions were copied is not known of this run";
+  return whyNoOverlay(trace, { flip: "flips", kl: "kl", branch: "branch" }[kind]);
+}
+
+/** The first of some ascending places behind `from`, or before it; around the ends. Undefined when there is none. */
+function nextPlace(places, from, backwards) {
+  return backwards ? places.findLast((p) => p < from) ?? places.at(-1) : places.find((p) => p > from) ?? places[0];
 }
 
 /* ---- what a trace says of its blenders; those of a step are numbered from 0, as the features of its neighbours are */
@@ -154,12 +199,13 @@ function spokenAt(trace, step) {
     ? `${plural(found[step], "neighbour")}, the nearest at distance ${short(nearest[step])}.`
     : `Nothing retrieved: ${reasonAt(trace, step)}.`;
   const flip = flipAt(trace, step) ? ` Flip: ${withoutAt(trace, step)} code ${without[step]}.` : "";
-  return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}. ${about}${spokenBlendersAt(trace, step)}${flip}`;
+  const decided = decidedAt(trace, step);
+  return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}${decided && `, ${decided}`}. ${about}${spokenBlendersAt(trace, step)}${flip}`;
 }
 
 /** The blenders of a step in a sentence, nothing for a run without them. */
 function spokenBlendersAt(trace, step) {
-  if (!trace.blenders.length) return "";
+  if (!blendersAt(trace, step)) return "";
   const best = bestFeatureAt(trace, step), last = trace.blenders.at(-1);
   return best ? ` Best compatibility ${best[1].toFixed(2)}, neighbour ${best[0] + 1}, in layer ${last}.`
     : ` The blenders ran with a blank feature, compatibility ${featureAt(trace, "faid_compatibility", step, trace.blenders.length - 1, 0).toFixed(2)} in layer ${last}.`;

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.tabs import compare, metrics, sources, sweep
+from app.tabs import compare, metrics, sources, sweep, whatif
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, on_stop, visitor
 
 TABS: Mapping[str, Callable[[Parts], None]] = {
+    "What if": whatif.build,
     "Compare": compare.build,
     "Sweep": sweep.build,
     "Sources": sources.build,

@@ -10,14 +10,14 @@ import gradio as gr
 from app import controls, plans
 from app.compare.compare import Compare
 from app.compare.shelf import Kepts, Shelf
-from app.plans import Plan
+from app.plans import Batch
 from app.session import Session
 from app.sheets import Comparison, Sheet
 from app.tabs.parts import Parts, visitor
 from app.tabs.together import draws, opens, sent, stops
 from app.views import Asked
 
-Planning = Callable[[Session, Asked], Plan]
+Planning = Callable[[Session, Asked], Batch]
 CHOICES: Mapping[str, tuple[str, Planning]] = {
     "Compare methods": ("compare-methods", lambda session, asked: plans.methods_plan(asked, session.methods)),
     "Compare λ": ("compare-weights", lambda session, asked: plans.weights_plan(asked)),

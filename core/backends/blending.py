@@ -46,17 +46,35 @@ class Blending:
     @contextmanager
     def attached(self, position: int, neighbours: Sequence[Neighbours | None]) -> Iterator[None]:
         """Inside, the pass that predicts `position` has the blenders, with the nearest neighbours of each prompt."""
+        self._entering, self._present = self._features(self._codes(neighbours))
+        blending = self._state.step(position, self._entering, self._present)
+        with attach(self._layers, blending):
+            yield
+        self._records = blending.records
+
+    @contextmanager
+    def replayed(self, prefix: int, neighbours: Sequence[Sequence[Neighbours | None]]) -> Iterator[None]:
+        """Inside, the pass over the first n positions has the blenders, with the neighbours of each of the B prompts.
+
+        prefix: entries before the first code; neighbours: [n][B].
+        """
+        codes = np.stack([self._codes(found) for found in neighbours], axis=1)
+        with attach(self._layers, self._state.replay(prefix, *self._features(codes))):
+            yield
+
+    def _codes(self, neighbours: Sequence[Neighbours | None]) -> IntArray:
+        """Codes [B, K] of the nearest neighbours of each prompt, ABSENT where there is none."""
         codes = np.full((self._rows, self._count), ABSENT)
         for row, found in enumerate(neighbours):
             if found is not None:
                 nearest = found.codes[: self._count]
                 codes[row, : len(nearest)] = nearest
-        self._present = torch.from_numpy(codes != ABSENT)
-        self._entering = self._features_of(torch.from_numpy(codes).clamp_min(0)) * self._present.unsqueeze(-1)
-        blending = self._state.step(position, self._entering, self._present)
-        with attach(self._layers, blending):
-            yield
-        self._records = blending.records
+        return codes
+
+    def _features(self, codes: IntArray) -> tuple[Tensor, Tensor]:
+        """Features [..., K, D] of codes [..., K], zero where they are absent, and whether they are there [..., K]."""
+        present = torch.from_numpy(codes != ABSENT)
+        return self._features_of(torch.from_numpy(codes).clamp_min(0)) * present.unsqueeze(-1), present
 
     def steps(self, codes: IntArray) -> tuple[FaidStep, ...]:
         """What the last attached pass did, for each prompt, compared with the chosen codes [B]."""

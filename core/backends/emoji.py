@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +52,7 @@ class EmojiDecoding:
         """Conditional and unconditional logits [B, V] of the next code; see `Decoding.logits`."""
         if self._cache is None:
             raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
-        if neighbours is None:
-            attached: AbstractContextManager[None] = nullcontext()
-        elif self._blending is not None:
-            attached = self._blending.attached(self._position, neighbours)
-        else:
-            raise ConfigError("decoding: got neighbours, expected none; start the generation with faid_neighbours")
-        with attached:
+        with nullcontext() if neighbours is None else self._blended().attached(self._position, neighbours):
             step = self._model.step(self._modulation, self._cache, self._position, self._newest, self._head)
         rows = step.numpy()
         return rows[: self._prompts], rows[self._prompts :] if self._guided else None
@@ -66,15 +60,30 @@ class EmojiDecoding:
     @torch.inference_mode()
     def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
         """What the blenders did in the last pass, for each prompt."""
-        if self._blending is None:
-            raise ConfigError("decoding: got no blenders, expected some; start the generation with faid_neighbours")
-        return self._blending.steps(codes)
+        return self._blended().steps(codes)
 
     def append(self, codes: IntArray) -> None:
         """Take the [B] codes chosen for the position that `logits` was asked for."""
         chosen = torch.from_numpy(np.asarray(codes, dtype=np.int64))
         self._newest = chosen.repeat(2) if self._guided else chosen
         self._position += 1
+
+    @torch.inference_mode()
+    def replay(self, codes: IntArray, neighbours: Sequence[Sequence[Neighbours | None]] | None) -> None:
+        """Take the [B, n] codes of the first n positions in one pass; see `Decoding.replay`."""
+        if self._cache is None or self._position:
+            raise ConfigError("decoding: got one that is closed or has begun, expected a new one to replay codes in")
+        with nullcontext() if neighbours is None else self._blended().replayed(self._model.config.prefix, neighbours):
+            taken = torch.from_numpy(np.asarray(codes, dtype=np.int64))
+            self._model.replay(self._modulation, self._cache, taken.repeat(2, 1) if self._guided else taken)
+        self._position = codes.shape[1] - 1
+        self.append(codes[:, -1])
+
+    def _blended(self) -> Blending:
+        """The blenders; ConfigError when the generation was started without them."""
+        if self._blending is None:
+            raise ConfigError("decoding: got no blenders, expected some; start the generation with faid_neighbours")
+        return self._blending
 
     def close(self) -> None:
         """Drop the KV cache."""

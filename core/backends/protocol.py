@@ -31,9 +31,26 @@ class Decoding(Protocol):
         """Take the [B] codes that were chosen and move on to the next position."""
         ...
 
+    def replay(self, codes: IntArray, neighbours: Sequence[Sequence[Neighbours | None]] | None) -> None:
+        """Take the [B, n] codes of the first n >= 1 positions at once, at the beginning, and move on to position n.
+
+        The same as asking for `logits` and calling `append` at each of them, but for rounding, and faster where the
+        model can read many codes in one pass. neighbours: [n][B], as in `logits`; None leaves the blenders out.
+        """
+        ...
+
     def close(self) -> None:
         """Free the state; the generation is over or was cancelled."""
         ...
+
+
+def replay_in_turn(
+    decoding: Decoding, codes: IntArray, neighbours: Sequence[Sequence[Neighbours | None]] | None
+) -> None:
+    """`Decoding.replay` for a model that has no faster way: one position after the other."""
+    for position, chosen in enumerate(codes.T):
+        decoding.logits(None if neighbours is None else neighbours[position])
+        decoding.append(chosen)
 
 
 class Backend(Protocol):

@@ -145,6 +145,10 @@ class FakeDecoding:
         """Move on."""
         self._position += 1
 
+    def replay(self, codes: IntArray, neighbours: Sequence[Sequence[Neighbours | None]] | None) -> None:
+        """Nothing is remembered of earlier codes."""
+        self._position = codes.shape[1]
+
     def close(self) -> None:
         """Nothing to free."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from app.plans import Plan, methods_plan, sweep_plan
+from app.plans import Batch, methods_plan, sweep_plan
 from app.session import Session
 from app.sheets import Comparison, Sheet, changed_codes
 from app.views import Asked, Update
@@ -78,7 +78,7 @@ def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(session: Sess
     stopped, finished = last(ann), last(bob)
     assert stopped.state == "stopped"
     assert 1 <= stopped.steps < 256
-    assert f"Stopped after {stopped.steps} of 256" in stopped.message
+    assert f"Paused after {stopped.steps} of 256" in stopped.message
     assert unpack(stopped.file)[0]["steps"] == stopped.steps
     assert finished.state == "ready"
 
@@ -181,7 +181,7 @@ def test_a_model_or_database_that_is_not_there_is_told(session: Session, kind: s
 # Several pictures
 
 
-def methods() -> Plan:
+def methods() -> Batch:
     return methods_plan(defaults(), ("model", "daid", "faid", "faid+daid"))
 
 
@@ -228,7 +228,7 @@ def test_a_run_is_compared_with_its_parent(session: Session) -> None:
         assert "no branch of another one" in session.compare_with_parent("fay", name).message
 
 
-def swept() -> Plan:
+def swept() -> Batch:
     return sweep_plan(defaults(), "retrieval_weight", "0, 0.5, 1", "n_neighbours", "1, 24")
 
 
@@ -266,7 +266,7 @@ def test_pictures_that_cannot_be_drawn_together_are_told(session: Session) -> No
     (told,) = session.draw_sweep("ann", "a disc", lambda: sweep_plan(defaults(), "seed", "x", "gate", "1"))
     assert "Seed: got 'x'" in told.message
     (told,) = list(
-        session.draw_compared("ann", "a disc", lambda: Plan((asked(DecodeSettings(), model="secret"),), ("",)))
+        session.draw_compared("ann", "a disc", lambda: Batch((asked(DecodeSettings(), model="secret"),), ("",)))
     )
     assert "model: got 'secret'" in told.message
 

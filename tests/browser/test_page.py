@@ -277,7 +277,7 @@ def test_stop_keeps_what_was_drawn(page: Page, slow: str) -> None:
     wait_for(page, "stopped")
     steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
     assert 2 < steps < 256
-    expect(page.locator("[data-part=notice]")).to_contain_text(f"Stopped after {steps} of 256")
+    expect(page.locator("[data-part=notice]")).to_contain_text(f"Paused after {steps} of 256")
     page.locator("[data-part=canvas]").press("Home")
     at(page, 0)
 

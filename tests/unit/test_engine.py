@@ -14,7 +14,7 @@ from core.context import Context, context_codes, retrieving_positions
 from core.daid import blend_step, sample
 from core.database import PatchDatabase
 from core.engine import Request, Step, decode, decode_together, guide, neighbours_of, uniforms
-from core.types import ConfigError, DecodeSettings, Method, Retrieval, Skipped
+from core.types import Change, ConfigError, DecodeSettings, Method, Retrieval, Skipped
 from tests.tiny import tiny_backend, tiny_database
 
 DAID = DecodeSettings(seed=5, retrieval_weight=0.5, n_neighbours=8, gate=0.0, temperature=1.0, top_p=1.0)
@@ -249,3 +249,133 @@ def test_errors_come_before_the_first_step(backend: EmojiBackend, database: Patc
     for settings in (DAID, replace(DAID, method="model")):
         with pytest.raises(ConfigError, match="prompt"):
             decode(backend, database, [""], settings)
+
+
+# -- going on from codes that are there -------------------------------------------------------------------------------
+
+PLAIN = replace(DAID, method="model")
+
+
+@pytest.mark.parametrize("settings", [PLAIN, DAID, FAID, BOTH, replace(DAID, cfg_scale=1.0)], ids=str)
+@pytest.mark.parametrize("first", [1, 8, 21, 63])
+def test_going_on_gives_what_an_uninterrupted_run_gives(
+    backend: EmojiBackend, database: PatchDatabase, settings: DecodeSettings, first: int
+) -> None:
+    prompts = ["pizza, 3d style", "a green dog"]
+    whole = list(decode(backend, database, ["pizza, 3d style"], settings))
+    codes = codes_of(whole)
+    rest = list(decode(backend, database, ["pizza, 3d style"], settings, (), codes[:first], first))
+    assert codes_of(rest) == codes[first:]
+    for ours, theirs in zip(rest, whole[first:], strict=True):
+        assert ours[0].position == theirs[0].position
+        np.testing.assert_allclose(ours[0].logits, theirs[0].logits, atol=2e-4)
+        if (mine := ours[0].faid) is not None and (other := theirs[0].faid) is not None:
+            np.testing.assert_allclose(mine.compatibility, other.compatibility, atol=1e-4)
+            np.testing.assert_allclose(mine.share, other.share, rtol=1e-3, atol=1e-5)
+    both = list(decode(backend, database, prompts, settings, (), codes[:first], first))
+    assert codes_of(both) == codes[first:]
+
+
+def test_nothing_is_left_after_the_last_position(backend: EmojiBackend, database: PatchDatabase) -> None:
+    codes = codes_of(decode(backend, database, ["pizza"], DAID))
+    assert list(decode(backend, database, ["pizza"], DAID, (), codes, len(codes))) == []
+
+
+@pytest.mark.parametrize("settings", [PLAIN, DAID, FAID], ids=lambda s: s.method)
+def test_given_codes_are_taken_and_recorded(
+    backend: EmojiBackend, database: PatchDatabase, settings: DecodeSettings
+) -> None:
+    given = [int(code) for code in np.random.default_rng(0).integers(48, size=20)]
+    steps = list(decode(backend, database, ["pizza"], settings, (), given))
+    assert codes_of(steps)[:20] == given
+    alone = list(decode(backend, database, ["pizza"], settings))
+    np.testing.assert_array_equal(steps[0][0].logits, alone[0][0].logits)
+    assert codes_of(steps) != codes_of(alone)
+    again = decode(backend, database, ["pizza"], settings, (), codes_of(steps)[:30])
+    assert codes_of(again) == codes_of(steps)
+    assert [s[0].u for s in steps] == [s[0].u for s in alone]
+
+
+CHANGES: dict[str, Change] = {
+    "weight": Change(30, settings=replace(DAID, retrieval_weight=0.9)),
+    "method": Change(30, settings=PLAIN),
+    "blenders": Change(30, settings=BOTH),
+    "code": Change(30, code=7),
+    "neighbours": Change(30, others=0.0, weights=((4, 2.0),)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_branch_is_the_run_with_the_change(backend: EmojiBackend, database: PatchDatabase, name: str) -> None:
+    settings = replace(DAID, faid_neighbours=BOTH.faid_neighbours)
+    change = CHANGES[name]
+    change = replace(change, settings=change.settings and replace(change.settings, faid_neighbours=4))
+    parent = codes_of(decode(backend, database, ["pizza"], settings))
+    whole = list(decode(backend, database, ["pizza"], settings, [change]))
+    branch = list(decode(backend, database, ["pizza"], settings, [change], parent[:30], 30))
+    assert codes_of(whole)[:30] == parent[:30]
+    assert codes_of(whole)[30:] == codes_of(branch)
+    for ours, theirs in zip(whole[30:], branch, strict=True):  # to the last bit: both read the codes so far anew
+        np.testing.assert_array_equal(ours[0].logits, theirs[0].logits)
+    if name != "neighbours":
+        assert codes_of(whole) != parent
+
+
+def test_blenders_from_the_middle_are_those_of_a_run_that_always_had_them(
+    backend: EmojiBackend, database: PatchDatabase
+) -> None:
+    """What FAiD makes of a position depends on the codes before it, not on the method that drew them."""
+    settings = replace(DAID, faid_neighbours=FAID.faid_neighbours)
+    mixed = list(decode(backend, database, ["pizza"], settings, [Change(20, settings=FAID)]))
+    codes = codes_of(mixed)
+    given = list(decode(backend, database, ["pizza"], FAID, (), codes))
+    assert all(step[0].faid is None for step in mixed[:20])
+    for ours, theirs in zip(mixed[20:], given[20:], strict=True):
+        np.testing.assert_allclose(ours[0].logits, theirs[0].logits, atol=2e-4)
+
+
+def test_a_dropped_neighbour_is_out_of_the_blenders_too(backend: EmojiBackend, database: PatchDatabase) -> None:
+    record = list(decode(backend, database, ["pizza"], FAID))[30][0]
+    found = neighbours_of(record.retrieval)
+    assert found is not None
+    assert record.faid is not None
+    dropped = Change(30, weights=tuple((int(entry), 0.0) for entry in found.entries[:6]))
+    (changed,) = next(iter(list(decode(backend, database, ["pizza"], FAID, [dropped]))[30:]))
+    assert changed.faid is not None
+    assert (record.faid.present, changed.faid.present) == (4, 2)
+    left = neighbours_of(changed.retrieval)
+    assert left is not None
+    assert left.codes.tolist() == found.codes.tolist()
+    assert left.heard.codes.tolist() == found.codes[6:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([Change(3), Change(3)], "two at one position"),
+        ([Change(64)], "expected less than 64"),
+        ([Change(3, code=48)], "expected less than 64 and 48"),
+        ([Change(3, settings=replace(DAID, seed=6))], "got seed 6"),
+        ([Change(3, settings=replace(DAID, faid_neighbours=3))], "3 features"),
+        ([Change(3, settings=replace(DAID, styles=("oil",)))], "styles"),
+    ],
+)
+def test_changes_that_do_not_fit_are_told_at_once(
+    backend: EmojiBackend, database: PatchDatabase, changes: list[Change], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        decode(backend, database, ["pizza"], DAID, changes)
+
+
+@pytest.mark.parametrize(("codes", "first"), [([1], 2), ([1], -1), ([0] * 65, 0), ([48], 0), ([-1], 0)])
+def test_codes_that_do_not_fit_are_told_at_once(
+    backend: EmojiBackend, database: PatchDatabase, codes: list[int], first: int
+) -> None:
+    with pytest.raises(ConfigError, match="codes: got"):
+        decode(backend, database, ["pizza"], DAID, (), codes, first)
+
+
+def test_blenders_that_a_change_asks_for_must_be_there(database: PatchDatabase) -> None:
+    plain = tiny_backend(faid=False)
+    with pytest.raises(ConfigError, match="got no FAiD weights"):
+        decode(plain, database, ["pizza"], DAID, [Change(9, settings=replace(DAID, method="faid"))])

@@ -282,7 +282,8 @@ def test_a_pass_checks_what_it_gets() -> None:
     features, present = torch.zeros(1, 4, 3, 2), torch.ones(1, 4, 3, dtype=torch.bool)
     teacher_forced(layers, grid, 1, features, present)
     for wrong, match in [
-        ((features[:, :3], present[:, :3]), "got 3 positions"),
+        ((features[:, :0], present[:, :0]), "got 0 positions"),
+        ((torch.zeros(1, 5, 3, 2), torch.ones(1, 5, 3, dtype=torch.bool)), "got 5 positions"),
         ((features[:, :, :0], present[:, :, :0]), "got .* expected .rows, positions, neighbours, 2"),
         ((features[..., :1], present), "neighbours, 2"),
         ((features, present[..., :2]), "present"),

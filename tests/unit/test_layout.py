@@ -20,7 +20,7 @@ ONLY_IN = {
 LAYERS = (
     ("core.training", "core.evaluation", "core.__main__"),
     ("core.metrics",),
-    ("core.provenance", "core.copying"),
+    ("core.provenance", "core.copying", "core.whatif"),
     ("core.trace",),
     ("core.engine", "core.catalogue"),
     ("core.backends",),

@@ -19,7 +19,7 @@ from core.daid import model_distribution, sample
 from core.database import PatchDatabase
 from core.engine import decode
 from core.trace import Trace, entropy, kl_divergence, neighbours
-from core.types import DecodeSettings, Skipped, TraceError
+from core.types import Change, DecodeSettings, Skipped, TraceError
 
 SETTINGS = DecodeSettings(seed=2, retrieval_weight=0.5, n_neighbours=6, gate=0.0, styles=("3d",), cfg_scale=2.0)
 
@@ -164,6 +164,93 @@ def test_method_model_records_no_database(backend: EmojiBackend, database: Patch
     assert trace.blend(20).retrieval is None
 
 
+# -- changes and given codes ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def changed(backend: EmojiBackend, database: PatchDatabase) -> Trace:
+    """Given codes, then DAiD, a neighbour dropped, FAiD from position 30 on, and a code that was chosen."""
+    start = replace(SETTINGS, faid_neighbours=5)
+    plain = traced(backend, database, start)
+    found = neighbours(plain.steps[20])
+    assert found is not None
+    changes = [
+        Change(20, weights=((int(found.entries[0]), 0.0), (int(found.entries[1]), 2.5))),
+        Change(30, settings=FAID),
+        Change(40, code=9),
+        Change(50, settings=replace(FAID, record_unblended=False)),
+    ]
+    given = plain.codes[:10].tolist()
+    records = [step[0] for step in decode(backend, database, ["a red heart"], start, changes, given)]
+    return Trace.record(backend, database, "a red heart", start, records, changes, 10)
+
+
+def test_a_changed_run_is_a_full_trace(changed: Trace, tmp_path: Path) -> None:
+    changed.save(tmp_path / "run.npz")
+    loaded = Trace.load(tmp_path / "run.npz")
+    assert (loaded.changes, loaded.given, loaded.settings) == (changed.changes, 10, changed.settings)
+    for ours, theirs in zip(changed.steps, loaded.steps, strict=True):
+        assert (ours.faid is None) == (theirs.faid is None) == (ours.position < 30)
+        if ours.faid is not None and theirs.faid is not None:
+            np.testing.assert_array_equal(ours.faid.compatibility, theirs.faid.compatibility)
+            assert (theirs.faid.unblended is None) == (ours.position >= 50)
+            if ours.faid.unblended is not None and theirs.faid.unblended is not None:
+                np.testing.assert_array_equal(ours.faid.unblended, theirs.faid.unblended)
+        np.testing.assert_array_equal(changed.blend(ours.position).blended, loaded.blend(theirs.position).blended)
+    weights = neighbours(loaded.steps[20])
+    assert weights is not None
+    assert weights.weights is not None
+    assert weights.weights[:3].tolist() == [0.0, 2.5, 1.0]
+    assert loaded.flips().tolist() == changed.flips().tolist()
+
+
+def test_every_code_follows_from_a_changed_trace(changed: Trace) -> None:
+    for step in changed.steps:
+        if changed.drawn(step.position):
+            assert sample(changed.blend(step.position).blended, step.u) == step.code
+    assert [p for p in range(64) if not changed.drawn(p)] == [*range(10), 40]
+    assert changed.codes[40] == 9
+    assert changed.settings_at(29).method == "daid"
+    assert changed.settings_at(30) == FAID
+    assert not changed.flips_known
+    assert replace(changed, steps=changed.steps[:50]).flips_known
+
+
+def test_a_code_that_was_chosen_is_no_flip(changed: Trace) -> None:
+    step = changed.steps[40]
+    without = changed.code_without_retrieval(40)
+    assert (40 in changed.flips()) == (without != sample(changed.blend(40).blended, step.u))
+
+
+def test_a_changed_trace_reproduces(changed: Trace, backend: EmojiBackend, database: PatchDatabase) -> None:
+    given = changed.codes[: changed.given].tolist()
+    again = decode(backend, database, [changed.prompt], changed.settings, changed.changes, given)
+    assert [step[0].code for step in again] == changed.codes.tolist()
+
+
+def test_surprise_is_that_of_the_untruncated_blend(trace: Trace) -> None:
+    surprise = trace.surprise()
+    step = trace.steps[20]
+    plain = model_distribution(step.logits, 1.0)
+    retrieval = trace.blend(20).retrieval
+    assert retrieval is not None
+    expected = -math.log(0.5 * plain[step.code] + 0.5 * retrieval[step.code])
+    assert surprise[20].tolist() == pytest.approx([-math.log(plain[step.code]), expected], rel=1e-5)
+    assert surprise.shape == (64, 2)
+    assert np.isfinite(surprise).all()
+
+
+def test_a_trace_of_version_2_is_read_as_one_without_changes(trace: Trace, saved: Path) -> None:
+    def change(members: dict[str, bytes]) -> None:
+        meta = json.loads(members["meta.json"])
+        del meta["changes"], meta["given"]
+        members["meta.json"] = json.dumps({**meta, "version": 2}).encode()
+
+    loaded = Trace.load(rewrite(saved, change))
+    assert (loaded.changes, loaded.given) == ((), 0)
+    assert loaded.codes.tolist() == trace.codes.tolist()
+
+
 # -- files that must be refused ---------------------------------------------------------------------------------------
 
 
@@ -220,6 +307,25 @@ REFUSED: dict[str, Callable[[dict[str, bytes]], None]] = {
     "sources are numbers": with_meta(sources=[1, 2]),
     "no sources": with_meta(sources=[]),
     "version 1": with_meta(version=1),
+    "changes are a number": with_meta(changes=3),
+    "more changes than positions": with_meta(changes=[{"position": 1}] * 65),
+    "two changes at a position": with_meta(changes=[{"position": 1}] * 2),
+    "a change of nothing": with_meta(changes=[7]),
+    "a change without a position": with_meta(changes=[{"code": 1}]),
+    "an unknown change": with_meta(changes=[{"position": 1, "evil": 1}]),
+    "a change beyond the grid": with_meta(changes=[{"position": 64}]),
+    "a change to an unknown code": with_meta(changes=[{"position": 1, "code": 48}]),
+    "a weight below zero": with_meta(changes=[{"position": 20, "weights": [[1, -1]]}]),
+    "a weight that is text": with_meta(changes=[{"position": 20, "weights": [[1, "2"]]}]),
+    "weights without an entry": with_meta(changes=[{"position": 20, "weights": [[1]]}]),
+    "weights that are a number": with_meta(changes=[{"position": 20, "weights": 5}]),
+    "changed settings out of range": with_meta(changes=[{"position": 20, "settings": {"retrieval_weight": 2}}]),
+    "changed settings that are text": with_meta(changes=[{"position": 20, "settings": "all"}]),
+    "another seed": with_meta(changes=[{"position": 20, "settings": {"seed": 5}}]),
+    "given codes are text": with_meta(given="1"),
+    "more given codes than steps": with_meta(given=65),
+    "fewer than no given codes": with_meta(given=-1),
+    "blenders that were not recorded": with_meta(changes=[{"position": 9, "settings": {"seed": 2, "method": "faid"}}]),
     "the hash of the database is a list": lambda members: with_meta(
         origin={**json.loads(members["meta.json"])["origin"], "database": []}
     )(members),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.types import ConfigError, DecodeSettings, Grid, Method
+from core.types import Change, ConfigError, DecodeSettings, Grid, Method
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,28 @@ def test_retrieves_when_something_is_done_with_it(method: Method, weight: float,
 def test_grid_positions_run_in_raster_order() -> None:
     grid = Grid(2, 3)
     assert [grid.row_col(p) for p in range(grid.positions)] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(3),
+        Change(3, ((4, 0.5), (9, 0.0)), 2.0, DecodeSettings(styles=("3d",)), 7),
+    ],
+)
+def test_a_change_comes_back_from_json(change: Change) -> None:
+    assert Change.from_json(json.loads(json.dumps(asdict(change)))) == change
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"position": -1}, {"position": 1.5}, {"position": True}, {"position": 1, "weights": [[1, float("nan")]]},
+        {"position": 1, "weights": [[-1, 1]]}, {"position": 1, "weights": [[1, 1], [1, 2]]},
+        {"position": 1, "weights": [[1, 1e9]]}, {"position": 1, "others": -1}, {"position": 1, "code": -1},
+        {"position": 1, "code": "7"}, {"position": 1, "settings": []}, {"weights": []}, [], None,
+    ],
+)  # fmt: skip
+def test_changes_that_make_no_sense_are_refused(values: object) -> None:
+    with pytest.raises(ConfigError, match=r"change|settings"):
+        Change.from_json(values)

@@ -1,0 +1,350 @@
+/*
+ * The tab "What if": changes at the position where the stepper stands, and what they would pick.
+ *
+ * Gradio runs this as the body of a function with `element`, `props`, `trigger` and `watch`. Every question goes to the
+ * server, whose answer comes from the same code that made the picture; `props.value` is the newest answer (see
+ * whatif.py). Nothing is asked while the tab is out of sight.
+ */
+
+const SETTLE_MS = 160;
+const LOST_MS = 2000;
+const KNOBS = [
+  ["retrieval_weight", "λ", "Retrieval weight: how much of the blend comes from the neighbours", 0, 1, 0.01],
+  ["retrieval_temperature", "τ", "Retrieval temperature, in squared L2: low lets only the nearest count", 0.01, 2, 0.01],
+  ["n_neighbours", "K", "How many of the nearest neighbours count; 0 takes all", 0, 512, 1],
+  ["gate", "gate", "Trust fades with distance: λ · exp(-d / gate), in squared L2; 0 is off", 0, 4, 0.05],
+];
+const METHODS = [["model", "Model"], ["daid", "DAiD"], ["faid", "FAiD"], ["faid+daid", "Both"]];
+
+class WhatIf {
+  constructor(element) {
+    this.root = element.querySelector("[data-part=root]");
+    this.parts = {};
+    for (const node of element.querySelectorAll("[data-part]")) this.parts[node.dataset.part] = node;
+    this.number = 0;
+    this.waiting = 0;
+    this.answer = null;
+    this.forget();
+    this.makeControls();
+    this.listen();
+    this.seen = false;
+    new IntersectionObserver(([entry]) => { this.seen = entry.isIntersecting; if (this.seen) this.settle(0); }).observe(this.root);
+    document.addEventListener("loupe:step", () => this.settle(SETTLE_MS), true);
+    this.settle(0);
+  }
+
+  /** The stepper of the page. */
+  get loupe() {
+    return document.querySelector("#stepper")?.loupe;
+  }
+
+  /** Whether the picture in the stepper is paused at its last patch, so that the next one can be chosen. */
+  get canLookAhead() {
+    const { loupe } = this;
+    return Boolean(loupe?.trace) && loupe.step === loupe.steps - 1 && loupe.steps < loupe.grid.width * loupe.grid.height;
+  }
+
+  /** Run and position that are asked about, as text; empty without a picture. */
+  get place() {
+    const { loupe } = this;
+    if (!loupe?.trace) return "";
+    const next = this.canLookAhead && this.parts.which.querySelector("input:checked").value === "next";
+    return `${loupe.trace.id} ${loupe.step + (next ? 1 : 0)}`;
+  }
+
+  /** Drop what was changed. */
+  forget() {
+    this.settings = {};
+    this.weights = new Map();
+    this.others = 1;
+    this.code = null;
+    this.touched = false;
+  }
+
+  /* ---- asking */
+
+  /** The stepper moved or came into sight: ask once it has stood still. */
+  settle(delay) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.follow(), delay);
+  }
+
+  /** Ask about the place where the stepper stands, unless that has been done. */
+  follow() {
+    this.parts.which.hidden = !this.canLookAhead;
+    if (!this.seen || !this.place) return;
+    if (this.place === this.asked) return;
+    this.forget();
+    this.ask();
+  }
+
+  /** Ask what the changes would pick; only the newest question counts, and one is under way at a time. */
+  ask() {
+    if (!this.place) return;
+    this.asked = this.place;
+    if (this.waiting && performance.now() - this.sent < LOST_MS) { this.again = true; return; }
+    const [run, step] = this.asked.split(" ");
+    this.waiting = ++this.number;
+    this.sent = performance.now();
+    this.again = false;
+    trigger("ask", { number: this.number, run, step: Number(step), change: this.touched ? this.change() : null });
+  }
+
+  /** What was changed, as the server takes it. */
+  change() {
+    return { settings: this.settings, weights: [...this.weights], others: this.others, code: this.code };
+  }
+
+  /** An answer came; late ones are dropped. */
+  receive(answer) {
+    if (!answer || answer.number !== this.number) return;
+    this.waiting = 0;
+    if (this.again) return this.ask();
+    if (`${answer.run} ${answer.step}` !== this.asked && !answer.error) return;
+    this.showError(answer.error);
+    if (!answer.error) this.show(answer);
+    this.root.dataset.ms = (performance.now() - this.sent).toFixed(1);
+    this.root.dataset.number = answer.number;
+  }
+
+  /** Something was changed by hand. */
+  touch() {
+    this.touched = true;
+    this.ask();
+  }
+
+  /* ---- the controls */
+
+  makeControls() {
+    this.knobs = KNOBS.map(([name, label, meaning, low, high, step]) => {
+      const row = make("label", "wi-knob"), slider = make("input"), number = make("input");
+      row.title = meaning;
+      Object.assign(slider, { type: "range", min: low, max: high, step, name });
+      Object.assign(number, { type: "number", min: low, max: high, step, name });
+      slider.setAttribute("aria-label", meaning);
+      number.setAttribute("aria-label", `${label}, as a number`);
+      row.append(make("span", "", label), slider, number);
+      for (const input of [slider, number]) {
+        input.addEventListener("input", () => {
+          if (!Number.isFinite(input.valueAsNumber)) return;
+          this.settings[name] = input.valueAsNumber;
+          (input === slider ? number : slider).value = input.value;
+          this.touch();
+        });
+      }
+      return { row, name, slider, number };
+    });
+    this.parts.knobs.replaceChildren(...this.knobs.map(({ row }) => row));
+    this.methods = METHODS.map(([value, label]) => {
+      const choice = make("label"), input = make("input");
+      Object.assign(input, { type: "radio", name: "wi-method", value });
+      input.addEventListener("change", () => { this.settings.method = value; this.touch(); });
+      choice.append(input, make("span", "", label));
+      return { choice, input };
+    });
+    this.parts.method.replaceChildren(...this.methods.map(({ choice }) => choice));
+    this.codes = [];
+    this.neighbours = [];
+  }
+
+  listen() {
+    this.parts.branch.addEventListener("click", () => this.send("branch"));
+    this.parts.reset.addEventListener("click", () => { this.forget(); this.ask(); });
+    this.parts.which.addEventListener("change", () => this.follow());
+    new ResizeObserver(() => this.answer && this.drawStrips()).observe(this.parts["strip-before"].parentElement);
+  }
+
+  /** Let the server draw: a branch with the changes, or the next patch with a chosen code. */
+  send(kind, code) {
+    if (!this.answer) return;
+    const { run, step } = this.answer;
+    if (kind === "choose") trigger("choose", { run, code });
+    else trigger("branch", { run, step, change: this.change() });
+  }
+
+  /** Take a code: at once where it is the next one, and as a change to branch with elsewhere. */
+  take(code) {
+    if (this.answer.ahead) return this.send("choose", code);
+    this.code = this.code === code ? null : code;
+    this.touch();
+  }
+
+  /** Put a factor on the mass of a neighbour. */
+  weigh(entry, factor) {
+    if (!Number.isFinite(factor) || factor < 0) return;
+    this.weights.set(entry, factor);
+    if (factor === this.others) this.weights.delete(entry);
+    this.touch();
+  }
+
+  /** Let this neighbour speak while all that are not pinned are silent; once more lets go. */
+  pin(entry) {
+    if (this.others !== 0) {
+      this.others = 0;
+      this.weights = new Map([[entry, 1]]);
+    } else if (this.weights.has(entry)) {
+      this.weights.delete(entry);
+      if (!this.weights.size) this.others = 1;
+    } else this.weights.set(entry, 1);
+    this.touch();
+  }
+
+  /** The factor of a neighbour. */
+  factor(entry) {
+    return this.weights.get(entry) ?? this.others;
+  }
+
+  /* ---- showing an answer */
+
+  show(answer) {
+    this.answer = answer;
+    if (!this.touched) {
+      this.weights = new Map(answer.change.weights);
+      this.others = answer.change.others;
+    }
+    this.root.dataset.state = "ready";
+    Object.assign(this.root.dataset, { run: answer.run, step: answer.step });
+    this.parts.empty.hidden = true;
+    this.parts.body.hidden = false;
+    this.parts.which.hidden = !this.canLookAhead;
+    setText(this.parts.title, `${answer.ahead ? "The next patch" : "Position"} ${answer.step}, row ${answer.place[0]}, column ${answer.place[1]}`);
+    setText(this.parts.said, answer.said);
+    this.parts.branch.disabled = !answer.said || (answer.said === "the same");
+    this.parts.reset.disabled = !this.touched;
+    this.showControls(answer);
+    this.showOutcome(answer);
+    this.showCodes(answer);
+    this.showNeighbours(answer);
+    this.drawStrips();
+  }
+
+  showError(message) {
+    setText(this.parts.error, message || "");
+    this.parts.error.hidden = !message;
+  }
+
+  showControls({ settings, recorded, beyond, skipped }) {
+    const active = document.activeElement;
+    for (const { row, name, slider, number } of this.knobs) {
+      for (const input of [slider, number]) if (input !== active) input.value = settings[name];
+      row.classList.toggle("is-changed", settings[name] !== recorded[name]);
+    }
+    const blenders = this.loupe?.trace?.can_blend !== false;
+    for (const { choice, input } of this.methods) {
+      input.checked = input.value === settings.method;
+      input.disabled = input.value.startsWith("faid") && !blenders;
+      choice.classList.toggle("is-changed", input.checked && settings.method !== recorded.method);
+    }
+    const notes = [...beyond];
+    this.parts.beyond.hidden = !notes.length;
+    setText(this.parts.beyond, notes.length ? `The trace alone cannot tell all of it: ${notes.join("; ")}. Branch to see.` : "");
+    this.root.classList.toggle("is-silent", Boolean(skipped));
+  }
+
+  showOutcome({ u, before, after, ahead }) {
+    setText(this.parts.u, `u = ${u.toFixed(4)}`);
+    const chance = ({ code, chance }) => `code ${code} (${percent(chance)} %)`;
+    setText(this.parts.verdict, before.code === after.code
+      ? `${ahead ? "Would take" : "Takes"} ${chance(after)}, ${this.touched ? "with the change too" : `λ here ${short(after.weight)}`}`
+      : `Takes ${chance(after)} instead of ${chance(before)}`);
+    this.parts.verdict.classList.toggle("is-flip", before.code !== after.code);
+  }
+
+  drawStrips() {
+    const { u, codes, before, after } = this.answer, { loupe } = this;
+    if (!loupe?.colours) return;
+    [["before", 3, before.code], ["after", 5, after.code]].forEach(([name, column, taken]) => {
+      const canvas = this.parts[`strip-${name}`], width = Math.max(60, canvas.parentElement.clientWidth - 72), height = 26;
+      const context = prepare(canvas, width, height);
+      context.fillStyle = loupe.colours.rest;
+      context.fillRect(0, 3, width, height - 6);
+      for (const row of codes) {
+        const [x, share] = [row[column + 1] * width, row[column] * width];
+        drawCode(context, loupe.atlas, loupe.trace?.atlas_columns ?? 32, row[0], x, 3, Math.max(share, 0.5), height - 6);
+      }
+      const at = codes.find((row) => row[0] === taken);
+      if (at) outline(context, at[column + 1] * width, 2, Math.max(at[column] * width, 3), height - 4, loupe.colours.cursor);
+      drawNeedle(context, u * width, height, loupe.colours.flip);
+      canvas.setAttribute("aria-label", `${name === "before" ? "As it was" : "What if"}: code ${taken} under u`);
+    });
+  }
+
+  showCodes({ codes, before, after, ahead }) {
+    const { loupe } = this;
+    while (this.codes.length < codes.length) this.codes.push(this.makeCode());
+    this.parts.codes.replaceChildren(...this.codes.slice(0, codes.length).map(({ row }) => row));
+    codes.forEach(([code, model, retrieval, was, , now], i) => {
+      const { row, patch, number, tag, cells, take } = this.codes[i];
+      drawCode(prepare(patch, 20, 20), loupe?.atlas, loupe?.trace?.atlas_columns ?? 32, code, 0, 0, 20, 20);
+      setText(number, String(code));
+      setText(tag, code === after.code ? "picked" : code === before.code ? "was picked" : "");
+      [model, retrieval, was, now].forEach((share, k) => setText(cells[k], percent(share)));
+      row.className = code === after.code ? "is-taken" : code === before.code ? "is-alone" : "";
+      row.dataset.code = code;
+      setText(take, ahead ? "take" : code === this.code ? "let go" : "force");
+      setTitle(take, ahead ? `Take code ${code} as the next patch and pause again` : `Force code ${code} here, whatever the blend says`);
+      take.setAttribute("aria-label", take.title);
+      take.onclick = () => this.take(code);
+    });
+  }
+
+  makeCode() {
+    const row = make("tr"), patch = make("canvas", "lp-patch"), picture = make("td", "lp-patch-cell"), name = make("td", "lp-code");
+    const number = make("b"), tag = make("small"), cells = Array.from({ length: 4 }, () => make("td", "lp-percent"));
+    const last = make("td", "wi-take"), take = make("button");
+    take.type = "button";
+    picture.append(patch);
+    name.append(number, tag);
+    last.append(take);
+    row.append(picture, name, ...cells, last);
+    return { row, patch, number, tag, cells, take };
+  }
+
+  showNeighbours({ neighbours, skipped, found, settings }) {
+    const { loupe } = this;
+    this.parts.nothing.hidden = neighbours.length > 0;
+    this.parts.near.hidden = !neighbours.length;
+    setText(this.parts.nothing, skipped ? `Nothing was retrieved here: ${skipped}.` : "");
+    setText(this.parts["near-text"], neighbours.length ? `${neighbours.length} of ${found} shown, nearest first` : "");
+    while (this.neighbours.length < neighbours.length) this.neighbours.push(this.makeNeighbour());
+    this.parts.neighbours.replaceChildren(...this.neighbours.slice(0, neighbours.length).map(({ row }) => row));
+    neighbours.forEach((near, i) => {
+      const { row, patch, caption, distance, share, weight, drop, pin } = this.neighbours[i], factor = this.factor(near.entry);
+      drawCode(prepare(patch, 20, 20), loupe?.atlas, loupe?.trace?.atlas_columns ?? 32, near.code, 0, 0, 20, 20);
+      setText(caption, `${near.caption}, ${near.style}`);
+      setTitle(caption, `${near.caption}, ${near.style}: image ${near.place[0]}, row ${near.place[1]}, column ${near.place[2]}, code ${near.code}`);
+      setText(distance, short(near.distance));
+      setText(share, near.shares[0] === near.shares[1] ? percent(near.shares[0]) : `${percent(near.shares[0])} → ${percent(near.shares[1])}`);
+      if (document.activeElement !== weight) weight.value = factor;
+      row.classList.toggle("is-dropped", factor === 0 || (settings.n_neighbours > 0 && i >= settings.n_neighbours));
+      row.classList.toggle("is-changed", factor !== 1);
+      row.dataset.entry = near.entry;
+      drop.setAttribute("aria-pressed", String(this.others !== 0 && factor === 0));
+      pin.setAttribute("aria-pressed", String(this.others === 0 && factor > 0));
+      for (const [button, word] of [[drop, "Drop"], [pin, "Pin"]]) button.setAttribute("aria-label", `${word} neighbour ${i + 1}, ${near.caption}`);
+      weight.setAttribute("aria-label", `Weight of neighbour ${i + 1}, ${near.caption}`);
+      drop.onclick = () => this.weigh(near.entry, factor === 0 ? 1 : 0);
+      pin.onclick = () => this.pin(near.entry);
+      weight.oninput = () => this.weigh(near.entry, weight.valueAsNumber);
+    });
+  }
+
+  makeNeighbour() {
+    const row = make("tr"), patch = make("canvas", "lp-patch"), picture = make("td", "lp-patch-cell"), caption = make("td", "wi-caption");
+    const distance = make("td", "lp-percent"), share = make("td", "wi-share"), weighed = make("td", "wi-weight"), last = make("td", "wi-drop");
+    const weight = make("input"), drop = make("button", "", "drop"), pin = make("button", "", "pin");
+    Object.assign(weight, { type: "number", min: 0, max: 1000, step: 0.5 });
+    drop.type = pin.type = "button";
+    drop.title = "Leave it out here";
+    pin.title = "Let only this one (and others that are pinned) speak here";
+    picture.append(patch);
+    weighed.append(weight);
+    last.append(drop, pin);
+    row.append(picture, caption, distance, share, weighed, last);
+    return { row, patch, caption, distance, share, weight, drop, pin };
+  }
+}
+
+const panel = new WhatIf(element);
+element.closest("#whatif").whatif = panel;
+watch("value", () => panel.receive(props.value));

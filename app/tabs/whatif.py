@@ -1,0 +1,170 @@
+"""The tab "What if": change one position, branch, and find the way back; and start from an image."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import branches, stepper, whatif
+from app.pictures import small
+from app.session import Session
+from app.tabs import image
+from app.tabs.parts import MODEL_QUEUE, Parts, visitor
+from app.views import Update
+from core.types import ArragError, Change, ConfigError
+
+FOLDER = Path(__file__).parent
+STATE_SECONDS = 3600
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(parts: Parts) -> None:
+    """Lay the tab out and wire its events."""
+    panel = client("whatif", "whatif")
+    tree = client("tree", "branches")
+    wish = gr.State(None, time_to_live=STATE_SECONDS)
+    panel.ask(on_ask(parts.session), outputs=panel, queue=False, trigger_mode="multiple", **QUIET)
+    for event in (panel.branch, panel.choose):
+        started = event(on_wish(parts.session), outputs=[parts.stepper, wish], queue=False, **QUIET)
+        started.then(
+            on_branch(parts.session), wish, [parts.stepper, parts.shown], concurrency_id=MODEL_QUEUE,
+            trigger_mode="multiple", **QUIET,
+        )  # fmt: skip
+    tree.show(on_show(parts.session), outputs=[parts.stepper, parts.shown], queue=False, **QUIET)
+    tree.rename(on_rename(parts.session), parts.shown, tree, queue=False, **QUIET)
+    parts.shown.change(on_shown(parts.session), parts.shown, tree, queue=False, **QUIET)
+    image.build(parts)
+
+
+def client(name: str, elem_id: str) -> gr.HTML:
+    """A component whose elements, behaviour and style are in three files of this folder; the template is constant."""
+    return gr.HTML(
+        value=None,
+        html_template=(FOLDER / f"{name}.html").read_text(encoding="utf-8"),
+        js_on_load=stepper.shared_script() + (FOLDER / f"{name}.js").read_text(encoding="utf-8"),
+        elem_id=elem_id,
+        apply_default_css=False,
+    )
+
+
+def on_ask(session: Session) -> Callable[..., dict[str, Any]]:
+    """The handler of a question: what would this change pick here?"""
+
+    def ask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+        asked = wishes(event)
+        number = asked.get("number")
+        try:
+            kept = session.visits.find(visitor(request), text(asked, "run"))
+            return {"number": number, **whatif.answer(kept, position(asked), asked.get("change"))}
+        except ArragError as error:
+            return {"number": number, "error": str(error)}
+
+    return ask
+
+
+def on_wish(session: Session) -> Callable[..., tuple[Any, Any]]:
+    """The handler that checks what somebody wants to branch to, and answers at once."""
+
+    def wish(event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
+        asked = wishes(event)
+        try:
+            kept = session.visits.find(visitor(request), text(asked, "run"))
+            if "code" in asked:
+                count = len(kept.trace.steps)
+                branches.onward(kept, "patch", Change(count, code=asked["code"]).code)
+                return session.setting_out(kept, count), (kept.id, asked["code"])
+            step = position(asked)
+            change = whatif.wanted(whatif.trace_for(kept, step), step, asked.get("change"))
+            branches.branch(kept, change)
+            return session.setting_out(kept, step), (kept.id, change)
+        except ArragError as error:
+            return session.refusal(error), None
+
+    return wish
+
+
+def on_branch(session: Session) -> Callable[..., Iterator[tuple[Any, Any]]]:
+    """The handler that draws what was wished for: a branch, or the next patch with a chosen code."""
+
+    def branch(wish: tuple[str, Change | int] | None, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        if wish is None:
+            yield gr.skip(), gr.skip()
+            return
+        run, what = wish
+        who = visitor(request)
+        updates = session.branch(who, run, what) if isinstance(what, Change) else session.go_on(who, run, "patch", what)
+        for update in updates:
+            yield update, update.kept or gr.skip()
+
+    return branch
+
+
+def on_show(session: Session) -> Callable[..., tuple[Update, Any]]:
+    """The handler that puts a run of the tree into the stepper."""
+
+    def show(event: gr.EventData, request: gr.Request) -> tuple[Update, Any]:
+        try:
+            asked = wishes(event)
+            update = session.show(visitor(request), text(asked, "run"), position(asked))
+            return update, update.kept
+        except ArragError as error:
+            return session.refusal(error), gr.skip()
+
+    return show
+
+
+def on_rename(session: Session) -> Callable[..., Any]:
+    """The handler of a new name for a run; names that do not work change nothing."""
+
+    def rename(shown: str, event: gr.EventData, request: gr.Request) -> Any:
+        asked = wishes(event)
+        try:
+            session.visits.rename(visitor(request), text(asked, "run"), text(asked, "name"))
+        except ArragError as error:
+            gr.Warning(str(error))
+        return forest(session, visitor(request), shown)
+
+    return rename
+
+
+def on_shown(session: Session) -> Callable[..., dict[str, Any]]:
+    """The handler that draws the tree anew when another run is in the stepper."""
+
+    def refresh(shown: str, request: gr.Request) -> dict[str, Any]:
+        return forest(session, visitor(request), shown)
+
+    return refresh
+
+
+def forest(session: Session, who: str, shown: str) -> dict[str, Any]:
+    """The runs of a visitor as tree.js takes them."""
+    runs = session.visits.runs(who)
+    pictures = {run.id: base64.b64encode(small(run.picture)).decode() for run in runs}
+    return {"shown": shown, "nodes": [{**asdict(node), "picture": pictures[node.id]} for node in branches.tree(runs)]}
+
+
+def wishes(event: gr.EventData) -> dict[str, Any]:
+    """What came with an event; whatever it is, it becomes an object."""
+    found = event._data
+    return found if isinstance(found, dict) else {}
+
+
+def text(asked: dict[str, Any], name: str) -> str:
+    """A text of an event; ConfigError for anything else."""
+    value = asked.get(name)
+    if not isinstance(value, str) or len(value) > 200:
+        raise ConfigError(f"{name}: got {value!r:.40}, expected a short text; reload the page")
+    return value
+
+
+def position(asked: dict[str, Any]) -> int:
+    """The position of an event; ConfigError for anything that is no whole number."""
+    value = asked.get("step")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(f"step: got {value!r:.40}, expected a whole number; reload the page")
+    return value
