@@ -36,7 +36,7 @@ from core.evaluation.judges import (
     roughened,
     surface,
 )
-from core.evaluation.likelihood import CHOSEN, HeldOut, nats_per_code
+from core.evaluation.likelihood import CHOSEN, CHOSEN_FAID, Found, HeldOut, nats_per_code
 from core.training.colour import VARIANTS, recolour
 from core.training.data import UNSEEN_STYLE, colour_held_out, family
 from core.types import ArragError, CodeArray, ConfigError, DecodeSettings, FloatArray, IntArray
@@ -64,7 +64,7 @@ UNSEEN_BLEND = DecodeSettings(
 """How the novice draws what it has never seen: from the one picture whose caption is nearest, cell by cell."""
 
 UNSEEN_LIKELIHOOD = replace(CHOSEN, retrieval_weight=0.05, position_weight=0.01)
-"""How it guesses held-out pictures that the database has no variant of: from all of it; chosen on validation ones."""
+"""What DAiD mixes where it guesses held-out pictures that the database has no variant of; chosen on validation ones."""
 
 Figures = dict[str, float]
 
@@ -293,7 +293,7 @@ def unseen(backend: Backend, judges: Judges, settings: DecodeSettings, count: in
         UNSEEN_BLEND, seed=settings.seed, temperature=settings.temperature, top_p=settings.top_p,
         cfg_scale=settings.cfg_scale,
     )  # fmt: skip
-    for name, chosen in (("off", off), ("on", on)):
+    for name, chosen in (("off", off), ("faid", replace(on, method="faid")), ("on", on)):
         sample = generate(backend, database, subjects, chosen, seeds)
         figures[f"unseen_style_rate_{name}"] = style_accuracy(judges, sample)
         figures[f"unseen_identify_mrr_{name}"] = reciprocal(
@@ -303,14 +303,24 @@ def unseen(backend: Backend, judges: Judges, settings: DecodeSettings, count: in
 
 
 def unseen_likelihood(backend: Backend, database: PatchDatabase) -> Figures:
-    """Nats per code of held-out pictures in the unseen style, without and with the database."""
-    blend = UNSEEN_LIKELIHOOD
-    losses: dict[str, list[float]] = {"unseen_nll_off": [], "unseen_nll_on": []}
+    """Nats per code of held-out pictures in the unseen style: of the model, and with FAiD and DAiD over the database.
+
+    blank is FAiD with nothing retrieved: what its head alone, tuned on pictures that no model knows, is worth.
+    """
+    losses: dict[str, list[float]] = {f"unseen_nll_{name}": [] for name in ("off", "daid", "blank", "faid", "on")}
+    daid, faid, count = UNSEEN_LIKELIHOOD, CHOSEN_FAID, CHOSEN_FAID.faid_neighbours
     for side in SIDES:
         held = HeldOut(backend, side, styles=(UNSEEN_STYLE,))
-        seen = held.observations(held.logits(), held.found(database, blend))
-        for name, settings in (("unseen_nll_off", replace(blend, method="model")), ("unseen_nll_on", blend)):
-            losses[name] += [nats_per_code(seen, settings)] * len(held.grids)
+        mixed, near = held.found(database, daid), held.found(database, faid)
+        nothing: list[Found] = [[None] * backend.grid.positions for _ in held.grids]
+        plain, blended = held.observations(held.logits(), mixed), held.observations(held.logits(near, count), mixed)
+        blank = held.observations(held.logits(nothing, count), nothing)
+        off = replace(daid, method="model")
+        for name, seen, settings in (
+            ("off", plain, off), ("daid", plain, daid), ("blank", blank, off), ("faid", blended, off),
+            ("on", blended, daid),
+        ):  # fmt: skip
+            losses[f"unseen_nll_{name}"] += [nats_per_code(seen, settings)] * len(held.grids)
     return {name: float(np.mean(values)) for name, values in losses.items()}
 
 

@@ -15,7 +15,7 @@ def loaded(request: pytest.FixtureRequest) -> Backend:
     return load_backend(request.param)
 
 
-@pytest.fixture(scope="module", params=["emoji"])
+@pytest.fixture(scope="module", params=["emoji", "novice"])
 def blending(request: pytest.FixtureRequest) -> Backend:
     """A backend that ships with blenders."""
     return load_backend(request.param)
