@@ -92,6 +92,7 @@ def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked
         "prompt": trace.prompt,
         "grid": asdict(trace.grid),
         "steps": len(trace.steps),
+        "given": trace.given,
         "settings": asdict(settings),
         "retrieves": any(part.retrieves for part in trace.all_settings),
         "mixes": any(part.mixes for part in trace.all_settings),

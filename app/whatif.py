@@ -12,7 +12,7 @@ from app.views import top_codes
 from app.visits import Kept
 from core.daid import Blend, Distribution, neighbour_shares
 from core.trace import Trace, entropy, neighbours
-from core.types import Change, ConfigError, DecodeSettings, Neighbours, Skipped
+from core.types import Change, ConfigError, DecodeSettings, Neighbours, Skipped, StepRecord
 from core.whatif import WhatIf, what_if
 
 SHOWN_CODES, SHOWN_NEIGHBOURS = 12, 24
@@ -59,7 +59,7 @@ def answer(kept: Kept, step: int, values: object) -> dict[str, Any]:
         "before": _outcome(told.before, told.codes[0]),
         "after": _outcome(told.after, told.codes[1]),
         "taken": record.code,
-        "codes": _codes(told, record.code),
+        "codes": _codes(told, record),
         "skipped": record.retrieval.reason if isinstance(record.retrieval, Skipped) else "",
         "found": len(told.neighbours) if told.neighbours else 0,
         "neighbours": _near(trace, step, told.neighbours, before, settings),
@@ -79,10 +79,13 @@ def _outcome(blend: Blend, code: int) -> dict[str, float | int]:
     }
 
 
-def _codes(told: WhatIf, taken: int) -> list[list[float]]:
-    """The likeliest codes: number, then the shares of model and retrieval, then share and start in both blends."""
-    keep = sorted({*told.codes, taken})
-    codes = top_codes(told.after, keep, SHOWN_CODES, told.before.blended)
+def _codes(told: WhatIf, record: StepRecord) -> list[list[float]]:
+    """The likeliest codes: number, then the shares of model and retrieval, then share and start in both blends.
+
+    Those that truncation has excluded come last, in the order of their logits: they can be chosen by hand.
+    """
+    keep = sorted({*told.codes, record.code})
+    likely = top_codes(told.after, keep, SHOWN_CODES, told.before.blended)
     before, after = told.before.blended, told.after.blended
     nothing = np.zeros(len(after))
     columns = (
@@ -93,8 +96,11 @@ def _codes(told: WhatIf, taken: int) -> list[list[float]]:
         after,
         np.cumsum(after) - after,
     )
-    likely = [code for code in codes if code in keep or max(column[code] for column in columns[:3]) > 0]
-    return [[int(code), *(float(column[code]) for column in columns)] for code in likely]
+    share = np.maximum.reduce(columns[:3])
+    codes = [int(code) for code in likely if share[code] > 0 or code in keep]
+    others = [int(code) for code in np.argsort(-record.logits, kind="stable")[: 2 * SHOWN_CODES] if code not in codes]
+    codes += others[: SHOWN_CODES - len(codes)]
+    return [[code, *(float(column[code]) for column in columns)] for code in codes]
 
 
 def _near(

@@ -118,9 +118,8 @@ def _credits(step: StepRecord, found: Neighbours, mass: Distribution, settings: 
     credits: Distribution = np.where(found.codes == step.code, mass, 0.0)
     if not settings.mixes or not credits.any():
         return credits
-    chance = float(blend_step(step.logits, found, settings).blended[step.code])
-    shares: Distribution = credits / chance
-    return shares
+    shared: Distribution = credits / blend_step(step.logits, found, settings).blended[step.code]
+    return shared
 
 
 def effective_number(shares: Distribution | FloatArray) -> float:

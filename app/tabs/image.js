@@ -8,7 +8,7 @@ const MAP = 176;
 class Maps {
   constructor(element) {
     this.parts = {};
-    for (const node of element.querySelectorAll("[data-part]")) this.parts[node.dataset.part] = node;
+    for (const node of element.querySelectorAll("[data-wm]")) this.parts[node.dataset.wm] = node;
     document.addEventListener("loupe:step", () => this.value && this.draw(), true);
   }
 

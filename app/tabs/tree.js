@@ -6,7 +6,7 @@
 class Tree {
   constructor(element) {
     this.parts = {};
-    for (const node of element.querySelectorAll("[data-part]")) this.parts[node.dataset.part] = node;
+    for (const node of element.querySelectorAll("[data-wt]")) this.parts[node.dataset.wt] = node;
     this.nodes = [];
     this.shown = "";
     this.left = [];
@@ -60,8 +60,10 @@ class Tree {
     const input = make("input", "wt-name");
     Object.assign(input, { type: "text", value: node.name, maxLength: 60 });
     input.setAttribute("aria-label", "Name of this run");
+    let over = false;
     const done = (keep) => {
-      if (!input.isConnected) return;
+      if (over) return;  // taking the field out of the page blurs it
+      over = true;
       const name = input.value.trim();
       input.replaceWith(...old);
       if (keep && name && name !== node.name) trigger("rename", { run: node.id, name });

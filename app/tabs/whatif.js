@@ -18,9 +18,9 @@ const METHODS = [["model", "Model"], ["daid", "DAiD"], ["faid", "FAiD"], ["faid+
 
 class WhatIf {
   constructor(element) {
-    this.root = element.querySelector("[data-part=root]");
+    this.root = element.querySelector("[data-wi=root]");
     this.parts = {};
-    for (const node of element.querySelectorAll("[data-part]")) this.parts[node.dataset.part] = node;
+    for (const node of element.querySelectorAll("[data-wi]")) this.parts[node.dataset.wi] = node;
     this.number = 0;
     this.waiting = 0;
     this.answer = null;

@@ -35,7 +35,8 @@ def build(parts: Parts) -> None:
             on_branch(parts.session), wish, [parts.stepper, parts.shown], concurrency_id=MODEL_QUEUE,
             trigger_mode="multiple", **QUIET,
         )  # fmt: skip
-    tree.show(on_show(parts.session), outputs=[parts.stepper, parts.shown], queue=False, **QUIET)
+    # queued, because a state that is set without the queue tells nobody that it has changed
+    tree.show(on_show(parts.session), outputs=[parts.stepper, parts.shown], concurrency_limit=None, **QUIET)
     tree.rename(on_rename(parts.session), parts.shown, tree, queue=False, **QUIET)
     parts.shown.change(on_shown(parts.session), parts.shown, tree, queue=False, **QUIET)
     image.build(parts)

@@ -15,7 +15,18 @@ from app.views import Asked
 from core.context import Context
 from core.daid import Blend
 from core.trace import Origin, Source, Trace
-from core.types import DecodeSettings, FaidStep, Grid, Method, Neighbours, Retrieval, Seconds, Skipped, StepRecord
+from core.types import (
+    Change,
+    DecodeSettings,
+    FaidStep,
+    Grid,
+    Method,
+    Neighbours,
+    Retrieval,
+    Seconds,
+    Skipped,
+    StepRecord,
+)
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.125, 0.125], np.float32))
 NO_TIME = Seconds(0.0, 0.0, 0.0)
@@ -249,3 +260,34 @@ def test_the_atlas_shows_every_code_in_its_place() -> None:
     atlas = pictures.atlas_picture(images, size, grid)
     assert atlas.shape == (4, 64, 3)
     assert atlas[0::2, 0::2, 0].ravel()[:size].tolist() == list(range(size))
+
+
+def test_a_code_that_was_not_drawn_is_told_from_what_u_picks() -> None:
+    plain = small_trace()
+    chosen = replace(plain.steps[4], code=0)
+    trace = replace(plain, steps=(*plain.steps[:4], chosen, plain.steps[5]), changes=(Change(4, code=0),), given=2)
+    arrays = views.step_arrays(trace)
+    assert arrays["drawn"].tolist() == [0, 0, 1, 1, 0, 1]
+    assert (arrays["code"][4], arrays["pick"][4]) == (0, 2)
+    found = dict(views.facts(trace, arrays, 1.0, ASKED))
+    assert (found["given"], found["changed at"]) == ("2 codes", "4")
+    assert found["flips"] == dict(views.facts(plain, views.step_arrays(plain), 1.0, ASKED))["flips"]
+
+
+def test_steps_without_blenders_stand_among_those_with() -> None:
+    plain, blends = small_trace(), faid_trace("faid")
+    change = Change(4, settings=replace(blends.settings, record_unblended=True))
+    start = replace(blends.settings, method="daid")
+    trace = replace(plain, settings=start, steps=(*plain.steps[:4], *blends.steps[4:]), changes=(change,))
+    arrays = views.step_arrays(trace)
+    assert arrays["faid_on"].tolist() == [0, 0, 0, 0, 1, 1]
+    assert arrays["faid_present"].tolist() == [0, 0, 0, 0, 2, 0]
+    assert arrays["faid_share"].reshape(6, 2)[3:5].tolist() == [[0, 0], pytest.approx([0.05, 0.125])]
+    assert np.isnan(arrays["faid_fit"][:4]).all()
+
+
+def test_shares_with_weights_by_hand() -> None:
+    weighed = replace(FOUND, weights=np.array([1, 0, 4], np.float32))
+    assert views.neighbour_shares(weighed, 1.0, "sum") == pytest.approx([1 / 3, 0, 2 / 3])
+    silent = replace(FOUND, weights=np.zeros(3, np.float32))
+    assert views.neighbour_shares(silent, 1.0, "sum").tolist() == [0, 0, 0]

@@ -108,3 +108,23 @@ def test_a_sheet_makes_room_as_a_whole(kept: Kept) -> None:
     with pytest.raises(ConfigError):
         visits.find("ann", "a")
     assert visits.find("bob", "e").id == "e"
+
+
+def test_a_longer_run_takes_the_place_of_the_one_it_goes_on_with(kept: Kept) -> None:
+    visits = Visits()
+    for run in (replace(kept, id="a"), replace(kept, id="b", parent="a"), replace(kept, id="c")):
+        visits.keep("ann", run)
+    visits.keep("ann", replace(kept, id="longer"), replaces="a")
+    assert [(run.id, run.parent) for run in visits.runs("ann")] == [("b", "longer"), ("c", ""), ("longer", "")]
+
+
+def test_runs_can_be_renamed(kept: Kept) -> None:
+    visits = Visits()
+    visits.keep("ann", replace(kept, id="a"))
+    visits.rename("ann", "a", "  the   best ")
+    assert visits.find("ann", "a").name == "the best"
+    for name in ("", "   ", "x" * 61):
+        with pytest.raises(ConfigError, match="name: got"):
+            visits.rename("ann", "a", name)
+    with pytest.raises(ConfigError, match="not kept"):
+        visits.rename("bob", "a", "mine")
