@@ -93,6 +93,7 @@ def test_copying_is_told_beside_what_it_is_for_pictures_that_are_no_copies(page:
     page.goto(app)
     page.locator(".tile").nth(2).click()
     expect(page.locator("#stepper")).to_have_attribute("data-state", "ready")
+    page.get_by_role("tab", name="Sources").click()
     largest = int(page.locator(".so-copying [data-part=largest]").inner_text())
     for kind in ("real", "model"):
         usual = page.locator(f".so-copying [data-part=largest-{kind}] small").inner_text()
