@@ -12,24 +12,15 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.charts import CHARTS
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import choose, fetched_arrays, generate, ready, visit, wait_for
+from tests.browser.test_page import choose, fetched_arrays, generate, open_tab, ready, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
 
 
-def choose_metrics(page: Page) -> None:
-    """Open the tab, also where it is in the menu of tabs that do not fit."""
-    tab = page.get_by_role("tab", name="Metrics")
-    if not tab.is_visible():
-        page.locator("#workbench .overflow-menu > button").click()
-        tab = page.locator("#workbench .overflow-dropdown button", has_text="Metrics")
-    tab.click()
-
-
 def open_metrics(page: Page) -> None:
     """Open the tab and wait for its last chart."""
-    choose_metrics(page)
+    open_tab(page, "Metrics")
     expect(page.locator("#me-time .js-plotly-plot .xtitle")).to_be_visible()
 
 
@@ -41,9 +32,9 @@ def drawn(page: Page, name: str) -> list[float | None]:
 
 def test_charts_are_drawn_when_the_tab_is_opened(page: Page, quick: str) -> None:
     visit(page, quick)
-    choose_metrics(page)
+    open_tab(page, "Metrics")
     expect(page.locator(".me-empty")).to_contain_text("Generate a picture")
-    page.get_by_role("tab", name="Sources").click()
+    open_tab(page, "Sources")
     generate(page, "a red disc")
     wait_for(page, "ready")
     assert page.locator(".js-plotly-plot").count() == 0

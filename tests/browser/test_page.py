@@ -60,6 +60,16 @@ def choose(page: Page, where: str, value: str) -> None:
     expect(page.locator(name)).to_be_checked()
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Open a tab below the stepper; on a narrow page it may be in the menu of those that do not fit."""
+    expect(page.get_by_role("tab").filter(visible=True).first).to_be_visible()
+    tab = page.get_by_role("tab", name=name)
+    if not tab.is_visible():
+        page.get_by_role("button", name="More tabs").click()
+        tab = page.locator("#workbench .overflow-dropdown button", has_text=name)
+    tab.click()
+
+
 def numbers(page: Page, kind: str) -> dict[tuple[str, str], str]:
     """Numbers of the blenders' section that have a value, as they are read, by layer and rank or hop."""
     cells = page.locator(f"[data-part=blenders] td[data-kind={kind}][data-value]")

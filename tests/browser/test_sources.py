@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import at, choose, fetched_arrays, generate, part, ready, visit, wait_for
+from tests.browser.test_page import at, choose, fetched_arrays, generate, open_tab, part, ready, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -27,12 +27,8 @@ def shares(text: str) -> float:
 
 
 def open_sources(page: Page) -> None:
-    """Open the tab, also where it is in the menu of tabs that do not fit."""
-    tab = page.get_by_role("tab", name="Sources")
-    if not tab.is_visible():
-        page.locator("#workbench .overflow-menu > button").click()
-        tab = page.locator("#workbench .overflow-dropdown button", has_text="Sources")
-    tab.click()
+    """Open the tab and wait until it is there."""
+    open_tab(page, "Sources")
     expect(page.locator(".so-panel")).to_be_visible()
 
 
@@ -162,7 +158,7 @@ def test_the_tab_follows_runs_and_comes_back(page: Page, quick: str) -> None:
     generate(page, "a red disc")
     wait_for(page, "ready")
     expect(page.locator(".so-row").first).to_be_visible()
-    page.get_by_role("tab", name="Metrics").click()
+    open_tab(page, "Metrics")
     choose(page, "method", "faid")
     generate(page, "another disc")
     expect(page.locator("[data-part=title]")).to_have_text("another disc")
