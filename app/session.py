@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import secrets
 import threading
 import time
@@ -17,17 +18,16 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from app import branches, packing, pictures
+from app import branches, packing, pictures, zerogpu
 from app.branches import Onward, Plan
 from app.pictures import RGB
 from app.plans import MOST_COMPARED, Batch, labels
 from app.sheets import Compared, Comparison, Sheet
 from app.views import METHOD_NAMES, Asked, State, Update
 from app.visits import Kept, Visits
-from core.backends import BACKENDS, load_backend
 from core.backends.protocol import Backend
-from core.catalogue import DATABASES, open_database
-from core.database import PatchDatabase
+from core.database import Database
+from core.deployment import Deployment
 from core.engine import Request, Step, Steps, decode, decode_together
 from core.text import clean_prompt
 from core.trace import Trace
@@ -56,9 +56,11 @@ class Session:
     All models share one codebook; the first model and the first database are what a visitor finds chosen.
     """
 
-    def __init__(self, backends: Mapping[str, Backend], databases: Mapping[str, PatchDatabase]) -> None:
+    def __init__(self, backends: Mapping[str, Backend], databases: Mapping[str, Database]) -> None:
         self.backends, self.databases = backends, databases
         self.grid = next(iter(backends.values())).grid
+        self._draw = zerogpu.with_gpu(self._steps, self.grid.positions)
+        self._draw_all = zerogpu.with_gpu(self._steps_together, MOST_COMPARED * self.grid.positions)
         self.visits = Visits()
         self._numbers = itertools.count(1)
         self._runs: dict[str, Run] = {}
@@ -69,11 +71,9 @@ class Session:
 
     @classmethod
     def load(cls) -> Session:
-        """Everything that ships in assets/; ArragError says what is missing and how to get it."""
+        """What the environment asks for, or all that ships in assets/; ArragError says what is missing."""
         torch.set_num_threads(1)  # two would be a little faster, but then the page does not stay responsive
-        backends = {name: load_backend(name) for name in BACKENDS}
-        first = next(iter(backends.values()))
-        return cls(backends, {name: open_database(name, first) for name in DATABASES})
+        return cls(*Deployment.from_environment(os.environ, zerogpu.pixels_device()).load())
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -136,6 +136,23 @@ class Session:
             if self._runs.get(visitor) is run:
                 del self._runs[visitor]
 
+    def _steps(
+        self,
+        asked: Asked,
+        retrieves: bool,
+        prompt: str,
+        changes: Sequence[Change],
+        codes: Sequence[int],
+        first: int,
+    ) -> Steps:
+        """Draw one picture; all that goes in and out can be sent to another process (see zerogpu)."""
+        database = self.database_of(asked) if retrieves else None
+        yield from decode(self.backends[asked.model], database, [prompt], asked.settings, changes, codes, first)
+
+    def _steps_together(self, prompt: str, asked: Sequence[Asked]) -> Steps:
+        """Draw several pictures in the same way."""
+        yield from decode_together([self._request(prompt, one) for one in asked])
+
     def _updates(self, visitor: str, run: Run, plan: Plan) -> Iterator[Update]:
         """Previews at their pace, then the final update; the finished run is kept for its visitor."""
         started = time.perf_counter()
@@ -144,7 +161,7 @@ class Session:
         backend = _one_of(self.backends, "model", plan.asked.model)
         database = self.database_of(plan.asked) if plan.retrieves else None
         settings, codes = plan.asked.settings, plan.codes
-        records = decode(backend, database, [plan.prompt], settings, plan.changes, codes, len(plan.steps))
+        records = self._draw(plan.asked, plan.retrieves, plan.prompt, plan.changes, codes, len(plan.steps))
         with closing(_paced(records)) as paced:
             for (record,), due in paced:
                 if steps and (run.stopped.is_set() or len(steps) == plan.pause):
@@ -229,7 +246,7 @@ class Session:
         sheet = Sheet(run.number, 0, "streaming", "", prompt, plan, 0, self.grid)
         yield sheet
         steps: list[Step] = []
-        with closing(_paced(decode_together(requests))) as paced:
+        with closing(_paced(self._draw_all(prompt, plan.asked))) as paced:
             for step, due in paced:
                 steps.append(step)
                 if run.stopped.is_set():
@@ -277,7 +294,7 @@ class Session:
         prompt = prompts.pop() if len(prompts) == 1 else ""
         return Comparison(number, 999_999, "ready", message, prompt, tuple(compared), self._atlas.result())
 
-    def database_of(self, asked: Asked) -> PatchDatabase:
+    def database_of(self, asked: Asked) -> Database:
         """The database of a request, without the image that may not be retrieved from."""
         database = _one_of(self.databases, "database", asked.database)
         if asked.without < 0:

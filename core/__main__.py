@@ -17,10 +17,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from core.backends import BACKENDS, load_backend
-from core.catalogue import DATABASES, open_database
+from core.backends import BACKENDS, Backend, ModelSource, load_backend
+from core.catalogue import DATABASES, find_database
+from core.collect import collect
+from core.context import Context
+from core.database import PatchDatabase
 from core.engine import decode
 from core.evaluation import bench
+from core.released import ReleasedDatabase
 from core.trace import Trace
 from core.types import ArragError, ConfigError, DecodeSettings
 
@@ -80,7 +84,7 @@ def _complain(message: str) -> int:
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt")
-    parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
+    _add_backend(parser)
     parser.add_argument("--database", default="emoji", help=f"{' | '.join(DATABASES)}, or a folder")
     for name, default in _options():
         if isinstance(default, bool):
@@ -91,6 +95,21 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("out.png"), help="picture to write")
     parser.add_argument("--trace", type=Path, help="trace to write, .npz")
     parser.set_defaults(run=_generate)
+
+
+def _add_backend(parser: argparse.ArgumentParser) -> None:
+    """Options that choose a model; see ModelSource."""
+    source = ModelSource()
+    parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
+    parser.add_argument("--model", default=source.model, help="janus: folder or hub repository (default: Janus-Pro-1B)")
+    parser.add_argument("--faid", default=source.faid, help="janus: folder or hub repository of released FAiD weights")
+    parser.add_argument("--device", default=source.device, help="janus: auto | cpu | cuda | mps (default: auto)")
+    parser.add_argument("--dtype", default=source.dtype, help="janus: auto | float32 | bfloat16 | float16")
+
+
+def _backend(chosen: argparse.Namespace) -> Backend:
+    """The model that was chosen, loaded."""
+    return load_backend(chosen.backend, ModelSource(chosen.model, chosen.faid, chosen.device, chosen.dtype))
 
 
 def _options() -> list[tuple[str, Any]]:
@@ -117,8 +136,8 @@ def _generate(chosen: argparse.Namespace) -> int:
     settings = _settings(chosen)
     for path, suffixes in ((chosen.out, IMAGE_SUFFIXES), (chosen.trace, (".npz",))):
         _check_output(path, suffixes)
-    backend = load_backend(chosen.backend)
-    database = open_database(chosen.database, backend) if settings.retrieves else None
+    backend = _backend(chosen)
+    database = find_database(chosen.database, backend) if settings.retrieves else None
     begin = time.perf_counter()
     steps = decode(backend, database, [chosen.prompt], settings)
     records = [step[0] for step in tqdm(steps, total=backend.grid.positions, unit="patch", desc="generate")]
@@ -154,21 +173,49 @@ def _check_output(path: Path | None, suffixes: tuple[str, ...]) -> None:
 
 
 def _add_database(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("info",), help="info: what a database holds")
-    parser.add_argument("--database", default="emoji", help=f"{' | '.join(DATABASES)}, or a folder")
-    parser.add_argument("--backend", default="emoji", help=f"one of {', '.join(BACKENDS)}")
-    parser.set_defaults(run=_database_info)
+    parser.add_argument("action", choices=("info", "build"), help="info: what one holds; build: one from pictures")
+    parser.add_argument("--database", default="emoji", help=f"info: {' | '.join(DATABASES)}, or a folder")
+    parser.add_argument("--images", type=Path, help="build: folder of pictures, with captions in NAME.txt if there are")
+    parser.add_argument("--out", type=Path, help="build: folder to write")
+    parser.add_argument("--radius", type=int, default=1, help="build: context of 4 codes (1) or of 12 (2)")
+    parser.add_argument("--border", default="skip", help="build: skip | zero, for positions at the edge")
+    _add_backend(parser)
+    parser.set_defaults(run=_database)
 
 
-def _database_info(chosen: argparse.Namespace) -> int:
-    database = open_database(chosen.database, load_backend(chosen.backend))
+def _database(chosen: argparse.Namespace) -> int:
+    if chosen.action == "info":
+        found = find_database(chosen.database, _backend(chosen))
+        print(json.dumps(_info(found) if isinstance(found, PatchDatabase) else _released_info(found)))
+        return 0
+    for name, given in (("images", chosen.images), ("out", chosen.out)):
+        if given is None:
+            raise ConfigError(f"{name}: got nothing, expected a folder; give --{name}")
+    context = Context(chosen.radius, chosen.border)
+    made = collect(_backend(chosen), chosen.images, context, lambda p: tqdm(p, unit="picture", desc="encode"))
+    made.save(chosen.out)
+    print(json.dumps({"out": str(chosen.out), **_info(made)}))
+    return 0
+
+
+def _info(database: PatchDatabase) -> dict[str, Any]:
+    """What a patch database holds."""
     styles = {s: int(np.sum([i.style == s for i in database.metadata])) for s in database.styles}
-    print(json.dumps({
+    return {
         "images": len(database.images), "entries": len(database), "unique_contexts": database.unique_contexts,
         "styles": styles, "context_radius": database.context.radius, "border": database.context.border,
         "index": database.index_kind, "fingerprint": database.fingerprint,
-    }))  # fmt: skip
-    return 0
+    }  # fmt: skip
+
+
+def _released_info(database: ReleasedDatabase) -> dict[str, Any]:
+    """What a released database holds; recall only where the token grids are beside it."""
+    neighbours = DecodeSettings().n_neighbours
+    return {
+        "images": len(database.images), "entries": len(database), "index": "approximate", "lists": database.lists,
+        f"recall_at_{neighbours}": database.recall(neighbours), "notice": database.notice,
+        "fingerprint": database.fingerprint,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.backends.protocol import Backend
 from core.database import PatchDatabase
+from core.released import ReleasedDatabase, is_released
 from core.tokenizer import Codebook
 from core.types import ConfigError
 
@@ -27,6 +28,13 @@ DATABASES: Mapping[str, Callable[[Codebook], PatchDatabase]] = {
 }
 """emoji: all pictures that the embedded model learns from; seen: those that the novice learns from, too; unseen: the
 others, which are in a style and of concepts that the novice has never seen."""
+
+
+def find_database(name: str, backend: Backend) -> PatchDatabase | ReleasedDatabase:
+    """As `open_database`, but a folder may also hold a released database."""
+    if name and is_released(Path(name)):
+        return ReleasedDatabase.open(Path(name), backend.codebook, backend.grid)
+    return open_database(name, backend)
 
 
 def open_database(name: str, backend: Backend) -> PatchDatabase:

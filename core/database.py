@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,40 @@ class ImageInfo:
     source: str = ""
 
 
+class Database(Protocol):
+    """What decoding and traces need of a database; entry = image * P + number of the position, as in PatchDatabase."""
+
+    @property
+    def codebook(self) -> Codebook: ...
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def context(self) -> Context: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def styles(self) -> tuple[str, ...]: ...
+    @property
+    def images(self) -> IntArray: ...
+
+    @property
+    def notice(self) -> str:
+        """What a reader must know of the answers, "" when there is nothing: they are exact, and sources are known."""
+        ...
+
+    def __len__(self) -> int: ...
+    def with_styles(self, styles: Sequence[str]) -> Database: ...
+    def subset(self, images: npt.ArrayLike) -> Database: ...
+    def nearest_captions(self, vector: FloatArray, n: int) -> IntArray: ...
+    def search(
+        self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+    ) -> list[Neighbours]: ...
+    def provenance(self, entries: IntArray) -> tuple[IntArray, IntArray, IntArray]: ...
+    def picture(self, image: int) -> bytes | None: ...
+    def image_info(self, image: int) -> ImageInfo: ...
+    def image_codes(self, image: int) -> CodeArray: ...
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The database
 
@@ -91,7 +125,7 @@ class PatchDatabase:
         if index is not None and index not in INDEX_KINDS:
             raise ConfigError(f"index: got {index!r}, expected one of {', '.join(INDEX_KINDS)}")
         self._store = store
-        self.images = _read_only(images)
+        self.images: IntArray = _read_only(images)
         self._kind = index
         context_of = store.context_of[:, images]
         packed = _sorted_entries(context_of, images)
@@ -228,6 +262,19 @@ class PatchDatabase:
         head = f"{store.codebook.fingerprint} {store.context} {store.grids.shape}".encode()
         digest = hashlib.sha256(head + store.grids.astype("<u2").tobytes() + self.images.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
+
+    @property
+    def notice(self) -> str:
+        """Answers are exact, and their sources are known."""
+        return ""
+
+    def image_info(self, image: int) -> ImageInfo:
+        """What is known of a source image."""
+        return self._store.metadata[image]
+
+    def image_codes(self, image: int) -> CodeArray:
+        """Token grid [H, W] of a source image."""
+        return np.array(self._store.grids[image])
 
     def picture(self, image: int) -> bytes | None:
         """Encoded bytes of a source image, None when the database has none of it."""

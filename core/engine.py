@@ -14,7 +14,7 @@ import torch
 from core.backends.protocol import Backend, Decoding
 from core.context import context_codes, skip_reason
 from core.daid import blend_step, sample
-from core.database import PatchDatabase
+from core.database import Database
 from core.types import (
     Change,
     ConfigError,
@@ -39,7 +39,7 @@ class Request:
     """One picture: what to draw, with which model and settings, and the database for methods that retrieve."""
 
     backend: Backend
-    database: PatchDatabase | None
+    database: Database | None
     prompt: str
     settings: DecodeSettings
 
@@ -59,7 +59,7 @@ class Request:
 
 def decode(
     backend: Backend,
-    database: PatchDatabase | None,
+    database: Database | None,
     prompts: Sequence[str],
     settings: DecodeSettings,
     changes: Sequence[Change] = (),
@@ -122,7 +122,7 @@ class _Part:
     """
 
     rows: Sequence[Request]
-    views: Sequence[PatchDatabase | None]
+    views: Sequence[Database | None]
     first: int
     end: int
 
@@ -210,9 +210,9 @@ def _parts(grid: Grid, requests: Sequence[Request], changes: Sequence[Change], f
     return [part for part in parts if part.first < part.end]
 
 
-def _views(rows: Sequence[Request]) -> list[PatchDatabase | None]:
+def _views(rows: Sequence[Request]) -> list[Database | None]:
     """What each row may retrieve from; equal ones are made once, so that rows share their caches."""
-    views: dict[tuple[Hashable, ...], PatchDatabase | None] = {}
+    views: dict[tuple[Hashable, ...], Database | None] = {}
     for row in rows:
         if (name := row.part_of_database) not in views:
             views[name] = _view(row)
@@ -231,7 +231,7 @@ def uniforms(seed: int, count: int) -> npt.NDArray[np.float64]:
     return torch.rand(count, generator=generator, dtype=torch.float64).numpy()
 
 
-def _view(request: Request) -> PatchDatabase | None:
+def _view(request: Request) -> Database | None:
     """The part of the database that a request may retrieve from; None where nothing is retrieved."""
     backend, database, settings = request.backend, request.database, request.settings
     if not settings.retrieves:
@@ -334,9 +334,7 @@ def _retrieve_all(part: _Part, course: _Course, position: int) -> list[Retrieval
     return [replace(a, neighbours=weigh(a.neighbours)) if isinstance(a, Retrieval) else a for a in answers]
 
 
-def _retrieve(
-    view: PatchDatabase | None, codes: IntArray, position: int, settings: DecodeSettings
-) -> Retrieval | Skipped:
+def _retrieve(view: Database | None, codes: IntArray, position: int, settings: DecodeSettings) -> Retrieval | Skipped:
     """What the position retrieves, from the codes [S] before it."""
     if view is None:
         return Skipped("retrieval is off")

@@ -261,6 +261,19 @@ class CollapsedLayer:
     norm: Tensor
     blender: Collapsed
 
+    def to(self, dtype: torch.dtype) -> CollapsedLayer:
+        """The same in another precision."""
+        blender, score = self.blender, self.blender.score
+        collapsed = Collapsed(
+            blender.reach,
+            blender.taps.to(dtype),
+            blender.centre.to(dtype),
+            blender.bias.to(dtype),
+            blender.hop_weights,
+            Score(*(part.to(dtype) for part in (score.hidden, score.hidden_bias, score.output, score.output_bias))),
+        )
+        return CollapsedLayer(self.number, self.norm.to(dtype), collapsed)
+
     def centres(self, features: Tensor) -> Tensor:
         """Features [..., D] as they enter the window; zero stays zero."""
         return F.rms_norm(features, self.norm.shape, self.norm, EPSILON)

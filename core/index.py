@@ -5,6 +5,7 @@ The distance of two contexts is the squared L2 of their concatenated code vector
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, Protocol
 
 import faiss
@@ -12,7 +13,7 @@ import numpy as np
 
 from core.context import keys
 from core.tokenizer import Codebook
-from core.types import CodeArray, FloatArray, IntArray
+from core.types import CodeArray, DatabaseError, FloatArray, IntArray
 
 
 class ContextIndex(Protocol):
@@ -71,6 +72,45 @@ class QuantizerIndex:
                 return ids[0], table_sum(tables, self._contexts[:, ids[0]])
             ask *= 4
         return ScanIndex(self._codebook, self._contexts).nearest(query, tables, k)
+
+
+class SavedIndex:
+    """A faiss index in a file, over the keys of entries; its answers are only as exact as its kind.
+
+    lists: how many inverted lists a query looks at (nprobe), for an index that has them. It is set on the inverted file
+    itself: on the transformation in front of it, faiss ignores it. Raises DatabaseError for a file that is no index.
+    """
+
+    def __init__(self, path: Path, lists: int) -> None:
+        try:
+            self._index = faiss.read_index(str(path))
+        except RuntimeError as error:
+            reason = str(error).split(" at ")[0][-120:]
+            raise DatabaseError(f"{path}: not a readable faiss index ({reason}); download it again") from None
+        try:
+            inverted = faiss.extract_index_ivf(self._index)
+        except RuntimeError:  # another kind: there is nothing to set
+            self.lists = None
+        else:
+            self.lists = inverted.nprobe = min(lists, inverted.nlist)
+
+    lists: int | None
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return int(self._index.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a key."""
+        return int(self._index.d)
+
+    def nearest(self, key: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
+        """Distances, ascending and from 0 on, and numbers of at most k entries near a key [dim]."""
+        distances, found = self._index.search(np.ascontiguousarray(key[None]), k)
+        there = found[0] >= 0  # faiss fills up with -1 when its lists hold too few
+        return np.maximum(distances[0][there], 0), found[0][there].astype(np.int64)
 
 
 INDEX_KINDS: Final[dict[str, type[ContextIndex]]] = {"scan": ScanIndex, "quantizer": QuantizerIndex}

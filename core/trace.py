@@ -18,7 +18,7 @@ import numpy.typing as npt
 from core.backends.protocol import Backend
 from core.context import Context, entry_places, retrieving_positions
 from core.daid import Blend, Distribution, blend_step, model_distribution, sample
-from core.database import PatchDatabase
+from core.database import Database
 from core.engine import check_changes, neighbours_of, settings_at
 from core.types import (
     ArragError,
@@ -93,7 +93,7 @@ class Trace:
     def record(
         cls,
         backend: Backend,
-        database: PatchDatabase | None,
+        database: Database | None,
         prompt: str,
         settings: DecodeSettings,
         steps: Sequence[StepRecord],
@@ -254,7 +254,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> float:
     return float((p[shown] * np.log(p[shown] / np.maximum(q[shown], 1e-12))).sum())
 
 
-def _sources(database: PatchDatabase | None, steps: Sequence[StepRecord]) -> dict[int, Source]:
+def _sources(database: Database | None, steps: Sequence[StepRecord]) -> dict[int, Source]:
     """The images that the neighbours of these steps came from, by their number."""
     entries = [found.entries for step in steps if (found := neighbours(step)) is not None]
     if database is None or not entries:
@@ -263,9 +263,9 @@ def _sources(database: PatchDatabase | None, steps: Sequence[StepRecord]) -> dic
     return {int(image): _source(database, int(image)) for image in images}
 
 
-def _source(database: PatchDatabase, image: int) -> Source:
-    info = database.metadata[image]
-    return Source(image, info.caption, info.style, info.concept, info.source, np.array(database.grids[image]))
+def _source(database: Database, image: int) -> Source:
+    info = database.image_info(image)
+    return Source(image, info.caption, info.style, info.concept, info.source, database.image_codes(image))
 
 
 def _to_meta(trace: Trace) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def from_database(session: Session, asked: Asked, number: Any, prompt: str) -> G
     if not isinstance(number, (int, float)) or number not in database.images:
         last = int(database.images[-1])
         raise ConfigError(f"image: got no. {number!r:.20}, expected one of {len(database.images)} up to {last}")
-    info, codes = database.metadata[int(number)], database.grids[int(number)]
+    info, codes = database.image_info(int(number)), database.image_codes(int(number))
     wanted = prompt if prompt.strip() else f"{info.caption}, {info.style} style"
     return Given(
         f"#{int(number)} {info.caption}"[:30], clean_prompt(wanted), tuple(codes.ravel().tolist()), int(number)

@@ -37,8 +37,9 @@ class Blending:
     ) -> None:
         self._layers, self._features_of, self._gates = layers, features, gates
         self._numbers, self._hops = np.array([blender.number for blender in blenders]), np.array(hops)
-        self._hop_weights = torch.stack([layer.blender.hop_weights for layer in blenders]).numpy()
+        self._hop_weights = _array(torch.stack([layer.blender.hop_weights for layer in blenders]))
         self._state, self._rows, self._count = FaidDecoding(blenders, grid, rows), rows, count
+        self._device = blenders[0].norm.device
         self._entering = torch.zeros(0)
         self._present = torch.zeros(rows, count, dtype=torch.bool)
         self._records: Sequence[BlendRecord] = ()
@@ -73,18 +74,20 @@ class Blending:
 
     def _features(self, codes: IntArray) -> tuple[Tensor, Tensor]:
         """Features [..., K, D] of codes [..., K], zero where they are absent, and whether they are there [..., K]."""
-        present = torch.from_numpy(codes != ABSENT)
-        return self._features_of(torch.from_numpy(codes).clamp_min(0)) * present.unsqueeze(-1), present
+        chosen = torch.from_numpy(codes).to(self._device)
+        present = chosen != ABSENT
+        return self._features_of(chosen.clamp_min(0)) * present.unsqueeze(-1), present
 
     def steps(self, codes: IntArray) -> tuple[FaidStep, ...]:
         """What the last attached pass did, for each prompt, compared with the chosen codes [B]."""
         records = self._records
         leaving = torch.stack([record.features[:, 0] for record in records], dim=1)  # [B, L, K, D]
         start_cosine = self._cosine(leaving, self._entering.unsqueeze(1))
-        code_cosine = self._cosine(leaving, self._features_of(torch.from_numpy(codes))[:, None, None])
-        compatibility = torch.stack([record.compatibility[:, 0] for record in records], dim=1).numpy()
+        chosen = self._features_of(torch.from_numpy(codes).to(self._device))
+        code_cosine = self._cosine(leaving, chosen[:, None, None])
+        compatibility = _array(torch.stack([record.compatibility[:, 0] for record in records], dim=1))
         present = self._present.sum(dim=1).tolist()
-        share = torch.stack([record.share(self._gate(record.layer))[:, 0] for record in records], dim=1).numpy()
+        share = _array(torch.stack([record.share(self._gate(record.layer))[:, 0] for record in records], dim=1))
         return tuple(
             FaidStep(
                 layers=self._numbers,
@@ -106,5 +109,10 @@ class Blending:
 
     def _cosine(self, leaving: Tensor, other: Tensor) -> FloatArray:
         """Cosines [B, L, K] of features [B, L, K, D] with others that broadcast; 0 where there is no neighbour."""
-        cosines: FloatArray = (F.cosine_similarity(leaving, other, dim=-1) * self._present.unsqueeze(1)).numpy()
-        return cosines
+        return _array(F.cosine_similarity(leaving, other, dim=-1) * self._present.unsqueeze(1))
+
+
+def _array(tensor: Tensor) -> FloatArray:
+    """A tensor of any device and precision as float32."""
+    array: FloatArray = tensor.float().cpu().numpy()
+    return array

@@ -157,6 +157,16 @@ class EmojiBackend:
         """Shape of the token grid."""
         return self.transformer.config.grid
 
+    @property
+    def pixels(self) -> int:
+        """Height and width of its pictures."""
+        return self.tokenizer.config.pixels
+
+    @property
+    def description(self) -> str:
+        """Which model it is and where it runs."""
+        return f"{self.name}, on the CPU"
+
     def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> EmojiDecoding:
         """Begin a generation; ConfigError for a prompt that is empty or too long, and for FAiD without its weights."""
         if not prompts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,22 @@ import numpy.typing as npt
 
 from core.tokenizer import Codebook
 from core.types import CodeArray, FaidStep, FloatArray, Grid, IntArray, Neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where the weights of a backend that does not ship with them come from, and where they go.
+
+    model, faid: a folder, or the name of a repository on the Hugging Face hub; faid may be empty. device: auto, cpu,
+    cuda or mps; dtype: auto, float32, bfloat16 or float16; pixels_device: where pictures are encoded and decoded, if it
+    is another one than `device`.
+    """
+
+    model: str = ""
+    faid: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    pixels_device: str = ""
 
 
 class Decoding(Protocol):
@@ -74,6 +91,16 @@ class Backend(Protocol):
     @property
     def grid(self) -> Grid:
         """Shape of the token grid."""
+        ...
+
+    @property
+    def pixels(self) -> int:
+        """Height and width of its pictures."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """Which model it is and where it runs, in words for the reader."""
         ...
 
     @property

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
-from core.backends import BACKENDS, Backend, load_backend
+from core.backends import BACKENDS, EMBEDDED, Backend, ModelSource, load_backend
+from core.backends.protocol import replay_in_turn
 from core.types import ConfigError, Neighbours
+from tests import tiny_janus
 from tests.tiny import tiny_backend
+
+PROMPTS = ["a red heart", "a big pizza"]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelSource]:
+    """Where the backends that do not ship with weights get tiny ones from."""
+    folder = tmp_path_factory.mktemp("janus")
+    model = tiny_janus.tiny_janus()
+    tiny_janus.save_model(folder / "model", model)
+    tensors = tiny_janus.released_tensors(model, tiny_janus.random_faid())
+    tiny_janus.save_released(folder / "faid", tensors, tiny_janus.released_config(2, (1, 2)))
+    return {"janus": ModelSource(model=str(folder / "model"), faid=str(folder / "faid"), device="cpu")}
 
 
 @pytest.fixture(scope="module", params=list(BACKENDS))
-def loaded(request: pytest.FixtureRequest) -> Backend:
-    return load_backend(request.param)
+def loaded(request: pytest.FixtureRequest, sources: dict[str, ModelSource]) -> Backend:
+    return load_backend(request.param, sources.get(request.param))
 
 
-@pytest.fixture(scope="module", params=["emoji", "novice"])
-def blending(request: pytest.FixtureRequest) -> Backend:
-    """A backend that ships with blenders."""
-    return load_backend(request.param)
+@pytest.fixture(scope="module", params=["emoji", "novice", "janus"])
+def blending(request: pytest.FixtureRequest, sources: dict[str, ModelSource]) -> Backend:
+    """A backend that has blenders."""
+    return load_backend(request.param, sources.get(request.param))
 
 
 def near(*codes: int) -> Neighbours:
@@ -30,11 +48,13 @@ def test_describes_itself(loaded: Backend) -> None:
     assert loaded.name in BACKENDS
     assert len(loaded.fingerprint) == 16
     assert loaded.grid.positions > 0
+    assert loaded.pixels % loaded.grid.height == 0
+    assert loaded.description
     np.testing.assert_allclose(np.linalg.norm(loaded.codebook.vectors, axis=1), 1, atol=1e-5)
 
 
 def test_decoding_gives_logits_for_both_rows(loaded: Backend) -> None:
-    prompts = ["a red heart", "a pizza"]
+    prompts = PROMPTS  # equally long: the unconditional row may depend on the length
     decoding = loaded.start(prompts, guided=True, faid_neighbours=0)
     conditional, unconditional = decoding.logits(None)
     assert unconditional is not None
@@ -52,7 +72,7 @@ def test_decoding_gives_logits_for_both_rows(loaded: Backend) -> None:
 
 
 def test_blenders_tell_what_they_did(blending: Backend) -> None:
-    decoding = blending.start(["a red heart", "a pizza"], guided=True, faid_neighbours=3)
+    decoding = blending.start(PROMPTS, guided=True, faid_neighbours=3)
     decoding.logits([near(5, 6, 7, 8), None])
     here, blank = decoding.blends(np.array([5, 9]))
     decoding.close()
@@ -101,16 +121,69 @@ def test_faid_is_refused_where_there_is_none() -> None:
         decoding.blends(np.array([1]))
 
 
-def test_images_survive_the_tokenizer(loaded: Backend) -> None:
-    rows, columns = np.mgrid[:128, :128]
-    disc = np.where(((rows - 64) ** 2 + (columns - 64) ** 2 < 2000)[..., None], np.uint8([220, 30, 40]), np.uint8(255))
-    pictures = np.stack([disc, 255 - disc]).astype(np.uint8)
+def test_interleaved_generations_do_not_disturb_each_other(blending: Backend) -> None:
+    def passes(prompt: str, code: int) -> Iterator[list[np.ndarray[Any, np.dtype[np.float32]]]]:
+        decoding = blending.start([prompt], guided=True, faid_neighbours=2)
+        for position in range(3):
+            yield [rows for rows in decoding.logits([near(code, 2)]) if rows is not None]
+            decoding.append(np.array([code + position]))
+        decoding.close()
+
+    alone = [list(passes(prompt, code)) for prompt, code in zip(PROMPTS, (3, 8), strict=True)]
+    mixed = list(zip(passes(PROMPTS[0], 3), passes(PROMPTS[1], 8), strict=True))
+    np.testing.assert_array_equal([first for first, _ in mixed], alone[0])
+    np.testing.assert_array_equal([second for _, second in mixed], alone[1])
+    assert not np.allclose(alone[0], alone[1])
+
+
+@pytest.mark.parametrize("blended", [False, True])
+def test_codes_that_are_replayed_leave_off_where_decoding_would(blending: Backend, blended: bool) -> None:
+    codes = np.random.default_rng(0).integers(0, 20, (2, 9))
+    found = [[near(3, 4), None], *[[near(position, 2), near(5)] for position in range(8)]]
+    slow, fast = (blending.start(PROMPTS, guided=True, faid_neighbours=2) for _ in range(2))
+    replay_in_turn(slow, codes, found if blended else None)
+    fast.replay(codes, found if blended else None)
+    for _ in range(2):
+        asked = found[1] if blended else None
+        for expected, got in zip(slow.logits(asked), fast.logits(asked), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-3)
+        for decoding in (slow, fast):
+            decoding.append(np.array([7, 8]))
+    with pytest.raises(ConfigError, match="expected a new one to replay"):
+        fast.replay(codes, None)
+
+
+def disc_and_its_negative(side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Two pictures [2, side, side, 3]."""
+    rows, columns = (np.mgrid[:side, :side] - side / 2) * 128 / side
+    disc = np.where((rows**2 + columns**2 < 2000)[..., None], np.uint8([220, 30, 40]), np.uint8(255))
+    return np.stack([disc, 255 - disc]).astype(np.uint8)
+
+
+def test_pictures_become_codes_and_their_own_reconstruction_the_same_ones(loaded: Backend) -> None:
+    pictures = disc_and_its_negative(loaded.pixels)
     grids = loaded.encode_images(pictures)
     assert grids.shape == (2, loaded.grid.height, loaded.grid.width)
     assert grids.dtype == np.uint16
+    assert (grids[0] != grids[1]).any()
     restored = loaded.decode_codes(grids)
     assert restored.shape == pictures.shape
+    assert restored.dtype == np.uint8
+    assert (loaded.encode_images(restored) == grids).mean() > 0.6
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_images_survive_a_trained_tokenizer(name: str) -> None:
+    trained = load_backend(name)
+    pictures = disc_and_its_negative(trained.pixels)
+    restored = trained.decode_codes(trained.encode_images(pictures))
     assert np.abs(restored.astype(int) - pictures).mean() < 20
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_backends_that_ship_refuse_other_weights(name: str) -> None:
+    with pytest.raises(ConfigError, match="only janus takes"):
+        load_backend(name, ModelSource(model="some/model"))
 
 
 def test_caption_vectors_know_what_is_alike(loaded: Backend) -> None:

@@ -126,7 +126,7 @@ def test_a_model_without_blenders_gets_one_line_too(
     method: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = replace(EmojiBackend.load(), tuned=None, blenders=(), faid=None)
-    monkeypatch.setattr("core.__main__.load_backend", lambda name: plain)
+    monkeypatch.setattr("core.__main__.load_backend", lambda name, source: plain)
     assert main(["generate", "x", "--method", method, "--out", str(tmp_path / "a.png")]) == 2
     captured = capsys.readouterr()
     assert "got no FAiD weights" in captured.err

@@ -1,0 +1,151 @@
+"""Speed of Janus at sizes that run anywhere: `python -m tests.bench_janus --json`; medians of runs that take turns.
+
+Times are CPU time of one thread, so that other programs disturb them less; run with OMP_NUM_THREADS=1. Own loop against
+transformers' `generate` (width 256, 8 layers, 576 positions); what DAiD adds on a database of a million entries; the
+collapsed blender against its definition at width 2048, and its memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.backends import Backend, ModelSource, load_backend
+from core.context import Context, context_codes, retrieving_positions
+from core.daid import blend_step
+from core.database import ImageInfo, PatchDatabase
+from core.engine import decode, guide
+from core.evaluation.bench_faid import collapse_speedup
+from core.faid import Blender, CollapsedLayer, collapse
+from core.tokenizer import Codebook
+from core.types import DecodeSettings, Grid
+from tests import tiny_janus
+from tests.tiny_janus import Size
+
+SIZE = Size(side=24, codes=16384, width=256, hidden=704, layers=8, heads=8, key_heads=8)
+SCALE = 5.0
+PROMPT = "a red heart"
+
+
+def loop_figures(runs: int) -> dict[str, float]:
+    """Codes a second of greedy decoding with guidance, of the loop alone and of the whole engine."""
+    torch.set_num_threads(1)
+    model = tiny_janus.tiny_janus(SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        tiny_janus.save_model(Path(folder), model)
+        backend = load_backend("janus", ModelSource(model=folder, device="cpu"))
+    rows, _ = backend.prompter.rows([PROMPT], guided=False)
+    seconds: list[list[float]] = []
+    for _ in range(runs + 1):
+        begin = time.process_time()
+        expected = model.generate(
+            rows, attention_mask=torch.ones_like(rows), generation_mode="image", do_sample=False, guidance_scale=SCALE
+        )[0]
+        generated = time.process_time()
+        got = greedy(backend)
+        looped = time.process_time()
+        settings = DecodeSettings(method="model", cfg_scale=SCALE, top_p=1)
+        for _step in decode(backend, None, [PROMPT], settings):
+            pass
+        seconds.append([generated - begin, looped - generated, time.process_time() - looped])
+        assert expected.tolist() == got
+    reference, loop, engine = np.array(seconds[1:]).T
+    return {
+        "generate_codes_per_second": round(576 / float(np.median(reference)), 1),
+        "loop_codes_per_second": round(576 / float(np.median(loop)), 1),
+        "engine_codes_per_second": round(576 / float(np.median(engine)), 1),
+        "loop_speedup": round(float(np.median(reference / loop)), 2),
+        "engine_speedup": round(float(np.median(reference / engine)), 2),
+        "loop_speedup_best_against_best": round(float(reference.min() / loop.min()), 2),
+    }
+
+
+def greedy(backend: Backend) -> list[int]:
+    """Codes of the decoding loop, the likeliest at every position."""
+    decoding = backend.start([PROMPT], guided=True, faid_neighbours=0)
+    codes = []
+    for _ in range(backend.grid.positions):
+        chosen = guide(*decoding.logits(None), SCALE).argmax(axis=-1)
+        codes.append(int(chosen[0]))
+        decoding.append(chosen)
+    decoding.close()
+    return codes
+
+
+def daid_figures(neighbours: int, images: int = 1977) -> dict[str, float]:
+    """What retrieval and blending add at a position, on a million entries whose contexts hardly repeat."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(SIZE.codes, 8)).astype(np.float32)
+    codebook = Codebook.from_vectors(vectors)
+    coarse = rng.integers(0, SIZE.codes, (images, 12, 12)).repeat(2, axis=1).repeat(2, axis=2)
+    grids = np.where(rng.random(coarse.shape) < 0.3, rng.integers(0, SIZE.codes, coarse.shape), coarse)
+    database = PatchDatabase.build(codebook, grids.astype(np.uint16), [ImageInfo("")] * images)
+    grid = np.where(rng.random((24, 24)) < 0.5, grids[0], rng.integers(0, SIZE.codes, (24, 24)))
+    queries = context_codes(Context(), grid[None], retrieving_positions(Context(), Grid(24, 24)))[0]
+    logits = rng.normal(size=SIZE.codes).astype(np.float32)
+    with_it, without = DecodeSettings(caption_filter=0, n_neighbours=neighbours), DecodeSettings(method="model")
+    added = []
+    for query in queries:
+        begin = time.process_time()
+        found = database.search(query[None], neighbours)[0]
+        searched = time.process_time()
+        blend_step(logits, found, with_it)
+        blended = time.process_time()
+        blend_step(logits, None, without)
+        added.append([searched - begin, (blended - searched) - (time.process_time() - blended)])
+    search, blend = 1000 * np.array(added).T
+    return {
+        "entries": len(database), "unique_contexts": database.unique_contexts,
+        f"daid_search_ms_p50_k{neighbours}": round(float(np.median(search)), 3),
+        f"daid_search_ms_p10_k{neighbours}": round(float(np.quantile(search, 0.1)), 3),
+        f"daid_blend_ms_p50_k{neighbours}": round(float(np.median(blend)), 3),
+        f"daid_added_ms_p50_k{neighbours}": round(float(np.median(search + blend)), 3),
+    }  # fmt: skip
+
+
+def blender_figures(rounds: int) -> dict[str, float]:
+    """The collapsed blender of width 2048: speed against the definition, error, bytes."""
+    torch.set_num_threads(1)
+    grid = Grid(24, 24)
+    speedup, error = collapse_speedup(2048, grid, rounds, time.process_time)
+    guided_speedup, _ = collapse_speedup(2048, grid, rounds, time.process_time, rows=2)
+    half_speedup, half_error = collapse_speedup(2048, grid, rounds, time.process_time, torch.bfloat16)
+    with torch.no_grad():
+        layer = CollapsedLayer(0, torch.ones(2048), collapse(Blender(2048)))
+    blender, score = layer.blender, layer.blender.score
+    held = [layer.norm, blender.taps, blender.centre, blender.bias, score.hidden, score.hidden_bias, score.output]
+    return {
+        "blender_speedup_2048": round(speedup, 1), "blender_error_2048": float(f"{error:.1e}"),
+        "blender_speedup_2048_guided": round(guided_speedup, 1),
+        "blender_speedup_2048_bfloat16": round(half_speedup, 1),
+        "blender_error_2048_bfloat16": float(f"{half_error:.1e}"),
+        "blender_gb_float32": round(sum(tensor.nbytes for tensor in held) / 1e9, 3),
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--part", choices=("loop", "daid", "blender", "all"), default="all")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    chosen = parser.parse_args()
+    figures: dict[str, float] = {}
+    if chosen.part in ("loop", "all"):
+        figures |= loop_figures(chosen.runs)
+    if chosen.part in ("daid", "all"):
+        figures |= daid_figures(10) | daid_figures(64)
+    if chosen.part in ("blender", "all"):
+        figures |= blender_figures(chosen.runs)
+    print(json.dumps(figures) if chosen.json else "\n".join(f"{name:32} {value}" for name, value in figures.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

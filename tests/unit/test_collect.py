@@ -1,0 +1,111 @@
+"""Databases from a folder of pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.__main__ import main
+from core.backends import EMBEDDED
+from core.collect import caption_of, collect, read_picture
+from core.context import Context
+from core.database import PatchDatabase
+from core.types import ConfigError
+from tests import tiny_janus
+from tests.tiny import tiny_backend
+from tests.tiny_janus import Size
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Three pictures of different shapes and kinds."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.new("RGB", (80, 40), "red").save(folder / "red_wide-picture.png")
+    Image.new("RGBA", (30, 60), (0, 0, 255, 0)).save(folder / "clear.webp")
+    Image.effect_noise((64, 64), 80).convert("L").save(folder / "grey.jpg")
+    (folder / "grey.txt").write_text("  noise,\nin grey \n", encoding="utf-8")
+    (folder / "notes.md").write_text("not a picture")
+    return folder
+
+
+def test_pictures_become_entries_with_captions(images: Path) -> None:
+    backend = tiny_backend()
+    made = collect(backend, images, Context())
+    assert [info.caption for info in made.metadata] == ["clear", "noise, in grey", "red wide picture"]
+    assert len(made) == 3 * 7 * 6
+    shown = np.stack([read_picture(images / name, 64) for name in ("clear.webp", "grey.jpg", "red_wide-picture.png")])
+    np.testing.assert_array_equal(made.grids, backend.encode_images(shown))
+    assert made.picture(2) is not None
+    assert made.nearest_captions(backend.embed_captions(["a red picture"])[0], 1).tolist() == [2]
+
+
+def test_pictures_are_flattened_on_white_and_cut_to_the_middle(images: Path) -> None:
+    assert (read_picture(images / "clear.webp", 16) == 255).all()
+    assert (read_picture(images / "red_wide-picture.png", 16) == [255, 0, 0]).all()
+    assert caption_of(images / "red_wide-picture.png") == "red wide picture"
+
+
+def test_what_cannot_be_read_is_named(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = tiny_backend()
+    (images / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    with pytest.raises(ConfigError, match=r"broken\.png: not a readable picture"):
+        collect(backend, images, Context())
+    (images / "broken.png").unlink()
+    monkeypatch.setattr("core.collect.MOST_PIXELS", 2000)
+    with pytest.raises(ConfigError, match=r"grey\.jpg: got 64 x 64 pixels"):
+        collect(backend, images, Context())
+    for empty, said in ((images / "none", "expected a folder"), (images.parent, "expected at least one picture")):
+        with pytest.raises(ConfigError, match=said):
+            collect(backend, empty, Context())
+
+
+def test_the_command_builds_a_database_for_janus(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = Size(side=24, layers=1)
+    tiny_janus.save_model(tmp_path / "model", tiny_janus.tiny_janus(size))
+    janus = ["--backend", "janus", "--model", str(tmp_path / "model"), "--device", "cpu"]
+    built = ["database", "build", *janus, "--images", str(images), "--out", str(tmp_path / "made")]
+    assert main(built) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["images"], report["entries"]) == (3, 3 * 506)
+    assert main(["database", "info", *janus, "--database", str(tmp_path / "made")]) == 0
+    assert json.loads(capsys.readouterr().out)["fingerprint"] == report["fingerprint"]
+    assert main(["database", "info", "--database", str(tmp_path / "made")]) == 2  # of another codebook
+    assert "build it with the tokenizer of this model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--images", "nowhere", "--out", "x"], "images: got 'nowhere', expected a folder"),
+        (["--images", "nowhere"], "out: got nothing, expected a folder"),
+        ([], "images: got nothing, expected a folder"),
+        (["--images", ".", "--out", "x", "--radius", "3"], "context radius: got 3"),
+        (["--images", ".", "--out", "x", "--border", "mirror"], "context border: got 'mirror'"),
+        (["--images", ".", "--out", "x", "--model", "a/b"], f"backend {EMBEDDED[0]}: got a model"),
+    ],
+)
+def test_mistakes_get_one_line(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["database", "build", *options]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_saved_database_opens_again(images: Path, tmp_path: Path) -> None:
+    backend = tiny_backend()
+    made = collect(backend, images, Context(2, "zero"))
+    made.save(tmp_path / "made")
+    again = PatchDatabase.load(tmp_path / "made", backend.codebook)
+    assert again.fingerprint == made.fingerprint
+    assert again.context == Context(2, "zero")

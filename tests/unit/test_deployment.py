@@ -1,0 +1,81 @@
+"""What a server serves, from its environment; and GPUs that are lent to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app import zerogpu
+from core.backends import EMBEDDED, ModelSource
+from core.catalogue import DATABASES
+from core.deployment import Deployment
+from core.types import ConfigError
+from tests import tiny_janus
+
+
+def test_without_variables_everything_that_ships_is_served() -> None:
+    for environment in ({}, {"ARRAG_BACKEND": "embedded"}, {"PATH": "/bin", "ARRAG_MODEL": " "}):
+        deployment = Deployment.from_environment(environment)
+        assert deployment == Deployment(EMBEDDED, ModelSource(), tuple(DATABASES))
+
+
+def test_janus_takes_its_own_variables() -> None:
+    environment = {
+        "ARRAG_BACKEND": "janus", "ARRAG_MODEL": "a/model", "ARRAG_FAID": "a/faid", "ARRAG_DATABASE": "a/folder",
+        "ARRAG_DEVICE": "cuda", "ARRAG_DTYPE": "float16",
+    }  # fmt: skip
+    deployment = Deployment.from_environment(environment, "cpu")
+    assert deployment.backends == ("janus",)
+    assert deployment.source == ModelSource("a/model", "a/faid", "cuda", "float16", "cpu")
+    assert deployment.databases == ("a/folder",)
+    assert Deployment.from_environment({"ARRAG_BACKEND": "janus"}).databases == ()
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"ARRAG_BACKEND": "gan"}, "ARRAG_BACKEND: got 'gan', expected one of embedded, janus"),
+        (
+            {"ARRAG_BACKENDS": "janus"},
+            "environment: got ARRAG_BACKENDS, expected some of ARRAG_BACKEND, ",
+        ),
+        ({"ARRAG_MODEL": "a/model"}, "ARRAG_MODEL: got a value, which only ARRAG_BACKEND=janus takes"),
+    ],
+)
+def test_mistakes_are_config_errors(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Deployment.from_environment(environment)
+
+
+def test_a_deployment_loads(tmp_path: Path) -> None:
+    tiny_janus.save_model(tmp_path / "model", tiny_janus.tiny_janus())
+    environment = {"ARRAG_BACKEND": "janus", "ARRAG_MODEL": str(tmp_path / "model"), "ARRAG_DEVICE": "cpu"}
+    backends, databases = Deployment.from_environment(environment).load()
+    assert {name: backend.description for name, backend in backends.items()} == {"janus": "model on cpu, float32"}
+    assert databases == {}
+
+
+def test_gpus_are_lent_only_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def gpu(duration: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        asked.append(duration)
+        return lambda function: lambda *arguments: (f"lent {value}" for value in function(*arguments))
+
+    def steps(count: int) -> Iterator[int]:
+        yield from range(count)
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+    assert zerogpu.with_gpu(steps, 576) is steps
+    assert zerogpu.pixels_device() == ""
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert list(zerogpu.with_gpu(steps, 576)(2)) == ["lent 0", "lent 1"]
+    assert asked == [zerogpu.seconds_for(576)]
+    assert zerogpu.pixels_device() == "cpu"
+    assert zerogpu.seconds_for(256) < zerogpu.seconds_for(576) <= zerogpu.seconds_for(10_000) == zerogpu.LONGEST

@@ -1,0 +1,187 @@
+"""Released databases: an index of the released recipe at a small size, and everything that may be wrong with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from core.context import Context, context_codes, keys, retrieving_positions
+from core.database import ImageInfo, PatchDatabase
+from core.engine import decode
+from core.released import CODES_FILE, GRIDS_FILE, INDEX_FILE, ReleasedDatabase, is_released
+from core.tokenizer import Codebook
+from core.trace import Trace
+from core.types import ArragError, CodeArray, ConfigError, DatabaseError, DecodeSettings, Grid
+from tests.tiny import CODES, SIDE, tiny_backend
+
+GRID = Grid(SIDE, SIDE)
+ENTRIES = (SIDE - 1) * (SIDE - 2)
+SETTINGS = DecodeSettings(caption_filter=0, n_neighbours=8)
+
+
+@pytest.fixture(scope="module")
+def grids() -> CodeArray:
+    """Token grids of 40 images, made of few kinds of neighbourhoods."""
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, CODES, (40, SIDE // 2, SIDE // 2)).repeat(2, axis=1).repeat(2, axis=2)
+    return np.where(rng.random(coarse.shape) < 0.1, rng.integers(0, CODES, coarse.shape), coarse).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def codebook() -> Codebook:
+    return tiny_backend().codebook
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, grids: CodeArray, codebook: Codebook) -> Path:
+    """OPQ, 16 inverted lists, and a product quantizer of 8 x 8 bits over the keys, as the released builder makes it."""
+    made = tmp_path_factory.mktemp("released")
+    positions = retrieving_positions(Context(), GRID)
+    vectors = keys(codebook, context_codes(Context(), grids, positions)).reshape(-1, 32)
+    faiss.omp_set_num_threads(1)
+    inverted = faiss.IndexIVFPQ(faiss.IndexFlatL2(32), 32, 16, 8, 8)
+    inverted.cp.min_points_per_centroid = inverted.pq.cp.min_points_per_centroid = 1
+    index = faiss.IndexPreTransform(faiss.OPQMatrix(32, 8), inverted)
+    index.train(vectors)
+    index.add_with_ids(vectors, np.arange(len(vectors)))
+    faiss.write_index(index, str(made / INDEX_FILE))
+    np.save(made / CODES_FILE, grids.reshape(len(grids), -1)[:, positions].reshape(-1).astype(np.int64))
+    np.save(made / GRIDS_FILE, grids)
+    return made
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    """The same files, to be damaged."""
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def test_entries_are_numbered_as_in_a_patch_database(folder: Path, grids: CodeArray, codebook: Codebook) -> None:
+    assert is_released(folder)
+    database = ReleasedDatabase.open(folder, codebook, GRID)
+    exact = PatchDatabase.build(codebook, grids, [ImageInfo("")] * len(grids))
+    assert len(database) == len(exact) == len(grids) * ENTRIES
+    query = context_codes(Context(), grids[3:4], np.array([2 * SIDE + 3]))[0]
+    found, wanted = database.search(query, 16)[0], exact.search(query, 16)[0]
+    np.testing.assert_array_equal(found.codes, exact.search(query, 0)[0].codes[np.argsort(
+        exact.search(query, 0)[0].entries)][found.entries])  # fmt: skip
+    assert (np.diff(found.distances) >= 0).all()
+    assert (found.distances >= 0).all()
+    assert found.distances[0] == pytest.approx(wanted.distances[0], abs=1)
+    images, rows, cols = database.provenance(found.entries)
+    for code, image, row, col in zip(found.codes, images, rows, cols, strict=True):
+        assert grids[image, row, col] == code
+        assert database.image_codes(int(image))[row, col] == code
+    np.testing.assert_array_equal(database.image_codes(3)[1:, 1:-1], grids[3, 1:, 1:-1])
+
+
+def test_more_lists_find_more_and_recall_says_how_many(folder: Path, codebook: Codebook) -> None:
+    few, all_of_them = (ReleasedDatabase.open(folder, codebook, GRID, lists) for lists in (1, 1000))
+    assert (few.lists, all_of_them.lists) == (1, 16)
+    assert faiss.extract_index_ivf(all_of_them._index._index).nprobe == 16
+    low, high = few.recall(32), all_of_them.recall(32)
+    assert low is not None
+    assert high is not None
+    assert low < high <= 1
+    assert high > 0.5
+    assert few.fingerprint != all_of_them.fingerprint
+
+
+def test_missing_neighbours_are_dropped(folder: Path, codebook: Codebook, grids: CodeArray) -> None:
+    database = ReleasedDatabase.open(folder, codebook, GRID, 1)
+    query = context_codes(Context(), grids[:1], np.array([2 * SIDE + 3]))[0]
+    found = database.search(query, 1024)[0]  # one list holds fewer
+    assert 0 < len(found) < 1024
+    assert (found.entries >= 0).all()
+    assert (found.entries < len(database)).all()
+
+
+def test_recall_needs_the_grids_that_the_index_was_built_from(copy: Path, codebook: Codebook) -> None:
+    grids = np.load(copy / GRIDS_FILE)
+    np.save(copy / GRIDS_FILE, grids[::-1])
+    with pytest.raises(DatabaseError, match="other grids than the index"):
+        ReleasedDatabase.open(copy, codebook, GRID).recall(8)
+    (copy / GRIDS_FILE).unlink()
+    assert ReleasedDatabase.open(copy, codebook, GRID).recall(8) is None
+
+
+def test_it_decodes_and_its_traces_load_again(folder: Path, tmp_path: Path) -> None:
+    backend = tiny_backend()
+    database = ReleasedDatabase.open(folder, backend.codebook, backend.grid)
+    assert "Approximate" in database.notice
+    for method in ("daid", "faid+daid"):
+        settings = DecodeSettings(method=method, caption_filter=0, n_neighbours=8)  # type: ignore[arg-type]
+        records = [step[0] for step in decode(backend, database, ["pizza"], settings)]
+        trace = Trace.record(backend, database, "pizza", settings, records)
+        assert trace.retrieving_positions == ENTRIES
+        trace.save(tmp_path / "a.npz")
+        again = Trace.load(tmp_path / "a.npz")
+        np.testing.assert_array_equal(again.codes, trace.codes)
+        assert {source.source for source in again.sources.values()} == {"released database"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (DecodeSettings(), "caption_filter: got 32.* set it to 0"),
+        (DecodeSettings(caption_filter=0, styles=("3d",)), "styles: got 3d"),
+        (DecodeSettings(caption_filter=0, position_weight=1), "position_weight: got 1"),
+        (DecodeSettings(caption_filter=0, n_neighbours=0), r"n_neighbours: got 0, expected 1\.\.1024"),
+    ],
+)
+def test_what_it_cannot_do_is_said(settings: DecodeSettings, said: str, folder: Path) -> None:
+    backend = tiny_backend()
+    database = ReleasedDatabase.open(folder, backend.codebook, backend.grid)
+    with pytest.raises(ArragError, match=said):
+        list(decode(backend, database, ["pizza"], settings))
+    with pytest.raises(DatabaseError, match="searched as a whole"):
+        database.subset([0])
+    with pytest.raises(ConfigError, match="entries"):
+        database.provenance(np.array([len(database)]))
+
+
+def test_damaged_folders_are_database_errors(copy: Path, codebook: Codebook) -> None:
+    codes = np.load(copy / CODES_FILE)
+    for wrong, said in (
+        (codes[:-1], "expected 1680, one for each entry"),
+        (codes + CODES, "expected codes from 0 to 47"),
+        (codes - 1, "expected codes from 0 to 47"),
+        (codes.astype(np.float32), "expected whole numbers of 1 dimensions"),
+        (codes[None], "expected whole numbers of 1 dimensions"),
+    ):
+        np.save(copy / CODES_FILE, wrong)
+        with pytest.raises(DatabaseError, match=said):
+            ReleasedDatabase.open(copy, codebook, GRID)
+    np.save(copy / CODES_FILE, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(DatabaseError, match=CODES_FILE):
+        ReleasedDatabase.open(copy, codebook, GRID)
+    (copy / CODES_FILE).unlink()
+    with pytest.raises(DatabaseError, match="no such file"):
+        ReleasedDatabase.open(copy, codebook, GRID)
+    for content in (b"", b"nothing of the sort"):
+        (copy / INDEX_FILE).write_bytes(content)
+        with pytest.raises(DatabaseError, match="not a readable faiss index"):
+            ReleasedDatabase.open(copy, codebook, GRID)
+
+
+def test_an_index_of_other_keys_is_refused(copy: Path, codebook: Codebook) -> None:
+    index = faiss.IndexFlatL2(16)
+    index.add(np.zeros((3, 16), np.float32))
+    faiss.write_index(index, str(copy / INDEX_FILE))
+    with pytest.raises(DatabaseError, match="got keys of 16 numbers, expected 32"):
+        ReleasedDatabase.open(copy, codebook, GRID)
+
+
+def test_an_index_without_lists_is_searched_as_it_is(copy: Path, codebook: Codebook, grids: CodeArray) -> None:
+    positions = retrieving_positions(Context(), GRID)
+    index = faiss.IndexFlatL2(32)
+    index.add(keys(codebook, context_codes(Context(), grids, positions)).reshape(-1, 32))
+    faiss.write_index(index, str(copy / INDEX_FILE))
+    database = ReleasedDatabase.open(copy, codebook, GRID)
+    assert database.lists is None
+    assert database.recall(16) == 1
