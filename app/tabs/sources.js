@@ -98,7 +98,7 @@ class Sources {
   async bitmapOf(place) {
     const { trace } = this;
     if (!trace) return null;
-    await this.stepper.decodePicture(trace, place);
+    await decodeSource(trace, place);
     for (let turns = 0; turns < 100 && trace === this.trace && !trace.bitmaps[place] && trace.asked.has(place); turns++) {
       await new Promise((done) => setTimeout(done, 20)); // the stepper is decoding it
     }

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.stepper import joined
+from app.stepper import SHARED, joined
 from app.tabs.parts import Parts
 
 FOLDER = Path(__file__).parent
-SHARED_SCRIPTS = ("trace.js", "drawing.js", "reading.js", "sources.js")
 
 
 def build(parts: Parts) -> None:
@@ -28,4 +27,4 @@ def template() -> str:
 
 def script() -> str:
     """The tab's code: the body of a function of `element`."""
-    return joined(SHARED_SCRIPTS) + "\n" + (FOLDER / "sources.js").read_text(encoding="utf-8")
+    return joined((*SHARED, "sources.js")) + "\n" + (FOLDER / "sources.js").read_text(encoding="utf-8")
