@@ -94,12 +94,12 @@ def test_copying_is_told_beside_what_it_is_for_pictures_that_are_no_copies(page:
     page.locator(".tile").nth(2).click()
     expect(page.locator("#stepper")).to_have_attribute("data-state", "ready")
     page.get_by_role("tab", name="Sources").click()
+    expect(page.locator(".so-row")).to_have_count(1)
     largest = int(page.locator(".so-copying [data-part=largest]").inner_text())
     for kind in ("real", "model"):
         usual = page.locator(f".so-copying [data-part=largest-{kind}] small").inner_text()
         assert largest > max(int(number) for number in re.findall(r"\d+", usual))
     expect(page.locator("[data-part=note]")).to_contain_text("as in this run")
-    expect(page.locator(".so-row")).to_have_count(1)
     expect(page.locator(".so-row")).to_contain_text("pizza")
 
 
