@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from core.backends import BACKENDS, Backend, load_backend
+from core.backends import EMBEDDED, Backend, load_backend
 from core.catalogue import DATABASES, open_database
 from core.copying import MEASURED, Copying, Quantiles, Reference, copied_regions, copying
 from core.database import PatchDatabase
@@ -94,7 +94,7 @@ def quantiles(values: Sequence[float]) -> Quantiles:
 
 def references(count: int) -> Iterator[Reference]:
     """Everything that ships is measured: real pictures and those of every model, in every database, in every way."""
-    backends = {name: load_backend(name) for name in BACKENDS}
+    backends = {name: load_backend(name) for name in EMBEDDED}
     first = next(iter(backends.values()))
     databases = {name: open_database(name, first) for name in DATABASES}
     everything = next(iter(databases.values()))
@@ -107,7 +107,7 @@ def references(count: int) -> Iterator[Reference]:
 
 def fingerprints() -> dict[str, str]:
     """Hashes of the models and databases that ship; figures hold for these alone."""
-    backends = {name: load_backend(name) for name in BACKENDS}
+    backends = {name: load_backend(name) for name in EMBEDDED}
     first = next(iter(backends.values()))
     found = {f"model {name}": backend.fingerprint for name, backend in backends.items()}
     return found | {f"database {name}": open_database(name, first).fingerprint for name in DATABASES}

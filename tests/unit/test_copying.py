@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.backends import BACKENDS
+from core.backends import EMBEDDED
 from core.backends.emoji import EmojiBackend
 from core.catalogue import DATABASES
 from core.context import Context, entry_places, retrieving_positions
@@ -228,7 +228,7 @@ def test_what_ships_was_measured_with_the_models_and_databases_that_ship() -> No
     made = json.loads((Path(__file__).parents[2] / "assets" / "copying.json").read_text(encoding="utf-8"))
     assert made["measured_with"] == fingerprints()
     known = references()
-    for model in ("", *BACKENDS):
+    for model in ("", *EMBEDDED):
         for database in DATABASES:
             for settings in LOOKUPS[database]:
                 found = nearest_reference(known, model, database, settings)
