@@ -64,7 +64,7 @@ def test_the_trained_blenders_tell_what_they_did(page: Page, app: str) -> None:
     expect(scores).to_have_count(2 * 10)
     values = [float(str(score.get_attribute("data-value"))) for score in scores.all()]
     assert all(0 <= value <= 1 for value in values)
-    assert len(set(values)) > 3  # neighbours with the same code share theirs
+    assert len(set(values)) > 1  # neighbours with the same code share theirs, the two blenders differ
     weights = page.locator("[data-kind=hop]").all()
     assert [weight.get_attribute("data-hop") for weight in weights] == ["1", "2"] * 2
     assert sum(float(str(weight.get_attribute("data-value"))) for weight in weights) == pytest.approx(2, abs=1e-3)
