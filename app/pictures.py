@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -11,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from core.types import CodeArray, ConfigError, Grid
+from core.collect import open_picture
+from core.types import CodeArray, Grid
 
 ATLAS_COLUMNS = 32
 THUMBNAIL, THUMBNAIL_BYTES = 64, 540
 """Side in pixels of a small source picture, and what one takes at most in a sheet of many, as measured."""
-
-MOST_PIXELS = 50_000_000
-"""Of an image that a visitor brings: what a telephone takes, and no bomb."""
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 
 RGB = npt.NDArray[np.uint8]
 
@@ -92,25 +88,6 @@ def small(picture: bytes, side: int = 36) -> bytes:
 
 
 def opened(data: bytes, side: int) -> RGB:
-    """An encoded image as RGB [side, side, 3]: turned upright, on white, filled up to a square.
-
-    Raises ConfigError for a file that is no image of FORMATS, or one of too many pixels.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    got = f"{image.width} x {image.height} pixels"
-                    raise ConfigError(f"image: got {got}, expected {MOST_PIXELS:,} at most; make it smaller")
-                image.draft("RGB", (2 * side, 2 * side))
-                upright = ImageOps.exif_transpose(image).convert("RGBA")
-    except ConfigError:
-        raise
-    except Exception as error:  # decoders of hostile files raise nearly anything
-        kinds = ", ".join(FORMATS)
-        raise ConfigError(f"image: got a file that cannot be read, expected one of {kinds}; choose another") from error
-    white = Image.new("RGBA", upright.size, "white")
-    white.alpha_composite(upright)
-    square = ImageOps.pad(white.convert("RGB"), (side, side), Image.Resampling.LANCZOS, color="white")
+    """An image that a visitor brought as RGB [side, side, 3], filled up to a square; ConfigError as `open_picture`."""
+    square = ImageOps.pad(open_picture(data, "image", side), (side, side), Image.Resampling.LANCZOS, color="white")
     return np.asarray(square, dtype=np.uint8)

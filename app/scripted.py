@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+import base64
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
+from gradio.data_classes import FileData, GradioModel
 from gradio.processing_utils import save_bytes_to_cache
+
+from app.sheets import Sheet
+from app.views import Update
+
+
+class Message(GradioModel):
+    """What all components that draw receive: see `Update`, whose fields these are. The picture is base64."""
+
+    run: int
+    number: int
+    state: str
+    message: str = ""
+    prompt: str = ""
+    steps: int = 0
+    height: int = 0
+    width: int = 0
+    picture: str = ""
+
+
+def said(value: Update | Sheet) -> dict[str, Any]:
+    """The fields of a `Message` from what the server says."""
+    return {
+        "run": value.run,
+        "number": value.number,
+        "state": value.state,
+        "message": value.message,
+        "prompt": value.prompt,
+        "steps": value.steps,
+        "height": value.grid.height,
+        "width": value.grid.width,
+        "picture": base64.b64encode(value.picture).decode(),
+    }
 
 
 class Scripted(gr.HTML):
@@ -41,8 +72,3 @@ class Scripted(gr.HTML):
     def api_info(self) -> dict[str, Any]:
         """Schema for the API page."""
         return {"type": "object"}
-
-
-def joined(files: Iterable[Path]) -> str:
-    """Scripts as one function body."""
-    return '"use strict";\n' + "\n".join(file.read_text(encoding="utf-8") for file in files)

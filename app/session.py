@@ -367,8 +367,7 @@ class Session:
     def codes_of(self, model: str, image: bytes) -> CodeArray:
         """Token grid [H, W] of an encoded image that a visitor brought; ConfigError for what is none."""
         backend = _one_of(self.backends, "model", model)
-        side = backend.decode_codes(np.zeros((1, backend.grid.height, backend.grid.width), np.uint16)).shape[1]
-        codes: CodeArray = backend.encode_images(pictures.opened(image, side)[None])[0]
+        codes: CodeArray = backend.encode_images(pictures.opened(image, backend.pixels)[None])[0]
         return codes
 
     def _warm_up(self) -> None:

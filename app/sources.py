@@ -61,7 +61,7 @@ def shown_sources(trace: Trace, asked: Asked) -> Shown:
     }
     images = list(dict.fromkeys([*seen.images[:count].tolist(), *(region.image for region in regions[:REGIONS])]))
     header = {
-        "mixes": trace.settings.mixes,
+        "mixes": any(settings.mixes for settings in trace.all_settings),
         "listed": _listed(seen, count),
         "others": _others(seen, count),
         "regions": [_region(region, images) for region in regions[:REGIONS]],
@@ -96,9 +96,9 @@ def _region(region: Region, images: Sequence[int]) -> dict[str, Any]:
 
 def _references(trace: Trace, asked: Asked) -> list[dict[str, Any]]:
     """What to compare the copying of a run with: held-out real pictures, and the model alone."""
-    if not trace.settings.retrieves:
+    retrieving = [settings for settings in trace.all_settings if settings.retrieves]
+    if not retrieving:
         return []
-    found = [
-        nearest_reference(shipped_references(), model, asked.database, trace.settings) for model in ("", asked.model)
-    ]
-    return [{**asdict(row), "same": row.looked_up_like(trace.settings)} for row in found if row]
+    last, known = retrieving[-1], shipped_references()
+    found = [nearest_reference(known, model, asked.database, last) for model in ("", asked.model)]
+    return [{**asdict(row), "same": row.looked_up_like(last)} for row in found if row]

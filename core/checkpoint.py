@@ -99,15 +99,23 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
 def read_config(folder: Path) -> dict[str, Any]:
     """The JSON object in `folder`/config.json; CheckpointError when there is none."""
     path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: no config.json, expected a model folder; check the path")
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; CheckpointError when the file is missing or something else."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise CheckpointError(f"{folder}: no config.json, expected a model folder; check the path") from None
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or "damaged"
+        raise CheckpointError(f"{path}: cannot be read ({reason}), expected a part of a model; restore it") from None
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error}); restore it") from None
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path}: got {type(config).__name__}, expected a JSON object; restore it")
-    return config
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: got {type(values).__name__}, expected a JSON object; restore it")
+    return values
 
 
 def write_config(folder: Path, part: str, values: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from core.backends.protocol import Backend
 from core.context import Context
@@ -18,7 +18,10 @@ from core.database import ImageInfo, PatchDatabase
 from core.types import ConfigError
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-MOST_PIXELS: Final = 64_000_000
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MOST_PIXELS: Final = 50_000_000
+"""What a telephone takes, and no bomb."""
+
 MOST_CAPTION: Final = 2000
 QUALITY: Final = 80
 AT_ONCE: Final = 16
@@ -56,19 +59,37 @@ def collect(backend: Backend, folder: Path, context: Context, progress: Progress
 def read_picture(path: Path, side: int) -> Picture:
     """A picture [side, side, 3]; ConfigError when it cannot be read or has too many pixels."""
     try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); replace it or take it out") from None
+    return np.asarray(ImageOps.fit(open_picture(data, str(path), side), (side, side), Image.Resampling.BICUBIC))
+
+
+def open_picture(data: bytes, name: str, side: int) -> Image.Image:
+    """An encoded picture as RGB, upright and on white; side: how large it will be used, so that JPEG may shrink.
+
+    Raises ConfigError with the name for what is no picture of FORMATS, and for one of too many pixels, which is told
+    before it is unpacked.
+    """
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(path) as opened:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
                     got = f"{opened.width} x {opened.height} pixels"
-                    raise ConfigError(f"{path}: got {got}, expected at most {MOST_PIXELS // 10**6} million; shrink it")
+                    raise ConfigError(f"{name}: got {got}, expected at most {MOST_PIXELS // 10**6} million; shrink it")
+                opened.draft("RGB", (2 * side, 2 * side))
                 upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise ConfigError(f"{path}: not a readable picture ({reason}); replace it or take it out") from None
+    except ConfigError:
+        raise
+    except Image.DecompressionBombError:
+        expected = f"expected at most {MOST_PIXELS // 10**6} million"
+        raise ConfigError(f"{name}: got far too many pixels, {expected}; shrink it") from None
+    except Exception:  # decoders of hostile files raise nearly anything
+        kinds = ", ".join(FORMATS)
+        raise ConfigError(f"{name}: not a readable picture, expected one of {kinds}; choose another") from None
     white = Image.new("RGBA", upright.size, "white")
-    flat = Image.alpha_composite(white, upright).convert("RGB")
-    return np.asarray(ImageOps.fit(flat, (side, side), Image.Resampling.BICUBIC))
+    return Image.alpha_composite(white, upright).convert("RGB")
 
 
 def caption_of(path: Path) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
 from gradio.data_classes import FileData, GradioModel
 from pydantic import Field
 
-from app.scripted import Scripted, joined
+from app.scripted import Message, Scripted, said
 from app.sheets import Comparison, Sheet
-from app.stepper import FOLDER as SHARED_FOLDER
-from app.stepper import SHARED
+from app.stepper import SHARED, joined
 
 FOLDER = Path(__file__).parent
 
@@ -25,19 +23,10 @@ class RunData(GradioModel):
     file: FileData
 
 
-class CompareData(GradioModel):
+class CompareData(Message):
     """What compare.js receives; see `Sheet` and `Comparison`. The picture is base64, the files are fetched once."""
 
-    run: int
-    number: int
-    state: str
-    message: str = ""
-    prompt: str = ""
     labels: list[str] = Field(default_factory=list)
-    steps: int = 0
-    height: int = 0
-    width: int = 0
-    picture: str = ""
     runs: list[RunData] = Field(default_factory=list)
     atlas: FileData | None = None
 
@@ -48,24 +37,13 @@ class Compare(Scripted):
     data_model = CompareData
 
     def __init__(self, elem_id: str = "compare", render: bool = True) -> None:
-        scripts = [*(SHARED_FOLDER / name for name in SHARED), FOLDER / "compare.js"]
+        scripts = [*SHARED, FOLDER / "compare.js"]
         super().__init__((FOLDER / "compare.html").read_text(encoding="utf-8"), joined(scripts), elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
         """A `Sheet`, a `Comparison` or None as CompareData, its files in Gradio's cache."""
         if isinstance(value, Sheet):
-            return CompareData(
-                run=value.run,
-                number=value.number,
-                state=value.state,
-                message=value.message,
-                prompt=value.prompt,
-                labels=list(value.plan.across),
-                steps=value.steps,
-                height=value.grid.height,
-                width=value.grid.width,
-                picture=base64.b64encode(value.picture).decode(),
-            )
+            return CompareData(**said(value), labels=list(value.plan.across))
         if isinstance(value, Comparison):
             files = [(found, self.cached(found.file, "trace.bin")) for found in value.compared]
             return CompareData(

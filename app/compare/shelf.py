@@ -12,8 +12,9 @@ from gradio.data_classes import GradioModel
 from pydantic import Field
 
 from app.plans import brief
-from app.scripted import Scripted, joined
+from app.scripted import Scripted
 from app.stepper import FOLDER as SHARED_FOLDER
+from app.stepper import joined
 from app.visits import Kept
 
 FOLDER = Path(__file__).parent

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SHARED = ("trace.js", "drawing.js", "dom.js")
+SHARED = tuple(FOLDER / name for name in ("trace.js", "drawing.js", "dom.js"))
 """What other components of the page use as well."""
 
-SCRIPTS = (*SHARED, "reading.js", "blenders.js", "sources.js", "stepper.js")
+SCRIPTS = (*SHARED, *(FOLDER / name for name in ("reading.js", "blenders.js", "sources.js", "stepper.js")))
 
 
 def template() -> str:
@@ -22,14 +22,9 @@ def script() -> str:
     return joined(SCRIPTS)
 
 
-def joined(names: Iterable[str]) -> str:
-    """Some scripts of this folder as the body of one function."""
-    return '"use strict";\n' + "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
-
-
-def shared_script() -> str:
-    """What other client-side parts of the page use of the stepper's code: drawing, elements, numbers as text."""
-    return joined(SHARED) + "\n"
+def joined(files: Iterable[Path]) -> str:
+    """Scripts as the body of one function, which is how Gradio runs them."""
+    return '"use strict";\n' + "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def stylesheet() -> str:

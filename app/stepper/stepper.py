@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-from gradio.data_classes import FileData, GradioModel
+from gradio.data_classes import FileData
 
-from app.scripted import Scripted
+from app.scripted import Message, Scripted, said
 from app.stepper import script, template
 from app.views import Update
 
 
-class StepperData(GradioModel):
+class StepperData(Message):
     """What stepper.js receives; see `Update`. The picture is base64, the files are fetched once."""
 
-    run: int
-    number: int
-    state: str
-    message: str = ""
-    prompt: str = ""
-    steps: int = 0
-    height: int = 0
-    width: int = 0
     step: int = -1
-    picture: str = ""
     file: FileData | None = None
     atlas: FileData | None = None
 
@@ -42,16 +32,8 @@ class Stepper(Scripted):
         if not isinstance(value, Update):
             return None
         return StepperData(
-            run=value.run,
-            number=value.number,
-            state=value.state,
-            message=value.message,
-            prompt=value.prompt,
-            steps=value.steps,
-            height=value.grid.height,
-            width=value.grid.width,
+            **said(value),
             step=value.step,
-            picture=base64.b64encode(value.picture).decode(),
             file=self.cached(value.file, "trace.bin"),
             atlas=self.cached(value.atlas, "atlas.webp"),
         )

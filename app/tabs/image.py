@@ -13,9 +13,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app import controls, stepper
+from app import controls
 from app.branches import Plan
 from app.session import Session
+from app.stepper import SHARED, joined
 from app.tabs.parts import MODEL_QUEUE, Parts, visitor
 from app.views import METHOD_NAMES, Asked
 from core.text import clean_prompt
@@ -63,7 +64,7 @@ def build(parts: Parts) -> None:
     maps = gr.HTML(
         value=None,
         html_template=(FOLDER / "image.html").read_text(encoding="utf-8"),
-        js_on_load=stepper.shared_script() + (FOLDER / "image.js").read_text(encoding="utf-8"),
+        js_on_load=joined([*SHARED, FOLDER / "image.js"]),
         elem_id="image-maps",
         apply_default_css=False,
     )

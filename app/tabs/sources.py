@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.stepper import FOLDER as STEPPER
 from app.stepper import SHARED, joined
 from app.tabs.parts import Parts
 
@@ -27,4 +28,4 @@ def template() -> str:
 
 def script() -> str:
     """The tab's code: the body of a function of `element`."""
-    return joined((*SHARED, "sources.js")) + "\n" + (FOLDER / "sources.js").read_text(encoding="utf-8")
+    return joined([*SHARED, STEPPER / "sources.js", FOLDER / "sources.js"])

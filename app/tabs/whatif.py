@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from app import branches, stepper, whatif
+from app import branches, whatif
 from app.pictures import small
 from app.session import Session
+from app.stepper import SHARED, joined
 from app.tabs import image
 from app.tabs.parts import MODEL_QUEUE, Parts, visitor
 from app.views import Update
@@ -47,7 +48,7 @@ def client(name: str, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=None,
         html_template=(FOLDER / f"{name}.html").read_text(encoding="utf-8"),
-        js_on_load=stepper.shared_script() + (FOLDER / f"{name}.js").read_text(encoding="utf-8"),
+        js_on_load=joined([*SHARED, FOLDER / f"{name}.js"]),
         elem_id=elem_id,
         apply_default_css=False,
     )

@@ -30,7 +30,8 @@ from core.backends import emoji
 from core.backends.blending import Blending
 from core.backends.llama import Cache, Llama, LlamaConfig
 from core.backends.protocol import ModelSource
-from core.backends.weights import LAYERS, Weights, read_json
+from core.backends.weights import LAYERS, Weights
+from core.checkpoint import read_json
 from core.faid import CollapsedLayer, Faid
 from core.text import TextEncoder, clean_prompt
 from core.tokenizer import Codebook, to_pictures, to_pixels

@@ -7,7 +7,6 @@ torch's restricted loader.
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from core.checkpoint import read_json
 from core.types import CheckpointError
 
 Read = Callable[[], Tensor]
@@ -130,19 +130,6 @@ class Weights:
             got = f"{name}: got {tuple(tensor.shape)}, expected {shape}"
             raise CheckpointError(f"{self.folder}: {got}; the files are of another model than config.json")
         return tensor
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; CheckpointError when the file is missing or something else."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise CheckpointError(f"{path}: no such file, expected a part of a checkpoint; download it again") from None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON ({error}); download it again") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: got {type(values).__name__}, expected a JSON object; download it again")
-    return values
 
 
 def _files(folder: Path) -> list[Path]:

@@ -64,6 +64,11 @@ class FakeBackend:
     faid: str | None = "fake-blenders"
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
 
+    @property
+    def pixels(self) -> int:
+        """Side of a picture."""
+        return SIDE * self.grid.width
+
     @cached_property
     def codebook(self) -> Codebook:
         """Random directions."""

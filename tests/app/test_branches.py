@@ -288,7 +288,7 @@ def test_images_are_made_square_on_white_and_turned_upright() -> None:
     "data", [b"", b"GIF89a", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG\r\n\x1a\n", b"x" * 99]
 )
 def test_files_that_are_no_images_are_refused(data: bytes) -> None:
-    with pytest.raises(ConfigError, match="image: got a file that cannot be read"):
+    with pytest.raises(ConfigError, match="image: not a readable picture"):
         pictures.opened(data, 16)
 
 

@@ -14,7 +14,7 @@ from app.views import Asked
 from core.copying import regions_of
 from core.provenance import provenance
 from core.trace import Source, Trace
-from core.types import DecodeSettings
+from core.types import Change, DecodeSettings
 from tests.app.test_views import ASKED, small_trace, sources_of, unpack
 from tests.traces import PLACES, PLAIN, near, trace_of
 
@@ -116,6 +116,17 @@ def test_copied_regions_of_the_file_are_those_of_the_trace() -> None:
     _, arrays = unpack(packing.pack_trace(trace, "id", sources_of(50), 1.0, ASKED))
     for number, region in enumerate(regions_of(trace), start=1):
         assert np.flatnonzero(arrays["copied"] == number).tolist() == list(region.positions)
+
+
+def test_a_branch_that_turns_mixing_on_is_told_as_mixed() -> None:
+    trace = copied_pair()
+    plain = replace(trace.settings, method="model")
+    branch = replace(trace, settings=plain, changes=(Change(1, settings=trace.settings),))
+    shown = sources.shown_sources(branch, ASKED).header
+    assert shown["mixes"]
+    assert shown["references"] == sources.shown_sources(trace, ASKED).header["references"]
+    alone = sources.shown_sources(replace(trace, settings=plain), ASKED).header
+    assert (alone["mixes"], alone["references"]) == (False, [])
 
 
 def test_the_tab_is_constant_and_puts_no_text_into_the_page_as_markup() -> None:
