@@ -204,7 +204,7 @@ def test_an_image_is_read_and_completed_and_hostile_files_are_refused(page: Page
     expect(page.locator(".wt-runs li")).to_have_count(5)
     assert [text.count("from 128") for text in runs(page)] == [0, 0, 1, 1, 1]
     upload(page, "bad.png", b"\x89PNG\r\n\x1a\nnothing")
-    expect(page.locator("[data-part=notice]")).to_contain_text("cannot be read")
+    expect(page.locator("[data-part=notice]")).to_contain_text("not a readable picture")
     picture = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(picture, "PNG")
     upload(page, "red.png", picture.getvalue())
