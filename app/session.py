@@ -13,20 +13,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 
-from app import branches, packing, pictures, zerogpu
+from app import arrivals, branches, own, packing, pictures, zerogpu
 from app.branches import Onward, Plan
 from app.pictures import RGB
 from app.plans import MOST_COMPARED, Batch, labels
 from app.sheets import Compared, Comparison, Sheet
+from app.tour import Recording
 from app.views import METHOD_NAMES, Asked, State, Update
 from app.visits import Kept, Visits
 from core.backends.protocol import Backend
-from core.database import Database
+from core.database import Database, PatchDatabase
 from core.deployment import Deployment
 from core.engine import Request, Step, Steps, decode, decode_together
 from core.text import clean_prompt
@@ -62,6 +64,7 @@ class Session:
         self._draw = zerogpu.with_gpu(self._steps, self.grid.positions)
         self._draw_all = zerogpu.with_gpu(self._steps_together, MOST_COMPARED * self.grid.positions)
         self.visits = Visits()
+        self.own = own.Collections()
         self._numbers = itertools.count(1)
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
@@ -86,6 +89,10 @@ class Session:
         blenders = any(backend.faid for backend in self.backends.values())
         return tuple(method for method in METHOD_NAMES if blenders or not method.startswith("faid"))
 
+    def databases_of(self, visitor: str) -> dict[str, Database]:
+        """What a visitor can choose from: the databases of all, then those of the pictures that they brought."""
+        return {**self.databases, **self.own.databases(visitor)}
+
     def begin(self, visitor: str, prompt: str) -> Update:
         """Answer a click at once; an older run of this visitor ends."""
         self.stop(visitor)
@@ -107,11 +114,19 @@ class Session:
 
     def branch(self, visitor: str, run: str, change: Change) -> Iterator[Update]:
         """Draw another picture from a kept one, with a change at one of its positions."""
-        yield from self.carry_out(visitor, lambda: branches.branch(self.visits.find(visitor, run), change))
+        yield from self.carry_out(visitor, lambda: branches.branch(self._source(visitor, run), change))
 
     def go_on(self, visitor: str, run: str, how: Onward, code: int | None = None) -> Iterator[Update]:
         """Go on with a paused picture; code: taken for the next patch."""
-        yield from self.carry_out(visitor, lambda: branches.onward(self.visits.find(visitor, run), how, code))
+        yield from self.carry_out(visitor, lambda: branches.onward(self._source(visitor, run), how, code))
+
+    def _source(self, visitor: str, run: str) -> Kept:
+        """A run that another one is to start from; ConfigError when what it looked into is not here any more."""
+        found = self.visits.find(visitor, run)
+        database = self.databases_of(visitor).get(found.asked.database)
+        if found.trace.origin.database and not (database and arrivals.holds(database, found.trace)):
+            raise ConfigError("database: what this picture looked into is not here any more; draw another picture")
+        return found
 
     def carry_out(self, visitor: str, plan: Callable[[], Plan]) -> Iterator[Update]:
         """Do what a plan says: updates while the picture is being drawn, then one with the trace, or with an error."""
@@ -139,6 +154,7 @@ class Session:
     def _steps(
         self,
         asked: Asked,
+        theirs: Mapping[str, PatchDatabase],
         retrieves: bool,
         prompt: str,
         changes: Sequence[Change],
@@ -146,12 +162,12 @@ class Session:
         first: int,
     ) -> Steps:
         """Draw one picture; all that goes in and out can be sent to another process (see zerogpu)."""
-        database = self.database_of(asked) if retrieves else None
+        database = self._database(asked, theirs) if retrieves else None
         yield from decode(self.backends[asked.model], database, [prompt], asked.settings, changes, codes, first)
 
-    def _steps_together(self, prompt: str, asked: Sequence[Asked]) -> Steps:
+    def _steps_together(self, prompt: str, asked: Sequence[Asked], theirs: Mapping[str, PatchDatabase]) -> Steps:
         """Draw several pictures in the same way."""
-        yield from decode_together([self._request(prompt, one) for one in asked])
+        yield from decode_together([self._request(prompt, one, theirs) for one in asked])
 
     def _updates(self, visitor: str, run: Run, plan: Plan) -> Iterator[Update]:
         """Previews at their pace, then the final update; the finished run is kept for its visitor."""
@@ -159,9 +175,10 @@ class Session:
         steps: list[StepRecord] = list(plan.steps)
         ahead: StepRecord | None = None
         backend = _one_of(self.backends, "model", plan.asked.model)
-        database = self.database_of(plan.asked) if plan.retrieves else None
+        database = self.database_of(visitor, plan.asked) if plan.retrieves else None
         settings, codes = plan.asked.settings, plan.codes
-        records = self._draw(plan.asked, plan.retrieves, plan.prompt, plan.changes, codes, len(plan.steps))
+        theirs = self._theirs(visitor, [plan.asked])
+        records = self._draw(plan.asked, theirs, plan.retrieves, plan.prompt, plan.changes, codes, len(plan.steps))
         with closing(_paced(records)) as paced:
             for (record,), due in paced:
                 if steps and (run.stopped.is_set() or len(steps) == plan.pause):
@@ -189,7 +206,7 @@ class Session:
         for sheet in self._draw_together(visitor, prompt, plan):
             for run in reversed(sheet.runs):  # the first one is then the newest, and stands first where they are listed
                 self.visits.keep(visitor, run)
-            yield self._comparison(sheet.run, sheet.runs, sheet.message) if sheet.runs else sheet
+            yield self._comparison(visitor, sheet.run, sheet.runs, sheet.message) if sheet.runs else sheet
 
     def draw_sweep(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet]:
         """Generate many pictures of one prompt together; only those that are opened later become runs of the visit."""
@@ -204,7 +221,7 @@ class Session:
         try:
             if not isinstance(runs, list) or not 1 <= len(runs) <= MOST_COMPARED:
                 raise ConfigError(f"compare: expected 1 to {MOST_COMPARED} pictures; choose them again")
-            return self._comparison(number, [self.visits.find(visitor, str(run)) for run in runs])
+            return self._comparison(visitor, number, [self.visits.find(visitor, str(run)) for run in runs])
         except Exception as error:
             return Comparison(number, 1_000_000, "error", error_message(error))
 
@@ -233,20 +250,21 @@ class Session:
         """
         run = self._open(visitor)
         try:
-            yield from self._sheets(run, clean_prompt(prompt), plan())
+            yield from self._sheets(visitor, run, clean_prompt(prompt), plan())
         except Exception as error:
             yield Sheet(run.number, 1_000_000, "error", error_message(error))
         finally:
             self._close(visitor, run)
 
-    def _sheets(self, run: Run, prompt: str, plan: Batch) -> Iterator[Sheet]:
+    def _sheets(self, visitor: str, run: Run, prompt: str, plan: Batch) -> Iterator[Sheet]:
         """Previews at their pace, then the finished runs; each is as long as all of them took."""
         started, last = time.perf_counter(), self.grid.positions
-        requests = [self._request(prompt, asked) for asked in plan.asked]
+        theirs = self._theirs(visitor, plan.asked)
+        requests = [self._request(prompt, asked, theirs) for asked in plan.asked]
         sheet = Sheet(run.number, 0, "streaming", "", prompt, plan, 0, self.grid)
         yield sheet
         steps: list[Step] = []
-        with closing(_paced(self._draw_all(prompt, plan.asked))) as paced:
+        with closing(_paced(self._draw_all(prompt, plan.asked, theirs))) as paced:
             for step, due in paced:
                 steps.append(step)
                 if run.stopped.is_set():
@@ -279,24 +297,38 @@ class Session:
         grids = np.stack([pictures.continued_grid(codes, self.grid) for codes in drawn])
         return pictures.table_of(backend.decode_codes(grids), len(plan.across))
 
-    def _request(self, prompt: str, asked: Asked) -> Request:
+    def _request(self, prompt: str, asked: Asked, theirs: Mapping[str, PatchDatabase]) -> Request:
         """What a visitor asked for, by name, with the model and the database themselves."""
         backend = _one_of(self.backends, "model", asked.model)
-        database = self.database_of(asked) if asked.settings.retrieves else None
+        database = self._database(asked, theirs) if asked.settings.retrieves else None
         return Request(backend, database, prompt, asked.settings)
 
-    def _comparison(self, number: int, runs: Sequence[Kept], message: str = "") -> Comparison:
-        """Runs side by side, with their traces."""
+    def _theirs(self, visitor: str, asked: Sequence[Asked]) -> dict[str, PatchDatabase]:
+        """Those databases of a visitor's own pictures that some requests ask."""
+        wanted = {one.database for one in asked}
+        return {name: found for name, found in self.own.databases(visitor).items() if name in wanted}
+
+    def _comparison(self, visitor: str, number: int, runs: Sequence[Kept], message: str = "") -> Comparison:
+        """Runs side by side, with their traces; ConfigError for one whose codes no model here can decode."""
+        if any(isinstance(arrivals.decoder_of(run.trace, self.backends), arrivals.PlainColours) for run in runs):
+            raise ConfigError("compare: got a picture of another codebook than that of the models here; take others")
         compared = [
-            Compared(run.id, label, self._packed(run, None)) for run, label in zip(runs, labels(runs), strict=True)
+            Compared(run.id, label, self._packed(visitor, run, None))
+            for run, label in zip(runs, labels(runs), strict=True)
         ]
         prompts = {run.trace.prompt for run in runs}
         prompt = prompts.pop() if len(prompts) == 1 else ""
         return Comparison(number, 999_999, "ready", message, prompt, tuple(compared), self._atlas.result())
 
-    def database_of(self, asked: Asked) -> Database:
+    def database_of(self, visitor: str, asked: Asked) -> Database:
         """The database of a request, without the image that may not be retrieved from."""
-        database = _one_of(self.databases, "database", asked.database)
+        return self._database(asked, self.own.databases(visitor))
+
+    def _database(self, asked: Asked, theirs: Mapping[str, PatchDatabase]) -> Database:
+        """The database of a request; theirs: those of the visitor's own pictures."""
+        if asked.database in (own.YOURS, own.BOTH) and asked.database not in theirs:
+            raise ConfigError("database: your pictures are not here any more; bring them again, or choose another one")
+        database = _one_of({**self.databases, **theirs}, "database", asked.database)
         if asked.without < 0:
             return database
         return database.subset(database.images[database.images != asked.without])
@@ -311,7 +343,11 @@ class Session:
 
     def refusal(self, error: Exception) -> Update:
         """What the stepper says when something could not be begun."""
-        return Update(next(self._numbers), 0, "error", message=error_message(error))
+        return self.tell(error_message(error))
+
+    def tell(self, message: str) -> Update:
+        """Something that the visitor has to know; what is in the stepper stays."""
+        return Update(next(self._numbers), 0, "error", message=message)
 
     def setting_out(self, kept: Kept, steps: int) -> Update:
         """Answer a click on going on from a kept run at once, with its picture up to there."""
@@ -319,10 +355,55 @@ class Session:
         number = next(self._numbers)
         return Update(number, 0, "streaming", "", trace.prompt, steps, trace.grid, kept.picture)
 
+    def open_file(self, visitor: str, path: Path) -> Update:
+        """A trace from a file of the visitor's: it is shown and kept; what cannot be shown becomes a message."""
+        self.stop(visitor)
+        try:
+            trace = arrivals.read_trace(path)
+            databases = self.databases_of(visitor)
+            arrivals.check_sources(trace, databases)
+            asked, seconds = arrivals.asked_of(trace, self.backends, databases), trace.seconds
+            plan = Plan(trace.prompt, asked)
+            kept = self._kept(plan, trace, None, seconds.model + seconds.search + seconds.blend)
+            shown = self._shown(next(self._numbers), kept, visitor)
+            message = arrivals.arrival_message(path.name, trace, self.backends, databases)
+        except ArragError as error:
+            return self.tell(str(error))
+        except Exception as error:  # whatever a hostile file has left to fail on
+            logger.warning("a trace could not be shown", exc_info=error)
+            return self.tell(f"{path.name}: cannot be shown ({type(error).__name__}); choose another file")
+        self.visits.keep(visitor, kept)
+        return replace(shown, message=message)
+
+    def bring(self, visitor: str, paths: Sequence[Path]) -> Iterator[own.Progress | own.Brought]:
+        """Encode a visitor's pictures into databases of their own: progress, then what came of it.
+
+        Raises ConfigError when none of the files can be taken.
+        """
+        backend = next(iter(self.backends.values()))
+        for read in own.read_pictures(paths, own.pixels_of(backend)):
+            if isinstance(read, own.Progress):
+                yield read
+                continue
+            for encoded in own.encode(backend, read.images):
+                if isinstance(encoded, own.Progress):
+                    yield encoded
+                    continue
+                first = next(iter(self.databases.values()), None)
+                embedded = first if isinstance(first, PatchDatabase) else None
+                self.own.keep(visitor, own.databases_of(backend, read, encoded, embedded))
+            yield read
+
+    def recorded(self, visitor: str, recording: Recording) -> Update:
+        """A run that was recorded beforehand, for the stepper; no model takes part."""
+        self.stop(visitor)
+        return recording.update(next(self._numbers))
+
     def leave(self, visitor: str) -> None:
-        """A visitor has closed the page: the live run ends, and what was kept goes."""
+        """A visitor has closed the page: the live run ends, and what was kept or brought goes."""
         self.stop(visitor)
         self.visits.forget(visitor)
+        self.own.forget(visitor)
 
     def _preview(self, run: Run, plan: Plan, steps: list[StepRecord], backend: Backend) -> Update:
         """The picture as far as it is drawn."""
@@ -334,7 +415,7 @@ class Session:
     def _kept(self, plan: Plan, trace: Trace, ahead: Trace | None, seconds: float) -> Kept:
         """A finished run, complete or as far as it came."""
         codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
-        picture = pictures.encoded(self.backends[plan.asked.model].decode_codes(codes[None])[0])
+        picture = pictures.encoded(arrivals.decoder_of(trace, self.backends).decode_codes(codes[None])[0])
         name, parent = plan.name or trace.prompt, plan.parent
         return Kept(
             secrets.token_urlsafe(16), trace, plan.asked, seconds, picture, name, parent, plan.branch_step, ahead
@@ -348,21 +429,33 @@ class Session:
         """The whole trace of a run for the stepper."""
         trace = kept.trace
         grid, count = trace.grid, len(trace.steps)
-        packed = self._packed(kept, self._parent_codes(kept, visitor))
+        packed, atlas = self.packed(visitor, kept)
         paused = f"Paused after {count} of {grid.positions} patches: step through them, or go on."
         message = "" if trace.complete else paused
         state: State = "ready" if trace.complete else "stopped"
-        return Update(
-            number, 999_999, state, message, trace.prompt, count, grid, b"", packed, self._atlas.result(), kept.id
-        )
+        return Update(number, 999_999, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id)
 
-    def _packed(self, kept: Kept, parent: IntArray | None) -> bytes:
+    def packed(self, visitor: str, kept: Kept) -> tuple[bytes, bytes]:
+        """What the stepper needs of a run: the packed trace, and the patch pictures of all codes."""
+        file = self._packed(visitor, kept, self._parent_codes(kept, visitor))
+        decoder = arrivals.decoder_of(kept.trace, self.backends)
+        return file, decoder.atlas() if isinstance(decoder, arrivals.PlainColours) else self._atlas.result()
+
+    def _packed(self, visitor: str, kept: Kept, parent: IntArray | None) -> bytes:
         """The file that the page gets of a run; parent: codes of the run that it branched from."""
-        name = kept.asked.database
-        sources = packing.Pictures(
-            kept.picture, lambda image: self.databases[name].picture(image), lambda image: self._thumbnail(name, image)
-        )
+        sources = self._sources(visitor, kept)
         return packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked, parent)
+
+    def _sources(self, visitor: str, kept: Kept) -> packing.Pictures:
+        """Where the pictures of a run's sources are: in the database it looked into, or else in their codes."""
+        name = kept.asked.database
+        database = self.databases_of(visitor).get(name)
+        if database is None or not arrivals.holds(database, kept.trace):
+            decoder = arrivals.decoder_of(kept.trace, self.backends)
+            return arrivals.decoded_sources(kept.trace, kept.picture, decoder)
+        if name in self.databases:
+            return packing.Pictures(kept.picture, database.picture, lambda image: self._thumbnail(name, image))
+        return packing.Pictures(kept.picture, database.picture, lambda image: small_picture(database, image))
 
     def codes_of(self, model: str, image: bytes) -> CodeArray:
         """Token grid [H, W] of an encoded image that a visitor brought; ConfigError for what is none."""
@@ -377,9 +470,14 @@ class Session:
                 self._thumbnail(name, int(image))
 
     def _make_thumbnail(self, name: str, image: int) -> RGB | None:
-        """Small picture of an image of a database."""
-        picture = self.databases[name].picture(image)
-        return pictures.thumbnail(picture) if picture else None
+        """Small picture of an image of a database of all; remembered."""
+        return small_picture(self.databases[name], image)
+
+
+def small_picture(database: Database, image: int) -> RGB | None:
+    """Small picture of an image of a database."""
+    picture = database.picture(image)
+    return pictures.thumbnail(picture) if picture else None
 
 
 def _paced(turns: Steps) -> Generator[tuple[Step, bool], None, None]:

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -14,13 +13,17 @@ from typing import Any, Literal, NoReturn
 import gradio as gr
 
 from app import controls
+from app.arrivals import MAX_FILE_BYTES
 from app.branches import Onward
 from app.controls import Controls
+from app.examples import Tile, examples
 from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
-from app.tabs import CONCURRENT_RUNS, MODEL_QUEUE, TABS, Parts, on_stop, visitor
-from app.views import Asked, Update
+from app.tabs import MODEL_QUEUE, TABS, Parts, draws, fills, on_stop, visitor
+from app.tabs.keep import open_link
+from app.tabs.learn import guide
+from app.views import Update
 from core.text import MAX_PROMPT
 from core.types import ArragError, DecodeSettings
 
@@ -74,24 +77,6 @@ element.querySelector(".page-theme").addEventListener("click", () => document.bo
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A run that a visitor can start with one click, and what came out of it when it was recorded."""
-
-    label: str
-    picture: Path
-    prompt: str
-    asked: Asked
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """What the page offers to begin with."""
-
-    prompts: tuple[str, ...]
-    swap: tuple[Tile, ...]
-
-
 def launch(host: str, port: int) -> None:
     """Load everything and serve the page until interrupted; exit status 2 with one line when something is missing."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -119,7 +104,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": False,
         "enable_monitoring": False,
-        "max_file_size": "10mb",
+        "max_file_size": MAX_FILE_BYTES,
         "ssr_mode": False,
     }
 
@@ -144,21 +129,6 @@ def theme() -> gr.themes.Base:
     return base.set(**light, **dark, input_border_width="1px")
 
 
-def examples() -> Examples:
-    """Example prompts for the chips, and what to swap the database with, from assets/examples.json."""
-    found = json.loads((ROOT / "assets" / "examples.json").read_text(encoding="utf-8"))
-    tiles = [
-        Tile(
-            tile["label"],
-            ROOT / "assets" / "examples" / tile["picture"],
-            tile["prompt"],
-            Asked(tile["model"], tile["database"], DecodeSettings.from_json(tile["settings"])),
-        )
-        for tile in found["swap"]
-    ]
-    return Examples(tuple(found["prompts"]), tuple(tiles))
-
-
 def build(session: Session) -> gr.Blocks:
     """The whole page over a session."""
     defaults, offered = DecodeSettings(), examples()
@@ -169,7 +139,9 @@ def build(session: Session) -> gr.Blocks:
         delete_cache=(CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS),
     )
     with page:
-        gr.HTML(html_template=HEADER, js_on_load=SWITCH_THEME, elem_id="page-head", apply_default_css=False)
+        with gr.Row(elem_id="head", equal_height=False):
+            gr.HTML(html_template=HEADER, js_on_load=SWITCH_THEME, elem_id="page-head", apply_default_css=False)
+            tour = gr.Button("Tour", elem_id="tour-start", size="sm", min_width=0, scale=0)
         with gr.Row(elem_id="ask", equal_height=False):
             prompt = prompt_widget()
             method = controls.method_widget(defaults, session.methods)
@@ -194,6 +166,8 @@ def build(session: Session) -> gr.Blocks:
                 tab.select(partial(str, label), outputs=opened, show_progress="hidden", api_visibility="private")
         wire(parts, generate, stop, tiles)
         wire_onward(parts, onward)
+        open_link(parts, page)
+        guide(parts, tour)
         for chip, text in chips:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
@@ -274,33 +248,8 @@ def wire(parts: Parts, generate: gr.Button, stop: gr.Button, tiles: Sequence[tup
     """
     draws(parts, partial(gr.on, [generate.click, parts.prompt.submit]))
     for button, tile in tiles:
-        values = json.dumps([tile.prompt, *controls.values_of(tile.asked)])
-        outputs = [parts.prompt, *parts.settings.inputs]
-        filled = button.click(None, outputs=outputs, js=f"() => {values}", api_visibility="private")
-        draws(parts, filled.then)
+        draws(parts, fills(parts, button.click, tile).then)
     stop.click(on_stop(parts.session), queue=False, show_progress="hidden", api_visibility="private")
-
-
-def draws(parts: Parts, event: Callable[..., Any]) -> None:
-    """After an event, a picture is drawn from what the widgets hold."""
-    started = event(
-        on_begin(parts.session),
-        inputs=parts.prompt,
-        outputs=parts.stepper,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    started.then(
-        on_draw(parts.session),
-        inputs=[parts.prompt, *parts.settings.inputs],
-        outputs=[parts.stepper, parts.shown],
-        concurrency_id=MODEL_QUEUE,
-        concurrency_limit=CONCURRENT_RUNS,
-        trigger_mode="multiple",
-        show_progress="hidden",
-        api_visibility="private",
-    )
 
 
 def wire_onward(parts: Parts, buttons: Mapping[Onward, gr.Button]) -> None:
@@ -325,25 +274,6 @@ def on_go_on(session: Session, how: Onward) -> Callable[[str, gr.Request], Itera
             yield update, update.kept or gr.skip()
 
     return go_on
-
-
-def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:
-    """The handler of Generate's first, immediate part."""
-
-    def begin(prompt: str, request: gr.Request) -> Update:
-        return session.begin(visitor(request), prompt)
-
-    return begin
-
-
-def on_draw(session: Session) -> Callable[..., Iterator[tuple[Update, Any]]]:
-    """The handler that draws; settings that do not fit become an update with the message."""
-
-    def draw(request: gr.Request, prompt: str, *values: Any) -> Iterator[tuple[Update, Any]]:
-        for update in session.draw(visitor(request), prompt, lambda: controls.asked_from(values)):
-            yield update, update.kept or gr.skip()
-
-    return draw
 
 
 def on_leave(session: Session) -> Callable[[gr.Request], None]:

@@ -20,8 +20,10 @@ FRACTION = 10_000
 """Compatibilities and cosines are packed as whole numbers of 1 / FRACTION, in half of the bytes."""
 METHOD_NAMES: Mapping[Method, str] = {"model": "Model only", "daid": "DAiD", "faid": "FAiD", "faid+daid": "FAiD + DAiD"}
 
-CHOICE_NAMES = {"emoji": "Emoji", "novice": "Novice", "seen": "Seen", "unseen": "Unseen"}
-"""What the embedded models and databases are called on the page; others go by their own name."""
+CHOICE_NAMES = {
+    "emoji": "Emoji", "novice": "Novice", "seen": "Seen", "unseen": "Unseen", "yours": "Yours", "both": "Emoji + yours",
+}  # fmt: skip
+"""What models and databases are called on the page; others go by their own name."""
 
 Array = npt.NDArray[Any]
 State = Literal["streaming", "ready", "stopped", "error"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.views import Asked
-from core.trace import Trace
+from core.trace import Trace, neighbours
 from core.types import ConfigError
 
 RUNS_KEPT = 32
@@ -43,7 +43,8 @@ class Kept:
     def nbytes(self) -> int:
         """About how much memory it takes: the logits and the neighbours are nearly all of it."""
         steps = self.trace.steps
-        return len(self.picture) + len(steps) * (4 * self.trace.origin.codes + 24 * self.asked.settings.n_neighbours)
+        found = sum(len(near) for step in steps if (near := neighbours(step)))
+        return len(self.picture) + len(steps) * 4 * self.trace.origin.codes + 20 * found
 
 
 Things = OrderedDict[str, tuple[Kept, ...]]

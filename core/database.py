@@ -315,6 +315,31 @@ class PatchDatabase:
         store = _make_store(s.codebook, context, s.grids, s.metadata, s.captions, s.pictures, s.picture_offsets)
         return PatchDatabase(store, self.images, self._kind)
 
+    def __reduce__(self) -> tuple[type[PatchDatabase], tuple[_Store, IntArray, str | None]]:
+        """Sent to another process as what it is made from: it is indexed anew there."""
+        return PatchDatabase, (self._store, self.images, self._kind)
+
+    def joined(self, other: PatchDatabase) -> PatchDatabase:
+        """The images of this view, then those of another one, as one database with the context of this one.
+
+        Images and entries are numbered anew. DatabaseError when codebook, grid or caption vectors do not fit.
+        """
+        if (self.codebook.fingerprint, self.grid) != (other.codebook.fingerprint, other.grid):
+            raise DatabaseError("joined: got databases of two codebooks or grids; build both with one tokenizer")
+        both = [(view, view._store, view.images) for view in (self, other)]
+        captions = [store.captions[images] for _, store, images in both if store.captions is not None]
+        if len({vectors.shape[1] for vectors in captions}) > 1:
+            raise DatabaseError("joined: got caption vectors of two dimensions; embed both with one model")
+        return PatchDatabase.build(
+            self.codebook,
+            np.concatenate([store.grids[images] for _, store, images in both]),
+            [store.metadata[i] for _, store, images in both for i in images],
+            self.context,
+            np.concatenate(captions) if len(captions) == 2 else None,
+            [view.picture(int(i)) or b"" for view, _, images in both for i in images],
+            self._kind,
+        )
+
     def without(self, other: PatchDatabase) -> PatchDatabase:
         """View without the images of a caption and style that another database (or a view of one) holds as well."""
         there = {(info.caption, info.style) for info in (other.metadata[i] for i in other.images.tolist())}

@@ -42,6 +42,7 @@ VERSION = 3
 READABLE = (2, 3)
 """Version 2 knows no changes and no given codes; otherwise it is the same."""
 MAX_BYTES = 512 * 2**20
+MAX_POSITIONS = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +225,14 @@ class Trace:
         partial.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> Trace:
-        """Read a trace; TraceError says what is wrong with a file that is damaged, hostile or of another version."""
+    def load(cls, path: Path, max_bytes: int = MAX_BYTES) -> Trace:
+        """Read a trace; TraceError says what is wrong with a file that is damaged, hostile or of another version.
+
+        max_bytes: what it may unpack to.
+        """
         try:
             with zipfile.ZipFile(path) as archive:
-                return _from_archive(archive)
+                return _from_archive(archive, max_bytes)
         except TraceError as error:
             raise TraceError(f"{path.name}: {error}") from None
         except OSError as error:
@@ -329,10 +333,10 @@ _FAID_DIMENSIONS = {
 _NO_NEIGHBOURS = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 
-def _from_archive(archive: zipfile.ZipFile) -> Trace:
+def _from_archive(archive: zipfile.ZipFile, max_bytes: int) -> Trace:
     """Read and check every member; nothing is allocated before its size was checked."""
-    if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-        raise TraceError(f"unpacks to more than {MAX_BYTES >> 20} MB, expected less; it is no trace of this program")
+    if sum(member.file_size for member in archive.infolist()) > max_bytes:
+        raise TraceError(f"unpacks to more than {max_bytes >> 20} MB, expected less; choose a smaller one")
     if "meta.json" not in archive.namelist():
         raise TraceError("no meta.json inside, expected a trace saved by this program; choose another file")
     meta = json.loads(archive.read("meta.json"))
@@ -441,6 +445,8 @@ def _check_meta(meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
     numbers = (origin.codes, grid.height, grid.width)
     if not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 65536 for n in numbers):
         raise TraceError(f"meta.json: got codes and grid {numbers}, expected whole numbers from 1 to 65536")
+    if grid.positions > MAX_POSITIONS:
+        raise TraceError(f"meta.json: got {grid.height} x {grid.width} positions, expected {MAX_POSITIONS} at most")
     if not isinstance(meta["skipped"], list) or not 0 < len(meta["skipped"]) <= grid.positions:
         raise TraceError("meta.json: expected one skip reason (or null) per step, and no more steps than positions")
     if not all(reason is None or (isinstance(reason, str) and len(reason) <= 200) for reason in meta["skipped"]):

@@ -291,9 +291,10 @@ def _check_number(name: str, value: Any, kind: type, low: float, high: float) ->
     """Raise ConfigError unless value is a finite number of that kind in [low, high] (an int passes as a float)."""
     allowed = (int,) if kind is int else (int, float)
     number = "a whole number" if kind is int else "a number"
-    is_number = isinstance(value, allowed) and not isinstance(value, bool) and math.isfinite(value)
+    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    is_number = isinstance(value, allowed) and not isinstance(value, bool) and finite
     if not is_number or not low <= value <= high:
-        raise ConfigError(f"{name}: got {value!r}, expected {number} from {low:g} to {high:g}")
+        raise ConfigError(f"{name}: got {value!r:.80}, expected {number} from {low:g} to {high:g}")
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -114,7 +114,7 @@ class Compare {
   /** The runs are finished: fetch their traces and stand where the last comparison stood, at first at the end. */
   async showRuns(update) {
     const [traces, atlas] = await Promise.all([
-      Promise.all(update.runs.map(({ file }) => loadTrace(file.url))), this.loadAtlas(update.atlas)]);
+      Promise.all(update.runs.map(({ file }) => loadTrace(file))), this.loadAtlas(update.atlas)]);
     if (!this.newest.is(update)) return traces.forEach(closeTrace);
     if (new Set(traces.map(({ grid }) => `${grid.height} ${grid.width}`)).size > 1) throw new Error("their grids differ");
     const step = this.traces.length ? this.step : Infinity;
@@ -130,7 +130,7 @@ class Compare {
 
   /** Fetch the patch pictures of all codes, once. */
   async loadAtlas(file) {
-    return this.atlas || (file ? loadPicture(file.url) : null);
+    return this.atlas || (file ? loadPicture(file) : null);
   }
 
   /** Free what was shown before. */

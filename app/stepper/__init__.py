@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent
 SHARED = tuple(FOLDER / name for name in ("trace.js", "drawing.js", "dom.js"))
 """What other components of the page use as well."""
 
-SCRIPTS = (*SHARED, *(FOLDER / name for name in ("reading.js", "blenders.js", "sources.js", "stepper.js")))
+SCRIPTS = (*SHARED, *(FOLDER / name for name in ("reading.js", "blenders.js", "sources.js", "tips.js", "stepper.js")))
 
 
 def template() -> str:

@@ -80,7 +80,7 @@ class Stepper {
 
   /** The drawing ended: fetch the whole trace and stand where the update says. */
   async showTrace(update) {
-    const [trace, atlas] = await Promise.all([loadTrace(update.file.url), this.loadAtlas(update.atlas)]);
+    const [trace, atlas] = await Promise.all([loadTrace(update.file), this.loadAtlas(update.atlas)]);
     if (!this.newest.is(update)) return closeTrace(trace);
     this.atlas = atlas;
     this.release();
@@ -92,7 +92,7 @@ class Stepper {
   /** Fetch the patch pictures of all codes, once for the life of the page. */
   async loadAtlas(file) {
     if (!file || this.atlasUrl === file.url) return this.atlas;
-    const atlas = await loadPicture(file.url);
+    const atlas = await loadPicture(file);
     this.atlasUrl = file.url;
     return atlas;
   }

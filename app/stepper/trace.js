@@ -27,11 +27,17 @@ function parseTrace(buffer) {
   return { ...header, arrays, blobs, sources, tileOf, bitmaps: new Array(sources.length).fill(null), asked: new Set() };
 }
 
-/** Fetch and read a trace file, with the pictures that are shown at once: what was drawn, and the sheet of sources. */
-async function loadTrace(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`the trace file answered ${answer.status}`);
-  const trace = parseTrace(await answer.arrayBuffer());
+/** The content of a file as an ArrayBuffer: fetched, or at hand in a page that is a single file. */
+async function bytesOf(file) {
+  if (file.bytes) return file.bytes;
+  const answer = await fetch(file.url);
+  if (!answer.ok) throw new Error(`the file answered ${answer.status}`);
+  return answer.arrayBuffer();
+}
+
+/** Read a trace file, with the pictures that are shown at once: what was drawn, and the sheet of sources. */
+async function loadTrace(file) {
+  const trace = parseTrace(await bytesOf(file));
   const { picture, sheet } = trace.blobs;
   const [drawn, tiles] = await Promise.all([createImageBitmap(picture), sheet && createImageBitmap(sheet)]);
   return Object.assign(trace, { drawn, sheet: tiles });
@@ -54,8 +60,8 @@ async function decodeSource(trace, i) {
   trace.bitmaps[i] = await made.catch(() => null);
 }
 
-/** Fetch a picture. */
-const loadPicture = async (url) => createImageBitmap(await (await fetch(url)).blob());
+/** The picture in a file. */
+const loadPicture = async (file) => createImageBitmap(new Blob([await bytesOf(file)]));
 
 /** The values of one step in an array that holds `width` values a step. */
 const ofStep = (array, step, width) => array.subarray(step * width, (step + 1) * width);

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.tabs import compare, metrics, sources, sweep, whatif
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, on_stop, visitor
+from app.tabs import bring, compare, keep, learn, metrics, sources, sweep, whatif
+from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, draws, fills, on_stop, visitor
 
 TABS: Mapping[str, Callable[[Parts], None]] = {
     "What if": whatif.build,
@@ -13,7 +13,10 @@ TABS: Mapping[str, Callable[[Parts], None]] = {
     "Sweep": sweep.build,
     "Sources": sources.build,
     metrics.LABEL: metrics.build,
+    "Keep and share": keep.build,
+    "Your pictures": bring.build,
+    "Learn": learn.build,
 }
 """By label, in their order."""
 
-__all__ = ["CONCURRENT_RUNS", "MODEL_QUEUE", "TABS", "Parts", "on_stop", "visitor"]
+__all__ = ["CONCURRENT_RUNS", "MODEL_QUEUE", "TABS", "Parts", "draws", "fills", "on_stop", "visitor"]

@@ -94,16 +94,16 @@ def on_take(session: Session) -> Callable[..., Iterator[tuple[Any, ...]]]:
 
     def read(number: Any, prompt: str, *values: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         def given(asked: Asked) -> Given:
-            return from_database(session, asked, number, prompt)
+            return from_database(session, visitor(request), asked, number, prompt)
 
         yield from inspect(session, visitor(request), lambda: controls.asked_from(values), given)
 
     return with_request(read)
 
 
-def from_database(session: Session, asked: Asked, number: Any, prompt: str) -> Given:
+def from_database(session: Session, who: str, asked: Asked, number: Any, prompt: str) -> Given:
     """An image of the database; without a prompt, its caption is the prompt."""
-    database = session.database_of(asked)
+    database = session.database_of(who, asked)
     if not isinstance(number, (int, float)) or number not in database.images:
         last = int(database.images[-1])
         raise ConfigError(f"image: got no. {number!r:.20}, expected one of {len(database.images)} up to {last}")

@@ -1,15 +1,20 @@
-"""What a tab gets from the page, and who is asking."""
+"""What a tab gets from the page, who is asking, and how an event draws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
+from app import controls
 from app.controls import Controls
+from app.examples import Tile
 from app.session import Session
 from app.stepper.stepper import Stepper
+from app.views import Update
 
 MODEL_QUEUE = "model"
 """`concurrency_id` of every event that runs a model: together they get no more than CONCURRENT_RUNS at once."""
@@ -45,3 +50,51 @@ def on_stop(session: Session) -> Callable[[gr.Request], None]:
         session.stop(visitor(request))
 
     return stop
+
+
+def fills(parts: Parts, event: Callable[..., Any], tile: Tile) -> Any:
+    """After an event, the widgets hold the prompt and the settings of a tile; returns what can be followed."""
+    values = json.dumps([tile.prompt, *controls.values_of(tile.asked)])
+    outputs = [parts.prompt, *parts.settings.inputs]
+    return event(None, outputs=outputs, js=f"() => {values}", api_visibility="private")
+
+
+def draws(parts: Parts, event: Callable[..., Any]) -> None:
+    """After an event, a picture is drawn from what the widgets hold."""
+    started = event(
+        on_begin(parts.session),
+        inputs=parts.prompt,
+        outputs=parts.stepper,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    started.then(
+        on_draw(parts.session),
+        inputs=[parts.prompt, *parts.settings.inputs],
+        outputs=[parts.stepper, parts.shown],
+        concurrency_id=MODEL_QUEUE,
+        concurrency_limit=CONCURRENT_RUNS,
+        trigger_mode="multiple",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:
+    """The handler of Generate's first, immediate part."""
+
+    def begin(prompt: str, request: gr.Request) -> Update:
+        return session.begin(visitor(request), prompt)
+
+    return begin
+
+
+def on_draw(session: Session) -> Callable[..., Iterator[tuple[Update, Any]]]:
+    """The handler that draws; settings that do not fit become an update with the message."""
+
+    def draw(request: gr.Request, prompt: str, *values: Any) -> Iterator[tuple[Update, Any]]:
+        for update in session.draw(visitor(request), prompt, lambda: controls.asked_from(values)):
+            yield update, update.kept or gr.skip()
+
+    return draw

@@ -12,11 +12,11 @@ import pytest
 
 from app.compare.compare import Compare
 from app.compare.shelf import Shelf
+from app.examples import examples
 from app.scripted import Scripted
 from app.stepper import FOLDER, SCRIPTS, script
 from app.stepper.stepper import Stepper
 from app.sweep.sweep import Sweep
-from app.ui import examples
 from app.views import Update
 from core.types import Grid
 from tests.app.serving import served

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -426,3 +427,33 @@ def test_threads_share_a_database() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_joined_databases_hold_the_images_of_both_in_order() -> None:
+    first, second = build(context=Context(radius=1, border="zero")), build(grids=(GRIDS + 1) % 32)
+    both = first.subset([1, 4]).joined(second)
+    assert np.array_equal(both.grids, np.concatenate([GRIDS[[1, 4]], (GRIDS + 1) % 32]))
+    assert both.context == first.context
+    assert [info.caption for info in both.metadata] == [METADATA[i].caption for i in (1, 4, *range(6))]
+    assert [both.picture(i) for i in range(8)] == [None, b"5", b"one", None, b"three", b"4", b"5", b"six"]
+    assert both.nearest_captions(np.eye(3, dtype=np.float32)[1], 9)[:3].tolist() == [0, 1, 3]
+    exact = build(grids=both.grids, metadata=both.metadata, captions=None, pictures=None, context=first.context)
+    assert same(both.search(QUERIES, 7), exact.search(QUERIES, 7))
+
+
+def test_joined_databases_must_fit_and_need_captions_of_both_for_the_filter() -> None:
+    other = PatchDatabase.build(Codebook.from_vectors(np.eye(32, 8, dtype=np.float32) + 1), GRIDS, METADATA)
+    with pytest.raises(DatabaseError, match="two codebooks"):
+        build().joined(other)
+    with pytest.raises(DatabaseError, match="two dimensions"):
+        build().joined(build(captions=np.eye(6, dtype=np.float32)))
+    with pytest.raises(DatabaseError, match="without caption vectors"):
+        build().joined(build(captions=None)).nearest_captions(np.zeros(3, np.float32), 1)
+
+
+def test_another_process_gets_the_same_database() -> None:
+    database = build().subset([0, 2, 3])
+    sent = pickle.loads(pickle.dumps(database))
+    assert sent.fingerprint == database.fingerprint
+    assert sent.picture(2) == b"three"
+    assert same(sent.search(QUERIES, 6), database.search(QUERIES, 6))

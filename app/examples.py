@@ -1,0 +1,55 @@
+"""What the page offers to begin with, from assets/examples.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.views import Asked
+from core.types import DecodeSettings
+
+FOLDER = Path(__file__).parents[1] / "assets" / "examples"
+FILE = FOLDER.with_suffix(".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A run that a visitor can start with one click, and what came out of it when it was recorded."""
+
+    label: str
+    picture: Path
+    prompt: str
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Prompts for the chips; swap: runs that differ in the database; own: runs without and with `brought`, pictures."""
+
+    prompts: tuple[str, ...]
+    swap: tuple[Tile, ...]
+    own: tuple[Tile, ...]
+    brought: tuple[Path, ...]
+
+
+def examples() -> Examples:
+    """All of them."""
+    found = json.loads(FILE.read_text(encoding="utf-8"))
+    brought = sorted((FOLDER / found["own"]["folder"]).glob("*.png"))
+    return Examples(tuple(found["prompts"]), _tiles(found["swap"]), _tiles(found["own"]["tiles"]), tuple(brought))
+
+
+def _tiles(rows: Sequence[Mapping[str, Any]]) -> tuple[Tile, ...]:
+    """Tiles from their JSON."""
+    return tuple(
+        Tile(
+            row["label"],
+            FOLDER / row["picture"],
+            row["prompt"],
+            Asked(row["model"], row["database"], DecodeSettings.from_json(row["settings"])),
+        )
+        for row in rows
+    )

@@ -1,0 +1,193 @@
+"""Pictures that visitors bring: checked, made square, encoded, and held in databases that only their owner reaches."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from app import pictures
+from app.pictures import RGB
+from core.backends.protocol import Backend
+from core.context import Context
+from core.database import ImageInfo, PatchDatabase
+from core.types import CodeArray, ConfigError
+
+MAX_PICTURES: Final = 200
+MAX_BYTES: Final = 10 * 2**20
+MAX_PIXELS: Final = 40_000_000
+"""Of one file, and of one picture; larger ones are refused before anything is decoded."""
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+VISITORS_KEPT: Final = 12
+"""Whose pictures stay in memory (up to 60 MB each); those who came first make room."""
+
+YOURS, BOTH = "yours", "both"
+STYLE = "yours"
+CONTEXT = Context(radius=2, border="zero")
+"""How own pictures are looked up: a long memory, which few pictures need, and an answer at the edges as well."""
+
+BATCH = 8
+MAX_CAPTION = 120
+NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the reading or encoding of a visitor's pictures has come."""
+
+    doing: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came of a visitor's files.
+
+    captions, images: of the pictures that were taken, the latter [pixels, pixels, 3]; refused: (file, reason).
+    """
+
+    captions: tuple[str, ...]
+    images: tuple[RGB, ...]
+    refused: tuple[tuple[str, str], ...]
+
+    @property
+    def message(self) -> str:
+        """What happened, in a few lines."""
+        count = len(self.images)
+        lines = [f"{count} picture{'s are' if count != 1 else ' is'} in your database; file names are the captions."]
+        lines += [f"Refused {name}: {reason}" for name, reason in self.refused[:NAMED]]
+        if (more := len(self.refused) - NAMED) > 0:
+            lines.append(f"and {more} more.")
+        return "\n".join(lines)
+
+
+def read_pictures(paths: Sequence[Path], pixels: int) -> Iterator[Progress | Brought]:
+    """Progress, then everything that can be taken of a visitor's files; ConfigError when that is nothing."""
+    captions: list[str] = []
+    images: list[RGB] = []
+    refused: list[tuple[str, str]] = []
+    for number, path in enumerate(paths):
+        if number % BATCH == 0:
+            yield Progress("Reading", number, len(paths))
+        try:
+            if len(images) == MAX_PICTURES:
+                raise ConfigError(f"got more than {MAX_PICTURES} pictures, which is the most at once")
+            images.append(read_picture(path, pixels))
+            captions.append(caption_of(path))
+        except ConfigError as error:
+            refused.append((path.name[:80], str(error)))
+    if not images:
+        reasons = "\n".join(f"Refused {name}: {reason}" for name, reason in refused[:NAMED]) or "Got no file."
+        raise ConfigError(f"No picture was taken.\n{reasons}")
+    yield Brought(tuple(captions), tuple(images), tuple(refused))
+
+
+def read_picture(path: Path, pixels: int) -> RGB:
+    """One picture [pixels, pixels, 3]: upright, on white, padded to a square; ConfigError for anything else."""
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ConfigError(f"got {size / 2**20:.0f} MB, expected at most {MAX_BYTES >> 20}; make it smaller")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
+            with Image.open(path, formats=FORMATS) as image:
+                _check_pixels(image)
+                image.draft("RGB", (2 * pixels, 2 * pixels))  # a JPEG is decoded small at once
+                return squared(image, pixels)
+    except ConfigError:
+        raise
+    except Image.DecompressionBombError:
+        raise ConfigError(f"got more than {MAX_PIXELS // 10**6} megapixels; make it smaller") from None
+    except Exception as error:  # damaged files make decoders raise nearly anything
+        expected = f"expected a whole {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
+        raise ConfigError(f"not a picture, or damaged ({type(error).__name__}); {expected}") from None
+
+
+def _check_pixels(image: Image.Image) -> None:
+    """ConfigError for an opened, not yet decoded picture that is too large."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        got = f"got {width} x {height} pixels"
+        raise ConfigError(f"{got}, expected at most {MAX_PIXELS // 10**6} megapixels; make it smaller")
+
+
+def squared(image: Image.Image, pixels: int) -> RGB:
+    """A picture [pixels, pixels, 3]: turned upright, alpha over white, the shorter side padded with white."""
+    turned = ImageOps.exif_transpose(image)
+    turned.thumbnail((4 * pixels, 4 * pixels), Image.Resampling.BOX)
+    layers = turned.convert("RGBA")
+    flat = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
+    nearest = max(flat.size) < pixels  # small pictures are pixel art more often than not
+    method = Image.Resampling.NEAREST if nearest else Image.Resampling.LANCZOS
+    return np.asarray(ImageOps.pad(flat, (pixels, pixels), method=method, color="white"), np.uint8)
+
+
+def caption_of(path: Path) -> str:
+    """The caption that a file name gives: "red_apple-2.png" says "red apple 2"."""
+    words = "".join(char if char.isalnum() else " " for char in path.stem).split()
+    return " ".join(words)[:MAX_CAPTION] or "picture"
+
+
+def encode(backend: Backend, images: Sequence[RGB]) -> Iterator[Progress | CodeArray]:
+    """Progress after every few pictures, then their token grids [N, H, W]."""
+    grids = []
+    for start in range(0, len(images), BATCH):
+        yield Progress("Encoding", start, len(images))
+        grids.append(backend.encode_images(np.stack(images[start : start + BATCH])))
+    yield np.concatenate(grids)
+
+
+def pixels_of(backend: Backend) -> int:
+    """The side of the pictures that a backend encodes."""
+    blank = np.zeros((1, backend.grid.height, backend.grid.width), np.uint16)
+    return int(backend.decode_codes(blank).shape[1])
+
+
+def databases_of(
+    backend: Backend, brought: Brought, grids: CodeArray, embedded: PatchDatabase | None
+) -> dict[str, PatchDatabase]:
+    """A visitor's pictures as a database by the name "yours", and with the embedded one by the name "both"."""
+    yours = PatchDatabase.build(
+        backend.codebook,
+        grids,
+        [ImageInfo(caption, STYLE, caption, "your pictures") for caption in brought.captions],
+        CONTEXT,
+        backend.embed_captions(brought.captions),
+        [pictures.encoded(image) for image in brought.images],
+    )
+    return {YOURS: yours} if embedded is None else {YOURS: yours, BOTH: yours.joined(embedded)}
+
+
+class Collections:
+    """The databases of all visitors' own pictures; nobody reaches those of another."""
+
+    def __init__(self, visitors_kept: int = VISITORS_KEPT) -> None:
+        self._of: OrderedDict[str, Mapping[str, PatchDatabase]] = OrderedDict()
+        self._visitors_kept = visitors_kept
+        self._lock = threading.Lock()
+
+    def keep(self, visitor: str, databases: Mapping[str, PatchDatabase]) -> None:
+        """Take the place of what the visitor brought before; who came first makes room."""
+        with self._lock:
+            self._of[visitor] = databases
+            self._of.move_to_end(visitor)
+            while len(self._of) > self._visitors_kept:
+                self._of.popitem(last=False)
+
+    def databases(self, visitor: str) -> Mapping[str, PatchDatabase]:
+        """The visitor's databases by name; none of them before there are pictures, or when they had to make room."""
+        with self._lock:
+            return self._of.get(visitor, {})
+
+    def forget(self, visitor: str) -> None:
+        """Drop everything of a visitor."""
+        with self._lock:
+            self._of.pop(visitor, None)

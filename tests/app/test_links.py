@@ -1,0 +1,122 @@
+"""Links that reproduce a run: there and back, what does not fit, what cannot be linked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import links
+from app.session import Session
+from app.views import Asked
+from app.visits import Kept
+from core.types import Change, ConfigError, DecodeSettings
+from tests.app.fake import FakeBackend, fake_database
+
+START = Asked("fake", "all", DecodeSettings())
+
+
+def params(query: str) -> dict[str, str]:
+    assert query.startswith("?")
+    return dict(parse_qsl(query[1:], keep_blank_values=True, strict_parsing=True))
+
+
+def parsed(**values: str) -> links.Link:
+    link = links.parse_query(values, START)
+    assert link is not None
+    return link
+
+
+@given(
+    prompt=st.text("abc &=?#%é漢'<", min_size=1, max_size=30).filter(str.strip),
+    seed=st.integers(0, 2**32 - 1),
+    weight=st.floats(0, 1),
+    styles=st.lists(st.sampled_from(["3d", "flat"]), unique=True),
+    recorded=st.booleans(),
+)
+def test_a_query_holds_everything(prompt: str, seed: int, weight: float, styles: list[str], recorded: bool) -> None:
+    settings = DecodeSettings(
+        seed=seed, retrieval_weight=weight, styles=tuple(styles), method="faid", record_unblended=recorded
+    )
+    asked = Asked("novice", "unseen", settings)
+    prompt = " ".join(prompt.split())
+    link = links.parse_query(params(links.query_of(prompt, asked, "ab12")) | {"step": "17"}, START)
+    assert link == links.Link(prompt, asked, 17, "ab12", ())
+
+
+def test_what_is_missing_is_as_on_the_page() -> None:
+    link = parsed(prompt="sun", seed="5")
+    assert link.asked == Asked("fake", "all", DecodeSettings(seed=5))
+    assert (link.step, link.codes, link.ignored) == (-1, "", ())
+
+
+@pytest.mark.parametrize("values", [{}, {"__theme": "dark"}, {"view": "api", "__sign": "x"}])
+def test_an_address_without_a_link_is_none(values: dict[str, str]) -> None:
+    assert links.parse_query(values, START) is None
+
+
+def test_unknown_parameters_are_named_and_left_out() -> None:
+    assert parsed(prompt="sun", fbclid="x", a="1").ignored == ("a", "fbclid")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"prompt": "x", "seed": "abc"}, "link: seed: got 'abc', expected a whole number"),
+        ({"prompt": "x", "seed": "-1"}, "link: seed: got -1"),
+        ({"prompt": "x", "retrieval_weight": "nan"}, "link: retrieval_weight: got nan"),
+        ({"prompt": "x", "retrieval_weight": "much"}, "link: retrieval_weight: got 'much', expected a number"),
+        ({"prompt": "x", "record_unblended": "yes"}, "link: record_unblended: got 'yes', expected true or false"),
+        ({"prompt": "x", "method": "<script>"}, "link: method: got '<script>'"),
+        ({"prompt": " "}, "link: prompt: got 0 characters"),
+        ({"prompt": "x" * 301}, "link: prompt: got 301 characters"),
+        ({"prompt": "x", "codes": "a" * 2000}, "link: codes: got 2000 characters"),
+        ({"prompt": "x", "step": "last"}, "link: step: got 'last'"),
+        ({"prompt": "x", "seed": "9" * 999}, "link: seed: got 9"),
+    ],
+)
+def test_values_that_do_not_fit_are_told_in_one_line(values: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        links.parse_query(values, START)
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def kept() -> Kept:
+    backend = FakeBackend()
+    session = Session({"fake": backend}, {"all": fake_database(backend, images=12)})
+    list(session.draw("ann", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
+    return session.visits.runs("ann")[0]
+
+
+def test_a_run_is_linked_with_the_hash_of_its_codes(kept: Kept) -> None:
+    values = params(links.link_of(kept, ("fake",), ("all",)))
+    assert (values["prompt"], values["n_neighbours"], values["codes"]) == ("sun", "8", links.codes_hash(kept.trace))
+    assert len(values["codes"]) == links.DIGITS
+
+
+def test_what_no_link_can_say_is_told(kept: Kept) -> None:
+    for run, said in [
+        (replace(kept, trace=replace(kept.trace, changes=(Change(3, code=1),))), "changed by hand"),
+        (replace(kept, trace=replace(kept.trace, given=9)), "began with an image"),
+        (replace(kept, asked=replace(kept.asked, model="far")), "model that is not here"),
+        (replace(kept, asked=replace(kept.asked, database="yours")), "pictures that only you have"),
+    ]:
+        with pytest.raises(ConfigError, match=said):
+            links.link_of(run, ("fake",), ("all",))
+
+
+def test_a_stopped_run_is_linked_without_a_hash(kept: Kept) -> None:
+    stopped = replace(kept, trace=replace(kept.trace, steps=kept.trace.steps[:9]))
+    assert params(links.link_of(stopped, ("fake",), ("all",)))["codes"] == ""
+
+
+def test_the_outcome_tells_when_the_codes_differ(kept: Kept) -> None:
+    link = parsed(prompt="sun", codes=links.codes_hash(kept.trace), odd="1")
+    assert links.outcome(link, kept) == "Left out what this page does not know: odd."
+    assert "codes differ" in links.outcome(replace(link, codes="0" * 16), kept)
+    assert links.outcome(replace(link, codes="", ignored=()), kept) == ""

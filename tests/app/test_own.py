@@ -1,0 +1,192 @@
+"""Pictures that visitors bring: what is taken, what is refused and how, and that nobody else reaches them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import own
+from app.examples import examples
+from app.session import Session
+from app.views import Asked, Update
+from core.types import ConfigError, DecodeSettings
+from tests.app.fake import FakeBackend, code_of, fake_database
+from tests.app.test_views import unpack
+
+
+@pytest.fixture
+def session() -> Session:
+    backend = FakeBackend()
+    return Session({"fake": backend}, {"all": fake_database(backend, images=12)})
+
+
+def picture(folder: Path, name: str, colour: tuple[int, ...] = (200, 30, 30), size: tuple[int, int] = (40, 40)) -> Path:
+    path = folder / name
+    Image.new("RGB" if len(colour) == 3 else "RGBA", size, colour).save(path)
+    return path
+
+
+def png_header(path: Path, width: int, height: int) -> Path:
+    """A PNG that says it is that large, and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))))
+    return path
+
+
+def brought(session: Session, visitor: str, paths: list[Path]) -> own.Brought:
+    *progress, last = session.bring(visitor, paths)
+    assert progress
+    assert all(isinstance(found, own.Progress) for found in progress)
+    assert isinstance(last, own.Brought)
+    return last
+
+
+def last(session: Session, visitor: str, database: str, **settings: object) -> Update:
+    asked = Asked("fake", database, DecodeSettings(caption_filter=0, n_neighbours=16, **settings))  # type: ignore[arg-type]
+    return list(session.draw(visitor, "sun", lambda: asked))[-1]
+
+
+def test_retrieval_draws_from_own_pictures(session: Session, tmp_path: Path) -> None:
+    colours = [(200, 30, 30), (30, 200, 30)]
+    brought(session, "ann", [picture(tmp_path, f"square_{i}.png", c) for i, c in enumerate(colours)])
+    update = last(session, "ann", own.YOURS)
+    header, arrays = unpack(update.file)
+    assert dict(header["facts"])["database"] == "Yours"
+    assert {source[1] for source in header["sources"]} == {"square 0", "square 1"}
+    near = arrays["near_image"].reshape(256, -1)
+    assert (near[1:, 0] >= 0).all()  # borders are filled: everything but the first position retrieves
+    codes = set(code_of(np.array(colours)).tolist())
+    assert set(arrays["near_code"][arrays["near_image"] >= 0].tolist()) <= codes
+
+
+def test_own_pictures_beside_the_embedded_ones(session: Session, tmp_path: Path) -> None:
+    brought(session, "ann", [picture(tmp_path, "white.png", (255, 255, 255))])
+    both = session.databases_of("ann")[own.BOTH]
+    assert len(both.images) == 13
+    assert [both.metadata[i].caption for i in (0, 1)] == ["white", "disc number 0"]
+    header, _ = unpack(last(session, "ann", own.BOTH).file)
+    assert dict(header["facts"])["database"] == "Emoji + yours"
+    assert {source[2] for source in header["sources"]} - {own.STYLE} != set()
+
+
+def test_nobody_else_reaches_them_and_leaving_drops_them(session: Session, tmp_path: Path) -> None:
+    brought(session, "ann", [picture(tmp_path, "a.png")])
+    assert set(session.databases_of("ann")) == {"all", own.YOURS, own.BOTH}
+    assert set(session.databases_of("bob")) == {"all"}
+    update = last(session, "bob", own.YOURS)
+    assert update.state == "error"
+    assert "not here any more; bring them again" in update.message
+    session.leave("ann")
+    assert last(session, "ann", own.YOURS).state == "error"
+
+
+def test_who_came_first_makes_room(session: Session, tmp_path: Path) -> None:
+    brought(session, "ann", [picture(tmp_path, "a.png")])
+    found = session.own.databases("ann")
+    few = own.Collections(visitors_kept=2)
+    for visitor in ("a", "b", "c"):
+        few.keep(visitor, found)
+    assert [bool(few.databases(visitor)) for visitor in ("a", "b", "c")] == [False, True, True]
+
+
+def test_a_run_is_shown_again_after_its_pictures_are_gone(session: Session, tmp_path: Path) -> None:
+    brought(session, "ann", [picture(tmp_path, "a.png")])
+    kept = last(session, "ann", own.YOURS).kept
+    session.own.forget("ann")
+    header, _ = unpack(session.show("ann", kept).file)
+    assert [source[1] for source in header["sources"]] == ["a"]
+    assert set(header["blobs"]) == {"picture", "0"}  # decoded from the codes
+
+
+def test_refusals_are_by_name_and_the_rest_is_taken(session: Session, tmp_path: Path) -> None:
+    files = {
+        "text.png": b"hello", "page.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "empty.jpg": b"",
+        "code.gif": b"GIF89a" + bytes(20), "archive.webp": b"PK\x03\x04" + bytes(100),
+    }  # fmt: skip
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    whole = picture(tmp_path, "cut.png", size=(300, 300))
+    whole.write_bytes(whole.read_bytes()[:-40])
+    bomb = png_header(tmp_path / "bomb.png", 30_000, 30_000)
+    wide = png_header(tmp_path / "wide.png", 60_000, 700)
+    heavy = tmp_path / "heavy.bmp"
+    with heavy.open("wb") as file:
+        file.truncate(own.MAX_BYTES + 2**20)
+    good = picture(tmp_path, "good.webp")
+    paths = [*(tmp_path / name for name in files), whole, bomb, wide, heavy, good]
+    result = brought(session, "ann", paths)
+    assert result.captions == ("good",)
+    reasons = dict(result.refused)
+    assert set(reasons) == {path.name for path in paths} - {"good.webp"}
+    assert "megapixels" in reasons["bomb.png"]
+    assert "60000 x 700" in reasons["wide.png"]
+    assert reasons["heavy.bmp"].startswith("got 11 MB")
+    assert "1 picture is in your database" in result.message
+    assert "Refused text.png: not a picture" in result.message
+    assert "and 4 more." in result.message
+
+
+def test_no_more_than_the_limit_is_taken(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "MAX_PICTURES", 3)
+    result = brought(session, "ann", [picture(tmp_path, f"{i}.png") for i in range(5)])
+    assert result.captions == ("0", "1", "2")
+    assert [name for name, _ in result.refused] == ["3.png", "4.png"]
+    assert "more than 3 pictures" in result.refused[0][1]
+
+
+def test_nothing_taken_is_an_error_and_keeps_what_was_there(session: Session, tmp_path: Path) -> None:
+    brought(session, "ann", [picture(tmp_path, "a.png")])
+    (tmp_path / "b.png").write_bytes(b"no")
+    for paths, said in (([tmp_path / "b.png"], "Refused b.png"), ([], "Got no file")):
+        with pytest.raises(ConfigError, match=said):
+            list(session.bring("ann", paths))
+    assert own.YOURS in session.databases_of("ann")
+
+
+def test_transparency_is_laid_on_white_and_the_short_side_padded(tmp_path: Path) -> None:
+    image = own.read_picture(picture(tmp_path, "a.png", (255, 0, 0, 0), (64, 32)), 32)
+    assert image.shape == (32, 32, 3)
+    assert (image == 255).all()
+    wide = own.read_picture(picture(tmp_path, "b.png", (10, 20, 30), (64, 32)), 32)
+    assert (wide[:8] == 255).all()
+    assert (wide[8:24] == (10, 20, 30)).all()
+    assert (wide[24:] == 255).all()
+
+
+def test_pictures_are_turned_upright(tmp_path: Path) -> None:
+    cells = np.zeros((32, 32, 3), np.uint8)
+    cells[:16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(cells).save(tmp_path / "a.jpg", exif=exif, quality=100)
+    upright = own.read_picture(tmp_path / "a.jpg", 32)
+    assert upright[4].mean() < 10
+    assert upright[28].mean() > 245
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [("red_apple-2.png", "red apple 2"), ("Café au lait.webp", "Café au lait"), ("---.png", "picture"),
+     ("<b>x</b>.png", "b x b"), ("x" * 300 + ".png", "x" * own.MAX_CAPTION)],
+)  # fmt: skip
+def test_captions_come_from_file_names(name: str, caption: str) -> None:
+    # a name with a slash is a path: what stands before it is a folder
+    assert own.caption_of(Path(name.replace("/", " "))) == caption
+
+
+def test_the_example_set_is_taken_as_it_is(session: Session) -> None:
+    paths = list(examples().brought)
+    result = brought(session, "ann", paths)
+    assert len(result.images) == len(paths) == 24
+    assert result.refused == ()
+    assert "small house" in result.captions
+    assert all(tile.picture.is_file() for tile in examples().own)

@@ -1,0 +1,309 @@
+"""Keeping, sharing, own pictures and the tour in a real browser, over the fake model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+
+from app.tour import Recording
+from tests.browser.chromium import find_chromium
+from tests.browser.test_page import PAYLOADS, at, generate, part, ready, visit, wait_for
+
+if find_chromium() is None:
+    pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Page]:
+    """Another visitor."""
+    context = browser.new_context(viewport={"width": 1360, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def tab(page: Page, name: str) -> None:
+    """Open a tab below the stepper."""
+    page.get_by_role("tab", name=name).click()
+
+
+def notice(page: Page, text: str) -> None:
+    """Expect a message above the picture."""
+    expect(page.locator("[data-part=notice]")).to_contain_text(text)
+
+
+def saved(page: Page, button: str, folder: Path) -> Path:
+    """The file that a button downloads."""
+    with page.expect_download() as download:
+        page.locator(button).click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def linked(page: Page) -> str:
+    """The link to the run in the stepper."""
+    tab(page, "Keep and share")
+    expect(page.locator("#copy-link")).to_be_enabled()
+    page.locator("#copy-link").click()
+    field = page.locator("#run-link textarea, #run-link input")
+    expect(field).to_have_value(re.compile(r"step="))
+    return field.input_value()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Links
+
+
+def test_a_copied_link_draws_the_same_run_at_the_same_position(page: Page, other: Page, quick: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit(page, quick)
+    page.locator("#seed input").fill("7")
+    generate(page, "a disc & 100 % of <b>")
+    wait_for(page, "ready")
+    page.locator("[data-part=scrub]").fill("100")
+    link = linked(page)
+    expect(page.locator("#keep-told")).to_have_text("Copied, with position 100.")
+    assert page.evaluate("navigator.clipboard.readText()") == link
+    code = part(page, "choice")
+    other.goto(link)
+    wait_for(other, "ready")
+    at(other, 100)
+    assert (part(other, "title"), part(other, "choice")) == ("a disc & 100 % of <b>", code)
+    assert part(other, "notice") == ""  # the codes are those of the link
+    expect(other.locator("#prompt textarea")).to_have_value("a disc & 100 % of <b>")
+    expect(other.locator("#seed input")).to_have_value("7")
+
+
+def test_a_link_whose_codes_differ_says_so(page: Page, quick: str) -> None:
+    page.goto(f"{quick}/?prompt=sun&codes=0123456789abcdef&odd=1")
+    wait_for(page, "ready")
+    notice(page, "The codes differ from those of the link")
+    notice(page, "Left out what this page does not know: odd.")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("prompt=sun&seed=abc", "link: seed: got 'abc', expected a whole number"),
+        ("prompt=sun&model=<script>", "link: model: got '<script>', expected one of fake"),
+        ("prompt=sun&n_neighbours=1000", "link: n_neighbours: got 1000, the page offers 0 to 512"),
+    ],
+)
+def test_a_bad_link_is_told_and_the_page_works(page: Page, quick: str, query: str, said: str) -> None:
+    page.goto(f"{quick}/?{query}")
+    wait_for(page, "error")
+    notice(page, said)
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    expect(page.locator("[data-part=notice]")).to_be_hidden()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+def test_the_downloaded_page_replays_from_disk_without_a_request(
+    page: Page, other: Page, quick: str, tmp_path: Path
+) -> None:
+    surprises: list[str] = []
+    requests: list[str] = []
+    hostile = "".join(PAYLOADS)[:280]
+    ready(page, quick, hostile)
+    tab(page, "Keep and share")
+    file = saved(page, "#save-page", tmp_path)
+    assert file.suffix == ".html"
+    assert file.stat().st_size < 3_000_000
+
+    def note(request: Request) -> None:
+        requests.append(request.url)
+
+    other.on("request", note)
+    other.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
+    other.on("pageerror", lambda error: surprises.append(str(error)))
+    other.on("console", lambda message: surprises.append(message.text) if message.type == "error" else None)
+    other.goto(file.as_uri())
+    wait_for(other, "ready")
+    page.locator("[data-part=scrub]").fill("136")
+    other.locator("[data-part=scrub]").fill("136")
+    at(other, 136)
+    for name in ("title", "choice", "neighbours-text", "numbers"):
+        assert part(other, name) == part(page, name)
+    expect(other.locator("[data-part=cards] li").first).to_contain_text("disc number")
+    drawn = (
+        "canvas => canvas.getContext('2d').getImageData(20, 20, 60, 60).data.some(value => value > 0 && value < 255)"
+    )
+    assert other.locator("[data-part=cards] canvas").first.evaluate(drawn), "the source pictures are not there"
+    other.locator("summary").click()
+    expect(other.locator("#settings")).to_contain_text("retrieval_weight")
+    assert requests == [file.as_uri()]
+    assert surprises == []
+
+
+def test_a_downloaded_trace_can_be_opened_by_somebody_else(page: Page, other: Page, quick: str, tmp_path: Path) -> None:
+    ready(page, quick)
+    tab(page, "Keep and share")
+    file = saved(page, "#save-trace", tmp_path)
+    assert file.suffix == ".npz"
+    visit(other, quick)
+    tab(other, "Keep and share")
+    choose = other.locator("#keep-files input[type=file]")
+    choose.set_input_files(file)
+    wait_for(other, "ready")
+    notice(other, f"Opened from {file.name}")
+    assert (part(other, "title"), part(other, "choice")) == ("a red disc", part(page, "choice"))
+    expect(other.locator("#history button")).to_have_count(1)
+    hostile = tmp_path / "hostile.npz"
+    hostile.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    choose.set_input_files(hostile)
+    notice(other, "hostile.npz: not a trace, or damaged")
+    other.locator("[data-part=canvas]").press("Home")
+    at(other, 0)
+    assert part(other, "title") == "a red disc"
+
+
+def test_pictures_of_the_visit_bring_their_runs_back(page: Page, quick: str) -> None:
+    ready(page, quick, "the first disc")
+    generate(page, "the second disc")
+    expect(page.locator("[data-part=title]")).to_have_text("the second disc")
+    wait_for(page, "ready")
+    tab(page, "Keep and share")
+    pictures = page.locator("#history button")
+    expect(pictures).to_have_count(2)
+    expect(pictures.first).to_contain_text("the second disc")
+    pictures.nth(1).click()
+    expect(page.locator("[data-part=title]")).to_have_text("the first disc")
+    at(page, 255)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Own pictures
+
+
+def picture(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
+    """A picture of one colour."""
+    Image.new("RGB", (64, 64), colour).save(folder / name)
+    return folder / name
+
+
+def test_own_pictures_are_retrieved_from_by_their_owner_only(
+    page: Page, other: Page, quick: str, tmp_path: Path
+) -> None:
+    visit(page, quick)
+    tab(page, "Your pictures")
+    bad = tmp_path / "not a picture.png"
+    bad.write_bytes(b"hello")
+    files = [picture(tmp_path, f"square_{i}.png", (200, 40 * i, 30)) for i in range(4)]
+    page.locator("#bring-buttons input[type=file]").set_input_files([*files, bad])
+    status = page.locator("#bring-status textarea")
+    expect(status).to_have_value(re.compile("4 pictures are in your database"))
+    expect(status).to_have_value(re.compile("Refused not a picture.png: not a picture, or damaged"))
+    expect(page.locator("#bring-seen button")).to_have_count(4)
+    expect(page.locator("#database input[value=yours]")).to_be_checked()
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    expect(page.locator("[data-part=facts]")).to_contain_text("databaseYours")
+    page.locator("[data-part=scrub]").fill("136")
+    expect(page.locator("[data-part=cards] li").first).to_contain_text("square")
+    visit(other, quick)
+    assert other.locator("#database input[value=yours]").count() == 0
+    tab(page, "Keep and share")
+    expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute(
+        "placeholder", re.compile("pictures that only you have")
+    )
+    expect(page.locator("#copy-link")).to_be_disabled()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The tour, and what everything is
+
+
+def test_the_tour_opens_at_once_and_is_walked_by_keys(page: Page, quick: str) -> None:
+    stops = Recording.load().stops
+    visit(page, quick)
+    page.locator("#tour-start").focus()
+    page.keyboard.press("Enter")
+    card = page.locator(".tour-card")
+    expect(card).to_be_visible()
+    expect(page.locator("#stepper")).to_have_attribute("data-trace-id", "tour")
+    for number, stop in enumerate(stops, start=1):
+        expect(card).to_contain_text(f"{number} of {len(stops)}")
+        expect(card.locator("h2")).to_have_text(stop.title)
+        at(page, stop.step)
+        expect(card).to_be_focused()
+        assert page.locator(f"#stepper .tour-target:is({stop.part})").count() == 1
+        assert card.evaluate(
+            "node => { const b = node.getBoundingClientRect(); return b.left >= 0 && b.right <= innerWidth }"
+        )
+        page.keyboard.press("ArrowRight")
+    expect(card).to_be_hidden()
+    expect(page.locator("#tour-start")).to_be_focused()
+    assert page.locator(".tour-target").count() == 0
+
+
+def test_the_tour_ends_by_escape_and_when_something_else_is_drawn(page: Page, quick: str) -> None:
+    visit(page, quick)
+    tab(page, "Learn")
+    page.get_by_role("button", name="Take the tour").click()
+    card = page.locator(".tour-card")
+    expect(card).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    expect(card).to_contain_text("1 of")
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
+    page.locator("#tour-start").click()
+    expect(card).to_be_visible()
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    expect(card).to_be_hidden()
+    assert part(page, "title") == "a red disc"
+
+
+CONTROLS = (
+    "#head button, #ask button, #ask input, #ask textarea, #chips button, .loupe button, .loupe input, #panel input, "
+    "#keep button, #bring button, #bring textarea, .learn button"
+)
+NUMBERS = (
+    ".lp-facts b, .lp-numbers dd, .lp-where, .lp-codes td, .lp-card-numbers span, .lp-choice span, .lp-flip-line, "
+    ".lp-strip, [data-value]"
+)
+PICTURES = "#history, #bring-seen, .lp-patch-cell"
+WITHOUT_TIP = """
+([wanted, pictures]) => [...document.querySelectorAll(wanted)].filter((node) => {
+  if (!node.checkVisibility() || node.closest(pictures)) return false;
+  node.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+  return !node.closest("[title]:not([title=''])") && !node.closest(".block")?.querySelector(".info-text");
+}).map((node) => node.outerHTML.slice(0, 160))
+"""
+
+
+def test_every_control_and_number_says_what_it_is(page: Page, quick: str) -> None:
+    visit(page, quick)
+    page.locator("#method label", has_text="FAiD + DAiD").click()
+    page.get_by_label("Also record each position without the blend").check()
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    page.locator("[data-part=scrub]").fill("136")
+    for name in ("Keep and share", "Your pictures", "Learn"):
+        tab(page, name)
+        page.wait_for_timeout(300)
+        assert page.evaluate(WITHOUT_TIP, [f"{CONTROLS}, {NUMBERS}", PICTURES]) == []
+
+
+def test_the_tabs_fit_a_phone(browser: Browser, quick: str) -> None:
+    context: BrowserContext = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    phone = context.new_page()
+    ready(phone, quick)
+    for name in ("Keep and share", "Your pictures", "Learn"):
+        tab(phone, name)
+        phone.wait_for_timeout(200)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.locator("#tour-start").click()
+    expect(phone.locator(".tour-card")).to_be_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
