@@ -241,7 +241,7 @@ def test_questions_about_positions_that_are_not_there_are_refused(session: Sessi
 
 
 def test_an_image_is_read_with_every_method_and_completed(session: Session) -> None:
-    given = image_tab.from_database(session, ASKED, 4, "")
+    given = image_tab.from_database(session, "anna", ASKED, 4, "")
     assert given.prompt == "disc number 4, 3d style"
     results = list(image_tab.inspect(session, "image", lambda: ASKED, lambda asked: given))
     shown, run, maps, state = results[-1]
@@ -303,11 +303,11 @@ def test_bombs_are_refused_before_they_are_unpacked(side: int) -> None:
 @pytest.mark.parametrize("number", [None, -1, 12, 1.5, "4"])
 def test_images_that_the_database_does_not_have_are_refused(session: Session, number: object) -> None:
     with pytest.raises(ConfigError, match="image: got no"):
-        image_tab.from_database(session, ASKED, number, "")
+        image_tab.from_database(session, "anna", ASKED, number, "")
 
 
 def test_completing_needs_an_image_and_some_rows(session: Session) -> None:
-    given = image_tab.from_database(session, ASKED, 4, "")
+    given = image_tab.from_database(session, "anna", ASKED, 4, "")
     with pytest.raises(ConfigError, match="upload or read one first"):
         image_tab.completions(session, None, 8, ASKED)
     for rows in (0, 16, None, "8"):

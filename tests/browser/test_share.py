@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from app.tour import Recording
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import PAYLOADS, at, generate, part, ready, visit, wait_for
+from tests.browser.test_page import PAYLOADS, at, generate, open_tab, part, ready, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -24,11 +24,6 @@ def other(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1360, "height": 900})
     yield context.new_page()
     context.close()
-
-
-def tab(page: Page, name: str) -> None:
-    """Open a tab below the stepper."""
-    page.get_by_role("tab", name=name).click()
 
 
 def notice(page: Page, text: str) -> None:
@@ -47,7 +42,7 @@ def saved(page: Page, button: str, folder: Path) -> Path:
 
 def linked(page: Page) -> str:
     """The link to the run in the stepper."""
-    tab(page, "Keep and share")
+    open_tab(page, "Keep and share")
     expect(page.locator("#copy-link")).to_be_enabled()
     page.locator("#copy-link").click()
     field = page.locator("#run-link textarea, #run-link input")
@@ -114,7 +109,7 @@ def test_the_downloaded_page_replays_from_disk_without_a_request(
     requests: list[str] = []
     hostile = "".join(PAYLOADS)[:280]
     ready(page, quick, hostile)
-    tab(page, "Keep and share")
+    open_tab(page, "Keep and share")
     file = saved(page, "#save-page", tmp_path)
     assert file.suffix == ".html"
     assert file.stat().st_size < 3_000_000
@@ -146,11 +141,11 @@ def test_the_downloaded_page_replays_from_disk_without_a_request(
 
 def test_a_downloaded_trace_can_be_opened_by_somebody_else(page: Page, other: Page, quick: str, tmp_path: Path) -> None:
     ready(page, quick)
-    tab(page, "Keep and share")
+    open_tab(page, "Keep and share")
     file = saved(page, "#save-trace", tmp_path)
     assert file.suffix == ".npz"
     visit(other, quick)
-    tab(other, "Keep and share")
+    open_tab(other, "Keep and share")
     choose = other.locator("#keep-files input[type=file]")
     choose.set_input_files(file)
     wait_for(other, "ready")
@@ -171,7 +166,7 @@ def test_pictures_of_the_visit_bring_their_runs_back(page: Page, quick: str) -> 
     generate(page, "the second disc")
     expect(page.locator("[data-part=title]")).to_have_text("the second disc")
     wait_for(page, "ready")
-    tab(page, "Keep and share")
+    open_tab(page, "Keep and share")
     pictures = page.locator("#history button")
     expect(pictures).to_have_count(2)
     expect(pictures.first).to_contain_text("the second disc")
@@ -194,7 +189,7 @@ def test_own_pictures_are_retrieved_from_by_their_owner_only(
     page: Page, other: Page, quick: str, tmp_path: Path
 ) -> None:
     visit(page, quick)
-    tab(page, "Your pictures")
+    open_tab(page, "Your pictures")
     bad = tmp_path / "not a picture.png"
     bad.write_bytes(b"hello")
     files = [picture(tmp_path, f"square_{i}.png", (200, 40 * i, 30)) for i in range(4)]
@@ -211,7 +206,7 @@ def test_own_pictures_are_retrieved_from_by_their_owner_only(
     expect(page.locator("[data-part=cards] li").first).to_contain_text("square")
     visit(other, quick)
     assert other.locator("#database input[value=yours]").count() == 0
-    tab(page, "Keep and share")
+    open_tab(page, "Keep and share")
     expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute(
         "placeholder", re.compile("pictures that only you have")
     )
@@ -247,8 +242,8 @@ def test_the_tour_opens_at_once_and_is_walked_by_keys(page: Page, quick: str) ->
 
 def test_the_tour_ends_by_escape_and_when_something_else_is_drawn(page: Page, quick: str) -> None:
     visit(page, quick)
-    tab(page, "Learn")
-    page.get_by_role("button", name="Take the tour").click()
+    open_tab(page, "Learn")
+    page.locator("#stepper").get_by_role("button", name="Take the tour").click()
     card = page.locator(".tour-card")
     expect(card).to_be_focused()
     page.keyboard.press("ArrowRight")
@@ -290,7 +285,7 @@ def test_every_control_and_number_says_what_it_is(page: Page, quick: str) -> Non
     wait_for(page, "ready")
     page.locator("[data-part=scrub]").fill("136")
     for name in ("Keep and share", "Your pictures", "Learn"):
-        tab(page, name)
+        open_tab(page, name)
         page.wait_for_timeout(300)
         assert page.evaluate(WITHOUT_TIP, [f"{CONTROLS}, {NUMBERS}", PICTURES]) == []
 
@@ -300,7 +295,7 @@ def test_the_tabs_fit_a_phone(browser: Browser, quick: str) -> None:
     phone = context.new_page()
     ready(phone, quick)
     for name in ("Keep and share", "Your pictures", "Learn"):
-        tab(phone, name)
+        open_tab(phone, name)
         phone.wait_for_timeout(200)
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     phone.locator("#tour-start").click()
