@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from app import pictures
 from app.pictures import RGB
@@ -22,10 +20,9 @@ from core.types import CodeArray, ConfigError
 
 MAX_PICTURES: Final = 200
 MAX_BYTES: Final = 10 * 2**20
-MAX_PIXELS: Final = 40_000_000
-"""Of one file, and of one picture; larger ones are refused before anything is decoded."""
+"""Of one file; larger ones are refused before anything is decoded."""
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MAX_NAME: Final = 80
 VISITORS_KEPT: Final = 12
 """Whose pictures stay in memory (up to 60 MB each); those who came first make room."""
 
@@ -52,19 +49,19 @@ class Progress:
 class Brought:
     """What came of a visitor's files.
 
-    captions, images: of the pictures that were taken, the latter [pixels, pixels, 3]; refused: (file, reason).
+    captions, images: of the pictures that were taken, the latter [pixels, pixels, 3]; refused: (file: reason).
     """
 
     captions: tuple[str, ...]
     images: tuple[RGB, ...]
-    refused: tuple[tuple[str, str], ...]
+    refused: tuple[str, ...]
 
     @property
     def message(self) -> str:
         """What happened, in a few lines."""
         count = len(self.images)
         lines = [f"{count} picture{'s are' if count != 1 else ' is'} in your database; file names are the captions."]
-        lines += [f"Refused {name}: {reason}" for name, reason in self.refused[:NAMED]]
+        lines += [f"Refused {reason}" for reason in self.refused[:NAMED]]
         if (more := len(self.refused) - NAMED) > 0:
             lines.append(f"and {more} more.")
         return "\n".join(lines)
@@ -74,60 +71,29 @@ def read_pictures(paths: Sequence[Path], pixels: int) -> Iterator[Progress | Bro
     """Progress, then everything that can be taken of a visitor's files; ConfigError when that is nothing."""
     captions: list[str] = []
     images: list[RGB] = []
-    refused: list[tuple[str, str]] = []
+    refused: list[str] = []
     for number, path in enumerate(paths):
         if number % BATCH == 0:
             yield Progress("Reading", number, len(paths))
         try:
             if len(images) == MAX_PICTURES:
-                raise ConfigError(f"got more than {MAX_PICTURES} pictures, which is the most at once")
+                raise ConfigError(f"{path.name[:MAX_NAME]}: got more than {MAX_PICTURES} pictures, the most at once")
             images.append(read_picture(path, pixels))
             captions.append(caption_of(path))
         except ConfigError as error:
-            refused.append((path.name[:80], str(error)))
+            refused.append(str(error))
     if not images:
-        reasons = "\n".join(f"Refused {name}: {reason}" for name, reason in refused[:NAMED]) or "Got no file."
+        reasons = "\n".join(f"Refused {reason}" for reason in refused[:NAMED]) or "Got no file."
         raise ConfigError(f"No picture was taken.\n{reasons}")
     yield Brought(tuple(captions), tuple(images), tuple(refused))
 
 
 def read_picture(path: Path, pixels: int) -> RGB:
     """One picture [pixels, pixels, 3]: upright, on white, padded to a square; ConfigError for anything else."""
+    name = path.name[:MAX_NAME]
     if (size := path.stat().st_size) > MAX_BYTES:
-        raise ConfigError(f"got {size / 2**20:.0f} MB, expected at most {MAX_BYTES >> 20}; make it smaller")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
-            with Image.open(path, formats=FORMATS) as image:
-                _check_pixels(image)
-                image.draft("RGB", (2 * pixels, 2 * pixels))  # a JPEG is decoded small at once
-                return squared(image, pixels)
-    except ConfigError:
-        raise
-    except Image.DecompressionBombError:
-        raise ConfigError(f"got more than {MAX_PIXELS // 10**6} megapixels; make it smaller") from None
-    except Exception as error:  # damaged files make decoders raise nearly anything
-        expected = f"expected a whole {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
-        raise ConfigError(f"not a picture, or damaged ({type(error).__name__}); {expected}") from None
-
-
-def _check_pixels(image: Image.Image) -> None:
-    """ConfigError for an opened, not yet decoded picture that is too large."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        got = f"got {width} x {height} pixels"
-        raise ConfigError(f"{got}, expected at most {MAX_PIXELS // 10**6} megapixels; make it smaller")
-
-
-def squared(image: Image.Image, pixels: int) -> RGB:
-    """A picture [pixels, pixels, 3]: turned upright, alpha over white, the shorter side padded with white."""
-    turned = ImageOps.exif_transpose(image)
-    turned.thumbnail((4 * pixels, 4 * pixels), Image.Resampling.BOX)
-    layers = turned.convert("RGBA")
-    flat = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
-    nearest = max(flat.size) < pixels  # small pictures are pixel art more often than not
-    method = Image.Resampling.NEAREST if nearest else Image.Resampling.LANCZOS
-    return np.asarray(ImageOps.pad(flat, (pixels, pixels), method=method, color="white"), np.uint8)
+        raise ConfigError(f"{name}: got {size / 2**20:.0f} MB, expected at most {MAX_BYTES >> 20}; make it smaller")
+    return pictures.opened(path.read_bytes(), name, pixels)
 
 
 def caption_of(path: Path) -> str:
@@ -143,12 +109,6 @@ def encode(backend: Backend, images: Sequence[RGB]) -> Iterator[Progress | CodeA
         yield Progress("Encoding", start, len(images))
         grids.append(backend.encode_images(np.stack(images[start : start + BATCH])))
     yield np.concatenate(grids)
-
-
-def pixels_of(backend: Backend) -> int:
-    """The side of the pictures that a backend encodes."""
-    blank = np.zeros((1, backend.grid.height, backend.grid.width), np.uint16)
-    return int(backend.decode_codes(blank).shape[1])
 
 
 def databases_of(

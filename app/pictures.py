@@ -87,7 +87,9 @@ def small(picture: bytes, side: int = 36) -> bytes:
     return encoded(np.asarray(tiny, dtype=np.uint8), quality=60)
 
 
-def opened(data: bytes, side: int) -> RGB:
-    """An image that a visitor brought as RGB [side, side, 3], filled up to a square; ConfigError as `open_picture`."""
-    square = ImageOps.pad(open_picture(data, "image", side), (side, side), Image.Resampling.LANCZOS, color="white")
-    return np.asarray(square, dtype=np.uint8)
+def opened(data: bytes, name: str, side: int) -> RGB:
+    """A picture that a visitor brought as RGB [side, side, 3], filled up to a square; ConfigError as `open_picture`."""
+    picture = open_picture(data, name, side)
+    small = max(picture.size) < side  # pixel art more often than not
+    method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+    return np.asarray(ImageOps.pad(picture, (side, side), method, color="white"), dtype=np.uint8)

@@ -55,7 +55,7 @@ def record_tile(tile: Tile, backend: Backend, yours: PatchDatabase) -> None:
 
 def taken(backend: Backend) -> PatchDatabase:
     """The example set as a visitor's pictures."""
-    *_, brought = own.read_pictures(examples().brought, own.pixels_of(backend))
+    *_, brought = own.read_pictures(examples().brought, backend.pixels)
     assert isinstance(brought, own.Brought)
     *_, grids = own.encode(backend, brought.images)
     assert not isinstance(grids, own.Progress)

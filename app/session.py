@@ -381,7 +381,7 @@ class Session:
         Raises ConfigError when none of the files can be taken.
         """
         backend = next(iter(self.backends.values()))
-        for read in own.read_pictures(paths, own.pixels_of(backend)):
+        for read in own.read_pictures(paths, backend.pixels):
             if isinstance(read, own.Progress):
                 yield read
                 continue
@@ -460,7 +460,7 @@ class Session:
     def codes_of(self, model: str, image: bytes) -> CodeArray:
         """Token grid [H, W] of an encoded image that a visitor brought; ConfigError for what is none."""
         backend = _one_of(self.backends, "model", model)
-        codes: CodeArray = backend.encode_images(pictures.opened(image, backend.pixels)[None])[0]
+        codes: CodeArray = backend.encode_images(pictures.opened(image, "image", backend.pixels)[None])[0]
         return codes
 
     def _warm_up(self) -> None:

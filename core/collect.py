@@ -66,7 +66,7 @@ def read_picture(path: Path, side: int) -> Picture:
 
 
 def open_picture(data: bytes, name: str, side: int) -> Image.Image:
-    """An encoded picture as RGB, upright and on white; side: how large it will be used, so that JPEG may shrink.
+    """An encoded picture as RGB, upright and on white; at most 4 times `side`, the size it is used at.
 
     Raises ConfigError with the name for what is no picture of FORMATS, and for one of too many pixels, which is told
     before it is unpacked.
@@ -80,6 +80,7 @@ def open_picture(data: bytes, name: str, side: int) -> Image.Image:
                     raise ConfigError(f"{name}: got {got}, expected at most {MOST_PIXELS // 10**6} million; shrink it")
                 opened.draft("RGB", (2 * side, 2 * side))
                 upright = ImageOps.exif_transpose(opened).convert("RGBA")
+                upright.thumbnail((4 * side, 4 * side), Image.Resampling.BOX)
     except ConfigError:
         raise
     except Image.DecompressionBombError:

@@ -18,7 +18,7 @@ from app.views import CHOICE_NAMES
 ABOUT = """
 <div class="tab-text">
   <h3>Let retrieval draw from your own pictures</h3>
-  <p>Up to 200 files (PNG, JPEG, WebP, GIF, BMP), each up to 10 MB and 40 megapixels. They are made square on white,
+  <p>Up to 200 files (PNG, JPEG, WebP, GIF, BMP), each up to 10 MB and 50 megapixels. They are made square on white,
   encoded into codes, and kept in memory for this page only: nobody else can retrieve from them, and they are gone when
   you close the page. File names are their captions, which the caption filter compares with the prompt.</p>
   <p>Then choose <b>Yours</b> or <b>Emoji + yours</b> as the database. A large retrieval weight, no gate, a caption

@@ -276,12 +276,12 @@ def test_an_uploaded_image_becomes_codes(session: Session) -> None:
 
 def test_images_are_made_square_on_white_and_turned_upright() -> None:
     wide = np.zeros((10, 40, 3), np.uint8)
-    picture = pictures.opened(encoded_png(wide), 40)
+    picture = pictures.opened(encoded_png(wide), "image", 40)
     assert picture.shape == (40, 40, 3)
     assert (picture[0], picture[20]) == (pytest.approx(255), pytest.approx(0))
     clear = io.BytesIO()
     Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(clear, "PNG")
-    assert (pictures.opened(clear.getvalue(), 8) == 255).all()
+    assert (pictures.opened(clear.getvalue(), "image", 8) == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_images_are_made_square_on_white_and_turned_upright() -> None:
 )
 def test_files_that_are_no_images_are_refused(data: bytes) -> None:
     with pytest.raises(ConfigError, match="image: not a readable picture"):
-        pictures.opened(data, 16)
+        pictures.opened(data, "image", 16)
 
 
 @pytest.mark.parametrize("side", [7100, 10_000, 14_000])
@@ -297,7 +297,7 @@ def test_bombs_are_refused_before_they_are_unpacked(side: int) -> None:
     bomb = io.BytesIO()
     Image.new("1", (side, side)).save(bomb, "PNG")
     with pytest.raises(ConfigError, match="image: got"):
-        pictures.opened(bomb.getvalue(), 16)
+        pictures.opened(bomb.getvalue(), "image", 16)
 
 
 @pytest.mark.parametrize("number", [None, -1, 12, 1.5, "4"])

@@ -196,7 +196,7 @@ def test_own_pictures_are_retrieved_from_by_their_owner_only(
     page.locator("#bring-buttons input[type=file]").set_input_files([*files, bad])
     status = page.locator("#bring-status textarea")
     expect(status).to_have_value(re.compile("4 pictures are in your database"))
-    expect(status).to_have_value(re.compile("Refused not a picture.png: not a picture, or damaged"))
+    expect(status).to_have_value(re.compile("Refused not a picture.png: not a readable picture"))
     expect(page.locator("#bring-seen button")).to_have_count(4)
     expect(page.locator("#database input[value=yours]")).to_be_checked()
     generate(page, "a red disc")
