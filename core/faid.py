@@ -520,18 +520,18 @@ class BlendPass:
     def blend(self, number: int, hidden: Tensor, normed: Tensor) -> Tensor:
         """What blender `number` adds to the attention's output [rows, n, D]; zero at other entries and rows.
 
-        hidden, normed: [rows, n, D] input and output of the layer's input norm. The first B rows are conditional; if
-        there are B more, they are the unconditional ones of CFG, which get nothing and pass nothing on. Raises
-        ConfigError for other shapes and for a second pass.
+        hidden, normed: [rows, n, D] input and output of the layer's input norm. The first B rows are conditional;
+        those after them are the unconditional ones of CFG, which get nothing and pass nothing on. Raises ConfigError
+        for other shapes and for a second pass.
         """
         batch, positions = self._features.shape[:2]
         rows, count = normed.shape[:2]
         first = self._first if self._first >= 0 else count + self._first
         if number != len(self.records):
             raise ConfigError(f"blender {number}: got a second or disordered pass, expected one pass for each attach()")
-        if rows not in (batch, 2 * batch) or first + positions > count:
+        if rows < batch or first + positions > count:
             raise ConfigError(
-                f"model input: got {rows} rows of {count} entries, expected {batch} or {2 * batch} rows of at least "
+                f"model input: got {rows} rows of {count} entries, expected at least {batch} rows of at least "
                 f"{first + positions} entries; the features must be of the same prompts and positions"
             )
         layer = self.layers[number]

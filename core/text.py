@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,8 +119,16 @@ class TextEncoder:
     def encode(self, prompt: str) -> Caption:
         """What the prompt asks for; raises ConfigError when it is no text of 1 to 300 characters."""
         text, style = split_style(clean_prompt(prompt))
-        pieces = np.array(self._ids([text])[0][: self.max_pieces], dtype=np.int64)
-        return Caption(text, pieces, style, find_colour(text))
+        return Caption(text, self._pieces(text), style, find_colour(text))
+
+    def colourless(self, caption: Caption) -> Caption:
+        """The caption without the words for its colours; unlike a prompt, its text may be empty."""
+        text = without_colours(caption.text)
+        return Caption(text, self._pieces(text), caption.style, None)
+
+    def _pieces(self, text: str) -> IntArray:
+        """Word-piece ids of a text, as many as count."""
+        return np.array(self._ids([text])[0][: self.max_pieces], dtype=np.int64)
 
     def vectors(self, pieces: IntArray) -> FloatArray:
         """Vectors [L, D] of the word pieces [L]; raises ConfigError for an id that is not in the vocabulary."""
@@ -183,11 +191,21 @@ def find_colour(text: str) -> str | None:
     colours only before a word that they can describe: "an orange cat", "orange and white", but not "an orange" or
     "orange juice".
     """
+    return next((_COLOUR_NAMES[match[1].lower()] for match in _colour_words(text)), None)
+
+
+def without_colours(text: str) -> str:
+    """The text without the words that name its colours; it may be empty."""
+    for match in reversed(list(_colour_words(text))):
+        text = text[: match.start()] + re.sub("^-colou?red", "", text[match.end() :], flags=re.IGNORECASE)
+    return _tidy(text)
+
+
+def _colour_words(text: str) -> Iterator[re.Match[str]]:
+    """Where the text names colours."""
     for match in _COLOUR_WORD.finditer(text):
-        word = match[1].lower()
-        if word not in NOUN_COLOURS or _describes(text[match.end() :]):
-            return _COLOUR_NAMES[word]
-    return None
+        if match[1].lower() not in NOUN_COLOURS or _describes(text[match.end() :]):
+            yield match
 
 
 def _describes(rest: str) -> bool:

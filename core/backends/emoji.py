@@ -23,16 +23,31 @@ from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatA
 MODELS = Path(__file__).resolve().parents[2] / "assets" / "models"
 FOLDER, NOVICE = MODELS / "emoji", MODELS / "novice"
 
+COLOUR_GUIDANCE = 0.5
+"""How much of what guidance turns away from is the prompt without its colour; see docs/model.md."""
+
 
 class EmojiDecoding:
-    """One generation of the embedded transformer; rows are all conditional ones, then all unconditional ones."""
+    """One generation of the embedded transformer.
+
+    Its rows are the B conditional ones and, with guidance, the B unconditional ones and those of the prompts that name
+    a colour once more without it. For such a prompt, guidance turns away from both: a known thing in a new colour
+    otherwise comes out in a colour that it was seen in.
+    """
 
     def __init__(self, backend: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> None:
         model, tuned = backend.transformer, backend.tuned
-        condition = conditions([backend.encoder.encode(prompt) for prompt in prompts], backend.encoder, model)
+        captions = [backend.encoder.encode(prompt) for prompt in prompts]
+        self._coloured = [row for row, caption in enumerate(captions) if guided and caption.colour]
+        condition = conditions(captions, backend.encoder, model)
         if guided:
             condition = condition.joined(condition.null())
+        if self._coloured:
+            colourless = [backend.encoder.colourless(captions[row]) for row in self._coloured]
+            condition = condition.joined(conditions(colourless, backend.encoder, model))
         self._model, self._prompts, self._guided = model, len(prompts), guided
+        rows = list(range(len(prompts)))
+        self._owners = torch.tensor([*rows, *(rows if guided else []), *self._coloured])
         self._blending: Blending | None = None
         self._head: nn.Module | None = None
         with torch.inference_mode():
@@ -54,8 +69,11 @@ class EmojiDecoding:
             raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
         with nullcontext() if neighbours is None else self._blended().attached(self._position, neighbours):
             step = self._model.step(self._modulation, self._cache, self._position, self._newest, self._head)
-        rows = step.numpy()
-        return rows[: self._prompts], rows[self._prompts :] if self._guided else None
+        conditional, unconditional, colourless = np.split(step.numpy(), [self._prompts, 2 * self._prompts])
+        if not self._guided:
+            return conditional, None
+        unconditional[self._coloured] += COLOUR_GUIDANCE * (colourless - unconditional[self._coloured])
+        return conditional, unconditional
 
     @torch.inference_mode()
     def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
@@ -64,8 +82,7 @@ class EmojiDecoding:
 
     def append(self, codes: IntArray) -> None:
         """Take the [B] codes chosen for the position that `logits` was asked for."""
-        chosen = torch.from_numpy(np.asarray(codes, dtype=np.int64))
-        self._newest = chosen.repeat(2) if self._guided else chosen
+        self._newest = torch.from_numpy(np.asarray(codes, dtype=np.int64))[self._owners]
         self._position += 1
 
     @torch.inference_mode()
@@ -75,7 +92,7 @@ class EmojiDecoding:
             raise ConfigError("decoding: got one that is closed or has begun, expected a new one to replay codes in")
         with nullcontext() if neighbours is None else self._blended().replayed(self._model.config.prefix, neighbours):
             taken = torch.from_numpy(np.asarray(codes, dtype=np.int64))
-            self._model.replay(self._modulation, self._cache, taken.repeat(2, 1) if self._guided else taken)
+            self._model.replay(self._modulation, self._cache, taken[self._owners])
         self._position = codes.shape[1] - 1
         self.append(codes[:, -1])
 

@@ -268,10 +268,13 @@ def test_a_block_runs_the_stack_exactly_once(case: Case) -> None:
 
 
 def test_rows_and_entries_must_fit(case: Case) -> None:
-    with pytest.raises(ConfigError, match="got 3 rows"), attach(case.stack.layers, one_pass(case)):
-        case.stack(case.prompts.repeat(2, 1, 1)[:3], case.stack.caches())
+    with pytest.raises(ConfigError, match="got 1 rows"), attach(case.stack.layers, one_pass(case)):
+        case.stack(case.prompts[:1], case.stack.caches())
     blending = teacher_forced(case.faid.collapse(), GRID, PREFIX, case.features, case.present)
-    with pytest.raises(ConfigError, match="expected 2 or 4 rows of at least 18"), attach(case.stack.layers, blending):
+    with (
+        pytest.raises(ConfigError, match="at least 2 rows of at least 18"),
+        attach(case.stack.layers, blending),
+    ):
         case.stack(case.codes, case.stack.caches())
 
 

@@ -52,9 +52,21 @@ def test_a_batch_row_equals_the_prompt_alone(backend: EmojiBackend, codes: np.nd
 def test_guidance_rows_do_not_touch_the_conditional_ones(backend: EmojiBackend, codes: np.ndarray) -> None:
     both = stepwise(backend, PROMPTS, codes, guided=True)
     np.testing.assert_allclose(both[: len(PROMPTS)], stepwise(backend, PROMPTS, codes), rtol=1e-4, atol=3e-5)
-    unconditional = both[len(PROMPTS) :]
-    other = stepwise(backend, ["something else", "sun", "moon"], codes, guided=True)[len(PROMPTS) :]
-    np.testing.assert_allclose(unconditional, other, rtol=1e-4, atol=3e-5)
+    other = stepwise(backend, ["something else", "sun", "moon"], codes, guided=True)
+    np.testing.assert_allclose(both[len(PROMPTS) + 1], other[len(PROMPTS) + 1], rtol=1e-4, atol=3e-5)
+
+
+def test_guidance_of_a_colour_turns_away_from_the_prompt_without_it(backend: EmojiBackend, codes: np.ndarray) -> None:
+    model, count = backend.transformer, len(PROMPTS)
+    null = conditions([backend.encoder.encode("sun")], backend.encoder, model).null()
+    with torch.inference_mode():
+        nothing = model(torch.from_numpy(codes), model.modulate(null.joined(null).joined(null))).numpy()
+    colourless = ["heart, 3d style", "a very small dog that sits in the grass near the old house"]
+    without = teacher_forced(backend, ["a " + colourless[0], colourless[1]], codes[[0, 2]])
+    expected = np.stack([(nothing[0] + without[0]) / 2, nothing[1], (nothing[2] + without[1]) / 2])
+    unconditional = stepwise(backend, PROMPTS, codes, guided=True)[count:]
+    np.testing.assert_allclose(unconditional, expected, rtol=1e-4, atol=5e-5)
+    assert np.abs(expected - nothing)[[0, 2]].max() > 0.1
 
 
 def test_no_position_sees_a_later_code(backend: EmojiBackend, codes: np.ndarray) -> None:

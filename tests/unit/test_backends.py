@@ -14,7 +14,7 @@ from core.types import ConfigError, Neighbours
 from tests import tiny_janus
 from tests.tiny import tiny_backend
 
-PROMPTS = ["a red heart", "a big pizza"]
+PROMPTS = ["a small heart", "a big pizza"]
 
 
 @pytest.fixture(scope="module")

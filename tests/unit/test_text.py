@@ -14,7 +14,17 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from core.text import COLOURS, MAX_PROMPT, STYLES, TABLE_FILE, TOKENIZER_FILE, TextEncoder, find_colour, split_style
+from core.text import (
+    COLOURS,
+    MAX_PROMPT,
+    STYLES,
+    TABLE_FILE,
+    TOKENIZER_FILE,
+    TextEncoder,
+    find_colour,
+    split_style,
+    without_colours,
+)
 from core.training import distill_text
 from core.types import CheckpointError, ConfigError
 
@@ -127,6 +137,21 @@ def test_content_is_no_colour(text: str) -> None:
 @pytest.mark.parametrize(("colour", "word"), [(name, word) for name, words in COLOURS for word in words])
 def test_every_colour_word_is_understood(colour: str, word: str) -> None:
     assert find_colour(f"a {word} dog") == colour
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [("a red heart", "a heart"), ("Orange and WHITE cat", "and cat"), ("red", ""), ("an orange", "an orange"),
+     ("a blue, Blue-Colored, red-haired doll", "a, red-haired doll"), ("tomato", "tomato")],
+)  # fmt: skip
+def test_colours_can_be_taken_out(text: str, left: str) -> None:
+    assert without_colours(text) == left
+
+
+def test_a_caption_without_its_colours(encoder: TextEncoder) -> None:
+    caption = encoder.colourless(encoder.encode("red heart, 3d style"))
+    assert (caption.text, caption.style, caption.colour) == ("heart", "3d", None)
+    assert encoder.colourless(encoder.encode("red")).pieces.shape == (0,)
 
 
 def test_caption_keeps_the_colour_and_drops_the_style(encoder: TextEncoder) -> None:
