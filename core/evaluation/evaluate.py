@@ -63,7 +63,7 @@ UNSEEN_BLEND = DecodeSettings(
 )
 """How the novice draws what it has never seen: from the one picture whose caption is nearest, cell by cell."""
 
-UNSEEN_LIKELIHOOD = replace(CHOSEN, retrieval_weight=0.05, position_weight=0.01)
+UNSEEN_LIKELIHOOD = replace(CHOSEN, retrieval_weight=0.2, retrieval_temperature=0.6, n_neighbours=64, gate=4.0)
 """What DAiD mixes where it guesses held-out pictures that the database has no variant of; chosen on validation ones."""
 
 Figures = dict[str, float]
