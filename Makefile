@@ -11,7 +11,7 @@ run: .venv/run.stamp
 
 test: .venv/dev.stamp lint
 	./tests/browser/ensure_chromium.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
