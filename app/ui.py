@@ -180,6 +180,7 @@ def build(session: Session) -> gr.Blocks:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
         page.unload(on_leave(session))
+    page.queue(api_open=False)  # so that no request gets past the queue, its limit and its sessions
     return page
 
 

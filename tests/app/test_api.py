@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import gradio as gr
@@ -574,6 +575,16 @@ def test_whatever_runs_a_model_waits_in_one_queue(monkeypatch: pytest.MonkeyPatc
     endpoints(session, cast(gr.Blocks, None))
     models = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
     assert queues == {"generate": models, "branch": models, "compare": models, "step": {}, "provenance": {}}
+
+
+@pytest.mark.parametrize("route", ["run", "api"])
+def test_no_request_gets_past_the_queue(url: str, route: str) -> None:
+    body = json.dumps({"data": [PROMPT, "fake", "all", None, False]}).encode()
+    asked = Request(f"{url}/gradio_api/{route}/generate", body, {"Content-Type": "application/json"})
+    with pytest.raises(HTTPError) as refused:
+        urlopen(asked)
+    refused.value.close()
+    assert refused.value.code == 404
 
 
 def test_runs_of_scripts_do_not_end_each_other_and_the_page_still_does(session: Session) -> None:
