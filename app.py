@@ -12,8 +12,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="AR-RAG Loupe: a visual debugger for retrieval in image generation.")
     parser.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="port to listen on (default: %(default)s)")
-    options = parser.parse_args()
-    launch(options.host, options.port)
+    parser.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools, for agents")
+    launch(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def branch(kept: Kept, change: Change) -> Plan:
     if not 0 <= position <= last:
         raise ConfigError(f"position: got {position}, expected 0 to {last}; step to a drawn patch")
     if change == Change(position):
-        raise ConfigError("branch: got no change, expected one; move a slider, choose a code or change a neighbour")
+        raise ConfigError("branch: got no change, expected one: other settings, a code, or other weights of neighbours")
     earlier = tuple(old for old in trace.changes if old.position < position)
     return Plan(
         prompt=trace.prompt,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -70,6 +70,18 @@ def asked_from(values: Sequence[Any]) -> Asked:
     model, database, *rest = values
     settings = {name: _setting(name, value) for name, value in zip(NAMES[2:], rest, strict=True)}
     return Asked(str(model), str(database), DecodeSettings(**settings))
+
+
+def check_offered(asked: Asked, choices: Mapping[str, Collection[str]]) -> None:
+    """ConfigError unless everything that is asked for can be chosen on the page; choices: see `Session.choices`."""
+    for name, value in (("model", asked.model), ("database", asked.database), ("method", asked.settings.method)):
+        if value not in choices[name] and (name != "database" or asked.settings.retrieves):
+            raise ConfigError(f"{name}: got {value!r:.40}, expected one of {', '.join(choices[name]) or 'none'}")
+    if unknown := sorted(set(asked.settings.styles) - set(choices["styles"])):
+        raise ConfigError(f"styles: got {unknown[0]!r:.40}, expected some of {', '.join(choices['styles'])}")
+    for knob in KNOBS:
+        if not knob.low <= (value := getattr(asked.settings, knob.field)) <= knob.high:
+            raise ConfigError(f"{knob.field}: got {value:g}, the page offers {knob.low:g} to {knob.high:g}")
 
 
 def values_of(asked: Asked) -> list[Any]:

@@ -48,12 +48,13 @@ logger = logging.getLogger(__name__)
 class Run:
     """One generation that a visitor has under way."""
 
+    visitor: str
     number: int
     stopped: threading.Event = field(default_factory=threading.Event)
 
 
 class Session:
-    """Models and databases, shared by all visitors, and the live run of each visitor, which nobody else can reach.
+    """Models and databases, shared by all visitors, and the live runs of each visitor, which nobody else can reach.
 
     All models share one codebook; the first model and the first database are what a visitor finds chosen.
     """
@@ -66,7 +67,7 @@ class Session:
         self.visits = Visits()
         self.own = own.Collections()
         self._numbers = itertools.count(1)
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[int, Run] = {}
         self._lock = threading.Lock()
         self._thumbnail = lru_cache(maxsize=THUMBNAILS_KEPT)(self._make_thumbnail)
         self._atlas = in_background(lambda: make_atlas(next(iter(backends.values()))))
@@ -89,6 +90,11 @@ class Session:
         blenders = any(backend.faid for backend in self.backends.values())
         return tuple(method for method in METHOD_NAMES if blenders or not method.startswith("faid"))
 
+    def choices(self, visitor: str) -> dict[str, tuple[str, ...]]:
+        """What a visitor can choose from, by the name of what they choose."""
+        databases = tuple(self.databases_of(visitor))
+        return {"model": tuple(self.backends), "database": databases, "method": self.methods, "styles": self.styles}
+
     def databases_of(self, visitor: str) -> dict[str, Database]:
         """What a visitor can choose from: the databases of all, then those of the pictures that they brought."""
         return {**self.databases, **self.own.databases(visitor)}
@@ -99,22 +105,23 @@ class Session:
         return Update(next(self._numbers), 0, "streaming", prompt=prompt, grid=self.grid)
 
     def stop(self, visitor: str) -> None:
-        """End this visitor's run, if there is one; it still delivers what was drawn."""
+        """End what this visitor has under way, if there is anything; it still delivers what was drawn."""
         with self._lock:
-            run = self._runs.get(visitor)
-        if run:
+            mine = [run for run in self._runs.values() if run.visitor == visitor]
+        for run in mine:
             run.stopped.set()
 
-    def draw(self, visitor: str, prompt: str, asked: Callable[[], Asked]) -> Iterator[Update]:
+    def draw(self, visitor: str, prompt: str, asked: Callable[[], Asked], beside: bool = False) -> Iterator[Update]:
         """Generate one picture: updates while it is being drawn, then one with the trace; errors are updates too.
 
-        `asked` makes the request from what the visitor entered, so that its errors are told like all others.
+        `asked` makes the request from what the visitor entered, so that its errors are told like all others. beside:
+        what the visitor has under way goes on, as scripts expect; on the page a newer picture ends it.
         """
-        yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked()))
+        yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked()), beside)
 
-    def branch(self, visitor: str, run: str, change: Change) -> Iterator[Update]:
-        """Draw another picture from a kept one, with a change at one of its positions."""
-        yield from self.carry_out(visitor, lambda: branches.branch(self._source(visitor, run), change))
+    def branch(self, visitor: str, run: str, change: Change, beside: bool = False) -> Iterator[Update]:
+        """Draw another picture from a kept one, with a change at one of its positions; beside: see `draw`."""
+        yield from self.carry_out(visitor, lambda: branches.branch(self._source(visitor, run), change), beside)
 
     def go_on(self, visitor: str, run: str, how: Onward, code: int | None = None) -> Iterator[Update]:
         """Go on with a paused picture; code: taken for the next patch."""
@@ -128,28 +135,29 @@ class Session:
             raise ConfigError("database: what this picture looked into is not here any more; draw another picture")
         return found
 
-    def carry_out(self, visitor: str, plan: Callable[[], Plan]) -> Iterator[Update]:
+    def carry_out(self, visitor: str, plan: Callable[[], Plan], beside: bool = False) -> Iterator[Update]:
         """Do what a plan says: updates while the picture is being drawn, then one with the trace, or with an error."""
-        run = self._open(visitor)
+        run = self._open(visitor, beside)
         try:
             yield from self._updates(visitor, run, plan())
         except Exception as error:
             yield Update(run.number, 1_000_000, "error", message=error_message(error))
         finally:
-            self._close(visitor, run)
+            self._close(run)
 
-    def _open(self, visitor: str) -> Run:
-        """Register a new run in the place of the visitor's older one, which ends."""
-        self.stop(visitor)
+    def _open(self, visitor: str, beside: bool) -> Run:
+        """Register a new run, beside those that the visitor has under way or in their place."""
+        if not beside:
+            self.stop(visitor)
+        run = Run(visitor, next(self._numbers))
         with self._lock:
-            run = self._runs[visitor] = Run(next(self._numbers))
+            self._runs[run.number] = run
         return run
 
-    def _close(self, visitor: str, run: Run) -> None:
-        """Forget a run, unless a newer one of the visitor has taken its place."""
+    def _close(self, run: Run) -> None:
+        """Forget a run that is over."""
         with self._lock:
-            if self._runs.get(visitor) is run:
-                del self._runs[visitor]
+            del self._runs[run.number]
 
     def _steps(
         self,
@@ -203,14 +211,21 @@ class Session:
 
     def draw_compared(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet | Comparison]:
         """Generate a few pictures of one prompt together, keep them, and end with their comparison."""
-        for sheet in self._draw_together(visitor, prompt, plan):
+        for sheet in self.draw_together(visitor, prompt, plan):
+            yield self._comparison(visitor, sheet.run, sheet.runs, sheet.message) if sheet.runs else sheet
+
+    def draw_together(
+        self, visitor: str, prompt: str, plan: Callable[[], Batch], beside: bool = False
+    ) -> Iterator[Sheet]:
+        """Generate a few pictures of one prompt together and keep them; the last sheet has them. beside: see `draw`."""
+        for sheet in self._sheets_of(visitor, prompt, plan, beside):
             for run in reversed(sheet.runs):  # the first one is then the newest, and stands first where they are listed
                 self.visits.keep(visitor, run)
-            yield self._comparison(visitor, sheet.run, sheet.runs, sheet.message) if sheet.runs else sheet
+            yield sheet
 
     def draw_sweep(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet]:
         """Generate many pictures of one prompt together; only those that are opened later become runs of the visit."""
-        for sheet in self._draw_together(visitor, prompt, plan):
+        for sheet in self._sheets_of(visitor, prompt, plan):
             if sheet.runs:
                 self.visits.lay_out(visitor, sheet.runs)
             yield sheet
@@ -243,18 +258,18 @@ class Session:
         except Exception as error:
             return Update(next(self._numbers), 0, "error", error_message(error))
 
-    def _draw_together(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet]:
+    def _sheets_of(self, visitor: str, prompt: str, plan: Callable[[], Batch], beside: bool = False) -> Iterator[Sheet]:
         """Generate several pictures: sheets while they are being drawn, then one with the runs; errors are sheets too.
 
         `plan` makes the plan from what the visitor entered, so that its errors are told like all others.
         """
-        run = self._open(visitor)
+        run = self._open(visitor, beside)
         try:
             yield from self._sheets(visitor, run, clean_prompt(prompt), plan())
         except Exception as error:
             yield Sheet(run.number, 1_000_000, "error", error_message(error))
         finally:
-            self._close(visitor, run)
+            self._close(run)
 
     def _sheets(self, visitor: str, run: Run, prompt: str, plan: Batch) -> Iterator[Sheet]:
         """Previews at their pace, then the finished runs; each is as long as all of them took."""
@@ -505,7 +520,7 @@ def error_message(error: Exception) -> str:
     if isinstance(error, ArragError):
         return str(error)
     logger.exception("a run failed", exc_info=error)
-    return "Something went wrong on the server. Press Generate again; if it stays, reload the page."
+    return "Something went wrong on the server. Try again; if it stays, reload the page or connect anew."
 
 
 def make_atlas(backend: Backend) -> bytes:

@@ -66,7 +66,7 @@ def shown_sources(trace: Trace, asked: Asked) -> Shown:
         "others": _others(seen, count),
         "regions": [_region(region, images) for region in regions[:REGIONS]],
         "copying": asdict(copying(regions, trace.retrieving_positions)),
-        "references": _references(trace, asked),
+        "references": references_of(trace, asked),
     }
     return Shown(tuple(images), arrays, header)
 
@@ -94,8 +94,11 @@ def _region(region: Region, images: Sequence[int]) -> dict[str, Any]:
     return {"place": images.index(region.image), "offset": region.offset, "size": len(region.positions)}
 
 
-def _references(trace: Trace, asked: Asked) -> list[dict[str, Any]]:
-    """What to compare the copying of a run with: held-out real pictures, and the model alone."""
+def references_of(trace: Trace, asked: Asked) -> list[dict[str, Any]]:
+    """What to compare the copying of a run with: held-out real pictures, and the model alone.
+
+    same: whether they were looked up exactly like the run.
+    """
     retrieving = [settings for settings in trace.all_settings if settings.retrieves]
     if not retrieving:
         return []

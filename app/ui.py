@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import gradio as gr
 
 from app import controls
+from app.api import endpoints
 from app.arrivals import MAX_FILE_BYTES
 from app.branches import Onward
 from app.controls import Controls
@@ -77,12 +79,17 @@ element.querySelector(".page-theme").addEventListener("click", () => document.bo
 """
 
 
-def launch(host: str, port: int) -> None:
-    """Load everything and serve the page until interrupted; exit status 2 with one line when something is missing."""
+def launch(host: str, port: int, mcp: bool) -> None:
+    """Load everything and serve the page until interrupted; exit status 2 with one line when something is missing.
+
+    mcp: whether the public endpoints are served as tools for agents, too.
+    """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    if mcp and find_spec("mcp") is None:
+        give_up("--mcp: the package mcp is not installed; run pip install -r requirements-mcp.txt")
     try:
         session = Session.load()
-        build(session).launch(server_name=host, server_port=port, **launch_options())
+        build(session).launch(server_name=host, server_port=port, mcp_server=mcp, **launch_options())
     except ArragError as error:
         give_up(str(error))
     except (OSError, OverflowError) as error:
@@ -139,6 +146,7 @@ def build(session: Session) -> gr.Blocks:
         delete_cache=(CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS),
     )
     with page:
+        endpoints(session, page)
         with gr.Row(elem_id="head", equal_height=False):
             gr.HTML(html_template=HEADER, js_on_load=SWITCH_THEME, elem_id="page-head", apply_default_css=False)
             tour = gr.Button("Tour", elem_id="tour-start", size="sm", min_width=0, scale=0)
@@ -172,6 +180,7 @@ def build(session: Session) -> gr.Blocks:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
         page.unload(on_leave(session))
+    page.queue(api_open=False)  # so that no request gets past the queue, its limit and its sessions
     return page
 
 

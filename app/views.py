@@ -106,15 +106,12 @@ class Step:
     unmixed: int
 
 
-def derived(trace: Trace) -> list[Step]:
-    """All steps of a trace with what follows from them."""
-    steps = []
-    for record in trace.steps:
-        blend, alone = trace.blend(record.position), trace.without_retrieval(record.position)
-        pick = trace.pick(record.position)
-        without = pick if alone is None else sample(alone, record.u)
-        steps.append(Step(record, blend, alone, pick, without, sample(blend.model, record.u)))
-    return steps
+def derived(trace: Trace, position: int) -> Step:
+    """One step of a trace with what follows from it."""
+    record, blend, alone = trace.steps[position], trace.blend(position), trace.without_retrieval(position)
+    pick = trace.pick(position)
+    without = pick if alone is None else sample(alone, record.u)
+    return Step(record, blend, alone, pick, without, sample(blend.model, record.u))
 
 
 def step_arrays(trace: Trace) -> dict[str, Array]:
@@ -123,7 +120,7 @@ def step_arrays(trace: Trace) -> dict[str, Array]:
     drawn: 1 where u drew the code, 0 where somebody chose it or an image gave it; surprise: -ln of the probability of
     the code, of the model and of the blend, at temperature 1.
     """
-    steps = derived(trace)
+    steps = [derived(trace, position) for position in range(len(trace.steps))]
     drawn = np.array([trace.drawn(step.position) for step in trace.steps], np.uint8)
     said: dict[str, Array] = {"drawn": drawn, "surprise": trace.surprise()}
     return {**_choices(trace, steps), **said, **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -211,6 +212,28 @@ class DecodeSettings:
         if isinstance(arguments.get("styles"), list):
             arguments["styles"] = tuple(arguments["styles"])
         return cls(**arguments)
+
+
+MEANINGS: Mapping[str, str] = {
+    "seed": "seed of the run; the same seed and settings give the same picture",
+    "method": "model (no retrieval) | daid (mix the distribution of the retrieved codes into the model's) | "
+    "faid (blend the retrieved features into its hidden states) | faid+daid (both)",
+    "temperature": "sampling temperature of the model's distribution",
+    "top_k": "keep the k likeliest codes of the model; 0: off",
+    "top_p": "keep the fewest codes of the model that hold this share of the mass; 1: off",
+    "cfg_scale": "classifier-free guidance; 1: off, and twice as fast",
+    "retrieval_weight": "lambda: share of the retrieval distribution in the blend, 0..1",
+    "retrieval_temperature": "tau: softmax temperature over distances, in units of squared L2",
+    "n_neighbours": "K: entries retrieved per position; 0: the whole database",
+    "aggregate": "sum (mass of all neighbours with a code) | nearest (of the nearest one only)",
+    "gate": "scale lambda by exp(-d_min / gate), so that far neighbours do not speak; 0: off",
+    "caption_filter": "retrieve only from the n images whose captions are nearest to the prompt; 0: off",
+    "position_weight": "add w * (drow^2 + dcol^2) to the distance; 0: off",
+    "faid_neighbours": "how many of the K, the nearest, go through the blenders of FAiD",
+    "record_unblended": "for FAiD, also compute each position without the blenders, which shows flips; takes longer",
+    "styles": "retrieve only from these art styles, such as 3d,noto; empty: all",
+}
+"""What every setting means, in one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.serving import served
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [
     c for block in BLOCKS for c in block.replace("\\\n", " ").splitlines() if c.strip() and not c.startswith("#")
 ]
@@ -29,6 +32,19 @@ def test_python_commands_run(command: str, tmp_path: Path) -> None:
     done = subprocess.run(
         words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_example_for_scripts_runs_against_a_served_page(tmp_path: Path) -> None:
+    (example,) = (block for block in PYTHON if "gradio_client" in block)
+    with served(pause=0.0) as url:
+        code = example.replace("http://127.0.0.1:7860", url)
+        assert code != example
+        environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=120, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
 
 

@@ -262,18 +262,11 @@ def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
 
 
 def check_offered(link: Link, session: Session) -> None:
-    """ConfigError unless everything that a link asks for can be chosen on the page."""
-    asked = link.asked
-    choices = {"model": session.backends, "database": session.databases, "method": session.methods}
-    values = {"model": asked.model, "database": asked.database, "method": asked.settings.method}
-    for name, value in values.items():
-        if value not in choices[name] and (name != "database" or asked.settings.retrieves):
-            raise ConfigError(f"link: {name}: got {value[:40]!r}, expected one of {', '.join(choices[name])}")
-    if unknown := sorted(set(asked.settings.styles) - set(session.styles)):
-        raise ConfigError(f"link: styles: got {unknown[0][:40]!r}, expected some of {', '.join(session.styles)}")
-    for knob in controls.KNOBS:
-        if not knob.low <= (value := getattr(asked.settings, knob.field)) <= knob.high:
-            raise ConfigError(f"link: {knob.field}: got {value:g}, the page offers {knob.low:g} to {knob.high:g}")
+    """ConfigError unless everything that a link asks for can be chosen on the page, whoever opens it."""
+    try:
+        controls.check_offered(link.asked, session.choices(""))
+    except ConfigError as error:
+        raise ConfigError(f"link: {error}") from None
 
 
 def on_link(session: Session) -> Callable[[Link, gr.Request], Iterator[tuple[Update, Any]]]:

@@ -1,6 +1,6 @@
 """Serve the page over the fake model in a process of its own.
 
-Usage: python -m tests.app.serving PORT SECONDS_PER_CODE [plain], plain being a model without blenders.
+Usage: python -m tests.app.serving PORT SECONDS_PER_CODE [plain] [mcp], plain being a model without blenders.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ START_SECONDS = 120
 
 
 @contextmanager
-def served(pause: float, blenders: bool = True) -> Iterator[str]:
-    """Address of a running page whose model takes `pause` seconds a code and may have blenders."""
+def served(pause: float, blenders: bool = True, mcp: bool = False) -> Iterator[str]:
+    """Address of a running page whose model takes `pause` seconds a code and may have blenders; mcp: with its tools."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause), *([] if blenders else ["plain"])]
+    kinds = [*([] if blenders else ["plain"]), *(["mcp"] if mcp else [])]
+    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause), *kinds]
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
@@ -57,11 +58,11 @@ def wait_for(process: subprocess.Popen[bytes], url: str) -> str:
     raise RuntimeError(f"the page did not start within {START_SECONDS} s")
 
 
-def main(port: str, pause: str, kind: str = "") -> None:
+def main(port: str, pause: str, *kinds: str) -> None:
     """Serve until terminated."""
-    backend = FakeBackend(pause=float(pause), faid=None if kind == "plain" else "fake-blenders")
+    backend = FakeBackend(pause=float(pause), faid=None if "plain" in kinds else "fake-blenders")
     page = build(Session({"fake": backend}, {"all": fake_database(backend, images=40)}))
-    page.launch(server_name="127.0.0.1", server_port=int(port), **launch_options())
+    page.launch(server_name="127.0.0.1", server_port=int(port), mcp_server="mcp" in kinds, **launch_options())
 
 
 if __name__ == "__main__":

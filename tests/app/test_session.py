@@ -133,7 +133,7 @@ def test_core_errors_are_told_and_unforeseen_ones_are_not(
     update = last(session.draw("ann", "sun", defaults))
     assert update.state == "error"
     assert "secret" not in update.message
-    assert "Generate again" in update.message
+    assert "Try again" in update.message
     assert "secret" in caplog.text
 
 

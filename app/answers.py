@@ -1,0 +1,385 @@
+"""What scripts and agents are told of runs: typed answers as pure functions of kept runs; imports no gradio.
+
+What `Annotated` says of a field becomes its description in the schemas of the endpoints (see app/api.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, TypedDict
+
+import numpy as np
+
+from app import branches
+from app.plans import labels
+from app.sources import references_of
+from app.views import Step, derived, top_codes
+from app.visits import Kept
+from core.copying import Region, copying, regions_of
+from core.daid import neighbour_shares
+from core.metrics import entropies, moved
+from core.provenance import Provenance, effective_number, provenance
+from core.trace import Trace, neighbours
+from core.types import Change, FaidStep, Neighbours, Retrieval, Skipped
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Runs
+
+
+class FileMark(TypedDict):
+    """By this Gradio's clients know a file."""
+
+    _type: Literal["gradio.FileData"]
+
+
+class File(TypedDict):
+    """A file of the server; clients download it and put the path of their copy in its place."""
+
+    path: str
+    orig_name: str
+    meta: FileMark
+
+
+class Drawn(TypedDict):
+    """A run."""
+
+    run: Annotated[str, "id of the run, for the other endpoints"]
+    prompt: str
+    model: str
+    database: Annotated[str, "what it was to look up in, whether or not its method does"]
+    settings: Annotated[dict[str, Any], "all of them, those of the first position"]
+    height: Annotated[int, "rows of codes"]
+    width: Annotated[int, "codes in a row; position = row * width + column"]
+    codes: Annotated[list[int], "in raster order"]
+    flips: Annotated[list[int] | None, "positions where retrieval changed the code; null: not recorded"]
+    seconds: float
+    link: Annotated[str | None, "query to put behind the page's address: whoever opens it sees this run; null: none"]
+    trace: Annotated[File | None, "the whole trace (.npz) for core.trace.Trace.load, if it was asked for"]
+
+
+class Branched(Drawn):
+    """A run that shares its first codes with another one."""
+
+    parent: Annotated[str, "id of the run that it branched from"]
+    position: Annotated[int, "the first position that may differ from the parent"]
+    change: Annotated[str, "what was changed, in a few words"]
+    differing: Annotated[list[int], "positions whose codes differ from the parent's"]
+
+
+class Compared(Drawn):
+    """One of several runs of a prompt."""
+
+    label: Annotated[str, "in what it differs from the others"]
+
+
+class Comparison(TypedDict):
+    """Several runs of one prompt."""
+
+    runs: list[Compared]
+    differing: Annotated[list[int], "positions where the codes of the runs are not all the same"]
+
+
+def drawn(kept: Kept, link: str | None, trace: File | None) -> Drawn:
+    """The answer about a run."""
+    told, asked = kept.trace, kept.asked
+    return Drawn(
+        run=kept.id,
+        prompt=told.prompt,
+        model=asked.model,
+        database=asked.database,
+        settings=asdict(told.settings),
+        height=told.grid.height,
+        width=told.grid.width,
+        codes=told.codes.tolist(),
+        flips=told.flips().tolist() if told.flips_known else None,
+        seconds=round(kept.seconds, 3),
+        link=link,
+        trace=trace,
+    )
+
+
+def branched(kept: Kept, parent: Kept, trace: File | None) -> Branched:
+    """The answer about a branch, which no link can say."""
+    at = kept.branch_step
+    change = kept.trace.change_at(at) or Change(at)
+    return Branched(
+        **drawn(kept, None, trace),
+        parent=parent.id,
+        position=at,
+        change=branches.describe(change, parent.trace.settings_at(at)),
+        differing=branches.differing(kept.trace, parent.trace),
+    )
+
+
+def compared(runs: Sequence[Kept], told: Sequence[Drawn]) -> Comparison:
+    """The answer about several runs, of which `told` says the rest."""
+    codes = np.stack([run.trace.codes for run in runs])
+    rows = zip(told, labels(runs), strict=True)
+    return Comparison(
+        runs=[Compared(**one, label=label) for one, label in rows],
+        differing=np.flatnonzero((codes != codes[0]).any(axis=0)).tolist(),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One position
+
+
+class Entropies(TypedDict):
+    """In nats; null where there is no such distribution, or where it was not recorded."""
+
+    without_retrieval: float | None
+    retrieval: float | None
+    blended: float | None
+
+
+class CodeChances(TypedDict):
+    """Probabilities of a code."""
+
+    code: int
+    model: float
+    retrieval: Annotated[float | None, "null where nothing was retrieved"]
+    blended: Annotated[float, "what the code was drawn from"]
+    unblended: Annotated[float | None, "of the model without FAiD's blenders; null: none, or not recorded"]
+
+
+class Neighbour(TypedDict):
+    """A retrieved patch."""
+
+    entry: Annotated[int, "its number in the database, by which a change names it"]
+    image: Annotated[int, "number of the picture that it comes from"]
+    caption: str
+    style: str
+    row: Annotated[int, "where it is in that picture"]
+    column: int
+    code: Annotated[int, "what came next there"]
+    distance: Annotated[float, "squared L2 between contexts"]
+    share: Annotated[float, "of the retrieval distribution"]
+    compatibility: Annotated[list[float], "0..1 in each of FAiD's blenders; empty where it did not go through them"]
+
+
+class Blender(TypedDict):
+    """What one of FAiD's blenders did."""
+
+    layer: int
+    hops: Annotated[list[int], "radii of its windows"]
+    hop_weights: Annotated[list[float], "of sum 1"]
+    share: Annotated[float, "norm of what it added, relative to the hidden state"]
+
+
+class Position(TypedDict):
+    """All that decided the code of one position."""
+
+    run: str
+    position: int
+    row: int
+    column: int
+    code: Annotated[int, "the one that was taken"]
+    picked: Annotated[int, "the one that u picks from the blend; another one than code only where that was forced"]
+    code_without_retrieval: Annotated[int | None, "the one that u picks without retrieval here; null: not recorded"]
+    flipped: Annotated[bool | None, "whether retrieval changed what u picks; null: not recorded"]
+    u: Annotated[float, "the random number in 0..1 that picks the code"]
+    retrieval_weight: Annotated[float, "lambda after the gate; 0 where nothing is mixed in"]
+    entropy: Entropies
+    kl: Annotated[float | None, "nats from the distribution without retrieval to the blended one; null: not recorded"]
+    not_retrieved: Annotated[str | None, "why nothing was looked up; null: it was"]
+    context: Annotated[list[int], "codes that were looked up: those above and to the left; -1 outside"]
+    found: Annotated[int, "how many neighbours came back; not all are listed"]
+    codes: Annotated[list[CodeChances], "the likeliest, and those that were or would have been taken"]
+    neighbours: Annotated[list[Neighbour], "the nearest first"]
+    blenders: Annotated[list[Blender], "in the order of the layers; empty without FAiD"]
+
+
+def position(kept: Kept, at: int, limit: int) -> Position:
+    """The answer about a position that was drawn; limit: how many codes and neighbours are listed at most."""
+    trace, step = kept.trace, derived(kept.trace, at)
+    record, answer, found = step.record, step.record.retrieval, neighbours(step.record)
+    row, column = trace.grid.row_col(at)
+    alone, retrieval, blended = map(known, entropies(step.blend, step.alone))
+    return Position(
+        run=kept.id,
+        position=at,
+        row=row,
+        column=column,
+        code=record.code,
+        picked=step.pick,
+        code_without_retrieval=None if step.alone is None else step.without,
+        flipped=None if step.alone is None else step.without != step.pick,
+        u=record.u,
+        retrieval_weight=step.blend.weight,
+        entropy=Entropies(without_retrieval=alone, retrieval=retrieval, blended=blended),
+        kl=known(moved(step.blend, step.alone)),
+        not_retrieved=answer.reason if isinstance(answer, Skipped) else None,
+        context=answer.query.tolist() if isinstance(answer, Retrieval) else [],
+        found=len(found) if found else 0,
+        codes=_chances(step, limit),
+        neighbours=_near(trace, at, found, limit) if found else [],
+        blenders=_blenders(record.faid) if record.faid else [],
+    )
+
+
+def known(value: float) -> float | None:
+    """A number for JSON, which has no NaN."""
+    return None if math.isnan(value) else float(value)
+
+
+def _chances(step: Step, limit: int) -> list[CodeChances]:
+    """The likeliest codes."""
+    blend = step.blend
+    unblended = step.alone if step.record.faid else None
+    codes = top_codes(blend, sorted({step.record.code, step.pick, step.without}), max(limit, 3), unblended)
+    return [
+        CodeChances(
+            code=code,
+            model=float(blend.model[code]),
+            retrieval=None if blend.retrieval is None else float(blend.retrieval[code]),
+            blended=float(blend.blended[code]),
+            unblended=None if unblended is None else float(unblended[code]),
+        )
+        for code in codes.tolist()
+    ]
+
+
+def _near(trace: Trace, at: int, found: Neighbours, limit: int) -> list[Neighbour]:
+    """The nearest neighbours of a position."""
+    settings = trace.settings_at(at)
+    shares = neighbour_shares(found, settings.retrieval_temperature, settings.aggregate)
+    fits = _compatibilities(trace.steps[at].faid, found)
+    places = zip(*(place[:limit].tolist() for place in trace.provenance(at)), strict=True)
+    return [
+        Neighbour(
+            entry=int(found.entries[i]),
+            image=image,
+            caption=trace.sources[image].caption,
+            style=trace.sources[image].style,
+            row=row,
+            column=column,
+            code=int(found.codes[i]),
+            distance=float(found.distances[i]),
+            share=float(shares[i]),
+            compatibility=fits.get(int(found.entries[i]), []),
+        )
+        for i, (image, row, column) in enumerate(places)
+    ]
+
+
+def _compatibilities(faid: FaidStep | None, found: Neighbours) -> Mapping[int, list[float]]:
+    """By entry, the compatibility of a neighbour's feature in every blender, of those that went through them."""
+    if faid is None:
+        return {}
+    through = found.heard.entries[: faid.present].tolist()
+    return {entry: faid.compatibility[:, column].tolist() for column, entry in enumerate(through)}
+
+
+def _blenders(faid: FaidStep) -> list[Blender]:
+    """What every blender did."""
+    rows = zip(faid.layers.tolist(), faid.hop_weights.tolist(), faid.share.tolist(), strict=True)
+    return [
+        Blender(layer=layer, hops=faid.hops.tolist(), hop_weights=weights, share=share)
+        for layer, weights, share in rows
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Where a picture comes from
+
+
+class Source(TypedDict):
+    """A picture of the database that shaped the drawn one."""
+
+    image: Annotated[int, "its number"]
+    caption: str
+    style: str
+    share: Annotated[float, "of the mass of all blended distributions; for FAiD alone, of the compatibility"]
+    credit: Annotated[float, "of the probability of the codes that were taken"]
+    positions: Annotated[list[int], "whose code has most of its probability from this picture"]
+
+
+class Copied(TypedDict):
+    """How much is copied: connected, at least four positions of more than one code, from one image at one offset."""
+
+    largest: Annotated[int, "positions of the largest copied region"]
+    share: Annotated[float, "of the positions that were looked up, how many are in copied regions"]
+    sources: Annotated[int, "how many pictures the copied regions come from"]
+
+
+class CopiedRegion(TypedDict):
+    """A copied region."""
+
+    image: int
+    rows: Annotated[int, "down from a position to the cell of the image that it copies"]
+    columns: Annotated[int, "to the right, the same"]
+    positions: list[int]
+
+
+class CopyingReference(TypedDict):
+    """The same figures of many pictures that are no copies: their 10 %, 50 % and 90 % quantiles."""
+
+    of: Annotated[str, "held-out real pictures, or the model without retrieval"]
+    pictures: int
+    looked_up_alike: Annotated[bool, "whether they were looked up exactly like the run; else only much like it"]
+    largest: list[float]
+    share: list[float]
+    sources: list[float]
+
+
+class Sources(TypedDict):
+    """Which pictures shaped a drawn one."""
+
+    run: str
+    retrieved_share: Annotated[float, "share of all pictures together; the rest is the model's own"]
+    effective_sources: Annotated[float, "how many equal shares would be as even as these"]
+    count: Annotated[int, "how many pictures have a share; not all are listed"]
+    sources: Annotated[list[Source], "the largest share first"]
+    copying: Copied
+    regions: Annotated[list[CopiedRegion], "the largest first"]
+    references: Annotated[list[CopyingReference], "to judge copying by: plain ground is found in any picture"]
+
+
+def sources(kept: Kept, limit: int) -> Sources:
+    """The answer about the sources of a run; limit: how many sources and regions are listed at most."""
+    trace = kept.trace
+    seen, regions = provenance(trace), regions_of(trace)
+    figures = copying(regions, trace.retrieving_positions)
+    count = int((seen.shares > 0).sum())
+    return Sources(
+        run=kept.id,
+        retrieved_share=float(seen.shares.sum()),
+        effective_sources=effective_number(seen.shares),
+        count=count,
+        sources=[_source(trace, seen, place) for place in range(min(limit, count))],
+        copying=Copied(largest=figures.largest, share=figures.share, sources=figures.sources),
+        regions=[_region(region) for region in regions[:limit]],
+        references=[_reference(row) for row in references_of(trace, kept.asked)],
+    )
+
+
+def _source(trace: Trace, seen: Provenance, place: int) -> Source:
+    """One of the images of a provenance."""
+    image = int(seen.images[place])
+    return Source(
+        image=image,
+        caption=trace.sources[image].caption,
+        style=trace.sources[image].style,
+        share=float(seen.shares[place]),
+        credit=float(seen.credits[place]),
+        positions=np.flatnonzero(seen.owners == place).tolist(),
+    )
+
+
+def _region(region: Region) -> CopiedRegion:
+    rows, columns = region.offset
+    return CopiedRegion(image=region.image, rows=rows, columns=columns, positions=list(region.positions))
+
+
+def _reference(row: Mapping[str, Any]) -> CopyingReference:
+    return CopyingReference(
+        of=f"{row['model']} without retrieval" if row["model"] else "held-out real pictures",
+        pictures=row["pictures"],
+        looked_up_alike=row["same"],
+        largest=list(row["largest"]),
+        share=list(row["share"]),
+        sources=list(row["sources"]),
+    )

@@ -1,0 +1,332 @@
+"""Public endpoints for scripts and agents: draw, read a position, branch, compare, trace back; all else stays private.
+
+They do what the page does and know the same runs: those of the caller, whom Gradio's clients tell apart by a session of
+their own. Gradio derives the schemas from the annotations of the functions, which must be types here and not texts, and
+the description of an MCP tool from its docstring, in which a parameter has one line.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+import gradio as gr
+from gradio.events import api
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from app import answers, branches, controls, links
+from app.answers import Branched, Comparison, Drawn, File, FileMark, Position, Sources
+from app.plans import MOST_COMPARED, Batch, methods_plan
+from app.schemas import describe, input_schemas
+from app.session import Session, error_message
+from app.tabs.keep import file_name, trace_file
+from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, visitor
+from app.views import Asked, Update
+from app.visits import Kept
+from core.trace import neighbours
+from core.types import Change, ConfigError, DecodeSettings
+
+LISTED: Final = 16
+"""How many codes, neighbours and sources an answer lists unless it is told otherwise."""
+
+MOST_LISTED: Final = 512
+LONGEST_MESSAGE: Final = 500
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Endpoints
+
+
+def endpoints(session: Session, page: gr.Blocks) -> None:
+    """Offer the endpoints of a page that is being built; before other events, which would take their names."""
+    schemas = input_schemas(session)
+    queue: Mapping[str, Any] = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
+    drawing = (generate_endpoint(session), branch_endpoint(session), compare_endpoint(session))
+    reading = (step_endpoint(session), provenance_endpoint(session))
+    for answer, options in [*((answer, queue) for answer in drawing), *((answer, {}) for answer in reading)]:
+        describe(page, api(answer, **options), answer, schemas)
+
+
+def generate_endpoint(session: Session) -> Callable[..., tuple[Drawn, File]]:
+    """Makes /generate."""
+    first = start(session)
+
+    def generate(
+        request: gr.Request,
+        prompt: str,
+        model: str = first.model,
+        database: str = first.database,
+        settings: dict[str, Any] | None = None,
+        trace: bool = False,
+    ) -> tuple[Drawn, File]:
+        """Draw one picture from a text prompt, code by code, with or without retrieval, and keep all that decided it.
+
+        The same prompt, model, database and settings give the same picture. The answer has an id ("run") with which
+        step explains any position, branch changes one, and provenance tells which pictures of the database shaped it.
+        Only the caller's newest 32 runs are kept.
+
+        Args:
+            prompt: what to draw, 1 to 300 characters; may name a colour and a style: "a red heart, 3d style"
+            model: which model draws
+            database: where methods with retrieval look up how real pictures go on
+            settings: how to draw and retrieve; what is not named has its default
+            trace: whether the answer is to bring the whole trace as a file, about 1 MB
+
+        Returns:
+            run: what was drawn: id, codes, flips
+            picture: the picture as a WebP file
+        """
+        with told():
+            who, saved = visitor(request), flag("trace", trace)
+            asked = wanted(session, who, model, database, settings)
+            kept = finished(session, who, session.draw(who, prompt, lambda: asked, beside=True))
+            return drawn(session, who, kept, saved), picture_of(kept)
+
+    return generate
+
+
+def step_endpoint(session: Session) -> Callable[..., Position]:
+    """Makes /step."""
+
+    def step(request: gr.Request, run: str, position: int, limit: int = LISTED) -> Position:
+        """Explain how the code at one position of a run came about: neighbours, distributions, the draw.
+
+        Lists the retrieved patches with the pictures they come from, distances and shares, the probabilities of the
+        likeliest codes under the model, the retrieval and their blend, entropies and KL in nats, the random number
+        that picked the code, and what FAiD's blenders did, if the run has some. No model runs: it is quick.
+
+        Args:
+            run: id of a run, as generate, branch and compare give it
+            position: of the code, in raster order from 0: row * width + column
+            limit: how many codes and how many neighbours to list at most, 1 to 512
+
+        Returns:
+            step: all that decided the code
+        """
+        with told():
+            kept = session.visits.find(visitor(request), run)
+            at = whole("position", position, 0, len(kept.trace.steps) - 1)
+            return answers.position(kept, at, whole("limit", limit, 1, MOST_LISTED))
+
+    return step
+
+
+def branch_endpoint(session: Session) -> Callable[..., tuple[Branched, File]]:
+    """Makes /branch."""
+
+    def branch(
+        request: gr.Request, run: str, position: int, change: dict[str, Any], trace: bool = False
+    ) -> tuple[Branched, File]:
+        """Change one position of a run and draw the rest again with the same random numbers: a counterfactual.
+
+        The new run shares all codes before the position; both runs are kept. Changes of settings (method,
+        retrieval_weight, retrieval_temperature, n_neighbours and others, but not seed and faid_neighbours) hold from
+        the position on; weights of neighbours and a forced code hold at the position alone. To drop neighbours, give
+        them the factor 0 in weights; to pin some, name them in weights with factor 1 and set others to 0.
+
+        Args:
+            run: id of the run to branch from
+            position: where to change it, in raster order from 0
+            change: at least one of settings, weights, others and code
+            trace: whether the answer is to bring the whole trace as a file, about 1 MB
+
+        Returns:
+            run: the new run, with the positions whose codes differ from the other one
+            picture: its picture as a WebP file
+        """
+        with told():
+            who, saved = visitor(request), flag("trace", trace)
+            parent = session.visits.find(who, run)
+            new = changed(session, who, parent, position, change)
+            kept = finished(session, who, session.branch(who, run, new, beside=True))
+            return answers.branched(kept, parent, trace_of(session, who, kept, saved)), picture_of(kept)
+
+    return branch
+
+
+def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]:
+    """Makes /compare."""
+    first = start(session)
+
+    def compare(
+        request: gr.Request,
+        prompt: str,
+        model: str = first.model,
+        database: str = first.database,
+        settings: dict[str, Any] | None = None,
+        variants: list[dict[str, Any]] | None = None,
+        trace: bool = False,
+    ) -> tuple[Comparison, File]:
+        """Draw several pictures of one prompt with the same random numbers, and tell where their codes differ.
+
+        Without variants that is one picture by every method that the model has: no retrieval, DAiD, FAiD and both.
+        Every picture is a run of its own for step, branch and provenance.
+
+        Args:
+            prompt: what to draw, 1 to 300 characters
+            model: which model draws
+            database: where methods with retrieval look up how real pictures go on
+            settings: those that all pictures share
+            variants: settings of each of 2 to 4 pictures, over the shared ones: [{"method": "model"}, {"gate": 0}]
+            trace: whether the answer is to bring the whole traces as files, about 1 MB each
+
+        Returns:
+            comparison: the runs in their order, and the positions at which they differ
+            picture: all pictures side by side in that order, as one WebP file, each as wide as it is high
+        """
+        with told():
+            who, saved = visitor(request), flag("trace", trace)
+            batch = together(session, who, wanted(session, who, model, database, settings), settings, variants)
+            *_, sheet = session.draw_together(who, prompt, lambda: batch, beside=True)
+            if not sheet.runs:
+                raise ConfigError(sheet.message)
+            runs = [drawn(session, who, kept, saved) for kept in sheet.runs]
+            return answers.compared(sheet.runs, runs), file(sheet.picture, f"{file_name(sheet.runs[0])}-compared.webp")
+
+    return compare
+
+
+def provenance_endpoint(session: Session) -> Callable[..., Sources]:
+    """Makes /provenance."""
+
+    def provenance(request: gr.Request, run: str, limit: int = LISTED) -> Sources:
+        """Tell which pictures of the database shaped a run, by how much, and whether regions of it are copied.
+
+        A copied region is one of at least four connected positions and more than one code that stands in one picture
+        at one offset. Plain ground is found anywhere: compare with the references, the same figures for held-out real
+        pictures and for the model without retrieval.
+
+        Args:
+            run: id of a run, as generate, branch and compare give it
+            limit: how many pictures and how many copied regions to list at most, 1 to 512
+
+        Returns:
+            sources: shares of the pictures, and what is copied
+        """
+        with told():
+            kept = session.visits.find(visitor(request), run)
+            return answers.sources(kept, whole("limit", limit, 1, MOST_LISTED))
+
+    return provenance
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What comes in
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Every error reaches the caller as one line, and none with a traceback."""
+    try:
+        yield
+    except Exception as error:
+        line = " ".join(error_message(error).split())
+        raise gr.Error(line[:LONGEST_MESSAGE], print_exception=False) from None
+
+
+def start(session: Session) -> Asked:
+    """What is chosen to begin with."""
+    return Asked(next(iter(session.backends)), next(iter(session.databases), ""), DecodeSettings())
+
+
+def wanted(session: Session, who: str, model: object, database: object, settings: object) -> Asked:
+    """The request of a caller; ConfigError for anything that cannot be chosen on the page."""
+    choices = session.choices(who)
+    model, database = (chosen(*pair, choices) for pair in (("model", model), ("database", database)))
+    asked = Asked(model, database, DecodeSettings.from_json({} if settings is None else settings))
+    controls.check_offered(asked, choices)
+    return asked
+
+
+def chosen(kind: str, name: object, choices: Mapping[str, tuple[str, ...]]) -> str:
+    """A name of one of the choices, or "" where there are none; ConfigError for any other."""
+    names = choices[kind] or ("",)
+    if not isinstance(name, str) or name not in names:
+        raise ConfigError(f"{kind}: got {name!r:.40}, expected one of {', '.join(names)}")
+    return name
+
+
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """A whole number in a range; ConfigError for anything else."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name}: got {value!r:.40}, expected a whole number from {low} to {high}")
+    return value
+
+
+def flag(name: str, value: object) -> bool:
+    """True or false; ConfigError for anything else."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}: got {value!r:.40}, expected true or false")
+    return value
+
+
+def changed(session: Session, who: str, parent: Kept, position: object, values: object) -> Change:
+    """The change of a run that a caller wants; ConfigError for one that makes no sense or has no effect."""
+    at = whole("position", position, 0, len(parent.trace.steps) - 1)
+    before = parent.trace.settings_at(at)
+    change = branches.change_from(values, before, at)
+    branches.branch(parent, change)  # which refuses what changes nothing
+    controls.check_offered(replace(parent.asked, settings=change.settings or before), session.choices(who))
+    found = neighbours(parent.trace.steps[at])
+    strange = {entry for entry, _ in change.weights} - set(found.entries.tolist() if found else ())
+    if strange:
+        expected = f"expected some of the {len(found) if found else 0} that step lists"
+        raise ConfigError(f"change weights: got entry {min(strange)}, which is no neighbour at {at}; {expected}")
+    return change
+
+
+def together(session: Session, who: str, asked: Asked, settings: object, variants: object) -> Batch:
+    """The pictures to compare: those of the variants, or else one by every method that the model has."""
+    if variants is None:
+        methods = [m for m in session.methods if not m.startswith("faid") or session.has_blenders(asked.model)]
+        return methods_plan(asked, methods)
+    if not isinstance(variants, list) or not 2 <= len(variants) <= MOST_COMPARED:
+        raise ConfigError(
+            f"variants: got {variants!r:.40}, expected a list of 2 to {MOST_COMPARED} objects of settings"
+        )
+    if strange := [variant for variant in variants if not isinstance(variant, dict)]:
+        raise ConfigError(f"variants: got {strange[0]!r:.40}, expected an object of settings")
+    shared = settings if isinstance(settings, dict) else {}
+    plans = [wanted(session, who, asked.model, asked.database, {**shared, **variant}) for variant in variants]
+    return Batch(tuple(plans), ("",) * len(plans))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What goes out
+
+
+def finished(session: Session, who: str, updates: Iterator[Update]) -> Kept:
+    """The run that comes of updates; ConfigError with the message of one that failed."""
+    *_, last = updates
+    if not last.kept:
+        raise ConfigError(last.message)
+    return session.visits.find(who, last.kept)
+
+
+def drawn(session: Session, who: str, kept: Kept, trace: bool) -> Drawn:
+    """The answer about a run, with its trace if that is wanted."""
+    try:
+        link = links.link_of(kept, session.backends, session.databases)
+    except ConfigError:  # pictures that only the caller has
+        link = None
+    return answers.drawn(kept, link, trace_of(session, who, kept, trace))
+
+
+def trace_of(session: Session, who: str, kept: Kept, trace: bool) -> File | None:
+    """The trace of a run as a file, if it is wanted."""
+    if not trace:
+        return None
+    name, data = trace_file(session, who, kept)
+    return file(data, name)
+
+
+def picture_of(kept: Kept) -> File:
+    """The picture of a run as a file."""
+    return file(kept.picture, f"{file_name(kept)}.webp")
+
+
+def file(data: bytes, name: str) -> File:
+    """A file that Gradio serves; its folder is named by a hash of its content."""
+    path = save_bytes_to_cache(data, name, get_upload_folder())
+    return File(path=path, orig_name=name, meta=FileMark(_type="gradio.FileData"))
