@@ -27,7 +27,7 @@ bench: .venv/run.stamp
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $@
 
-.venv/dev.stamp: requirements.txt requirements-training.txt requirements-janus.txt requirements-dev.txt
+.venv/dev.stamp: requirements.txt requirements-training.txt requirements-janus.txt requirements-mcp.txt requirements-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	touch $@ .venv/run.stamp
