@@ -138,7 +138,7 @@ def theme() -> gr.themes.Base:
 
 def build(session: Session) -> gr.Blocks:
     """The whole page over a session."""
-    defaults, offered = DecodeSettings(), examples()
+    defaults, offered = session.start.settings, examples()
     page = gr.Blocks(
         title="AR-RAG Loupe",
         analytics_enabled=False,
@@ -174,6 +174,7 @@ def build(session: Session) -> gr.Blocks:
                 tab.select(partial(str, label), outputs=opened, show_progress="hidden", api_visibility="private")
         wire(parts, generate, stop, tiles)
         wire_onward(parts, onward)
+        wire_choice(parts)
         open_link(parts, page)
         guide(parts, tour)
         for chip, text in chips:
@@ -233,12 +234,13 @@ def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components
     faid_group: bool | Literal["hidden"] = "faid" in session.methods or "hidden"
     with gr.Accordion("Model and database", open=True, elem_classes="group"):
         sources: dict[str, gr.components.Component] = {
-            "model": controls.model_widget(tuple(session.backends)),
-            "database": controls.database_widget(tuple(session.databases)),
+            "model": controls.model_widget(session.backends),
+            "database": controls.database_widget(session.databases),
         }
     with gr.Accordion("Retrieval", open=True, elem_classes="group"):
-        retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults)
-        retrieval["styles"] = controls.styles_widget(defaults, session.styles)
+        first = next(iter(session.databases.values()), None)
+        retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults, first)
+        retrieval["styles"] = controls.styles_widget(defaults, session.styles, first)
     with gr.Accordion("Distribution mix (DAiD)", open=True, elem_classes=["group", "daid"]):
         daid = controls.knob_widgets(controls.DAID_KNOBS, defaults)
         daid["aggregate"] = controls.aggregate_widget(defaults)
@@ -273,6 +275,33 @@ def wire_onward(parts: Parts, buttons: Mapping[Onward, gr.Button]) -> None:
             show_progress="hidden",
             api_visibility="private",
         )
+
+
+def wire_choice(parts: Parts) -> None:
+    """Another model or database says what it is, and turns off what it cannot do."""
+    widgets = parts.settings.widgets
+    chosen: list[Any] = [widgets["model"], widgets["database"]]
+    gr.on(
+        [widget.change for widget in chosen],
+        on_chosen(parts.session),
+        inputs=chosen,
+        outputs=[*chosen, *(widgets[name] for name in controls.RESTRICTED)],
+        queue=False,
+        trigger_mode="always_last",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def on_chosen(session: Session) -> Callable[[str, str, gr.Request], list[dict[str, Any]]]:
+    """The handler of another model or database."""
+
+    def choose(model: str, database: str, request: gr.Request) -> list[dict[str, Any]]:
+        databases = session.databases_of(visitor(request))
+        about = (controls.about_model(session.backends, model), controls.about_database(databases, database))
+        return [*(gr.update(info=text) for text in about), *controls.restricted(databases.get(database))]
+
+    return choose
 
 
 def on_go_on(session: Session, how: Onward) -> Callable[[str, gr.Request], Iterator[tuple[Update, Any]]]:

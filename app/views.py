@@ -25,6 +25,16 @@ CHOICE_NAMES = {
 }  # fmt: skip
 """What models and databases are called on the page; others go by their own name."""
 
+CHOICE_NOTES = {
+    "emoji": "All pictures.",
+    "novice": "Has never seen the flat style, nor some concepts.",
+    "seen": "What the novice was trained on.",
+    "unseen": "The flat style and the concepts that the novice has never seen.",
+    "yours": "Only what you brought; nobody else can ask it.",
+    "both": "What you brought, beside the embedded pictures.",
+}
+"""What a reader must know of those of them that ship."""
+
 Array = npt.NDArray[Any]
 State = Literal["streaming", "ready", "stopped", "error"]
 

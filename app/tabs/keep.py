@@ -20,9 +20,9 @@ from app.replay import replay_page
 from app.scripted import Scripted
 from app.session import Session, error_message
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, visitor
-from app.views import METHOD_NAMES, Asked, Update
+from app.views import METHOD_NAMES, Update
 from app.visits import Kept
-from core.types import ArragError, ConfigError, DecodeSettings
+from core.types import ArragError, ConfigError
 
 COPY = """
 (query) => {
@@ -241,7 +241,7 @@ def open_link(parts: Parts, page: gr.Blocks) -> None:
 
 def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
     """The handler of an opened page: what its address asks for."""
-    start = Asked(next(iter(session.backends)), next(iter(session.databases), ""), DecodeSettings())
+    start = session.start
 
     def load(request: gr.Request) -> list[Any]:
         untouched = [gr.skip()] * (1 + len(controls.NAMES))

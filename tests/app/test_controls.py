@@ -8,7 +8,9 @@ from app import controls
 from app.controls import NAMES
 from app.stepper import script
 from app.views import Asked
+from core.database import PatchDatabase
 from core.types import ConfigError, DecodeSettings
+from tests.app.fake import FakeBackend, fake_database
 
 DEFAULTS = Asked("emoji", "emoji", DecodeSettings())
 
@@ -53,16 +55,34 @@ def test_methods_are_named_and_offered_as_asked() -> None:
     assert (both.method, both.record_unblended) == ("faid+daid", True)
 
 
-def test_model_and_database_are_named_and_hidden_where_there_is_no_choice() -> None:
+def test_model_and_database_are_named_and_say_what_they_are() -> None:
     asked = controls.asked_from(values(model="novice", database="unseen"))
     assert (asked.model, asked.database) == ("novice", "unseen")
-    several = controls.database_widget(("emoji", "my own"))
-    assert (several.choices, several.value, several.visible) == (
-        [("Emoji", "emoji"), ("my own", "my own")],
-        "emoji",
-        True,
+    backend = FakeBackend(name="janus")
+    usual = fake_database(backend, images=2)
+    several = controls.database_widget({"emoji": usual, "my own": usual})
+    assert (several.choices, several.value) == ([("Emoji", "emoji"), ("my own", "my own")], "emoji")
+    assert several.info == "All pictures."
+    assert controls.model_widget({"novice": backend}).info == (
+        "Janus, on the CPU. Has never seen the flat style, nor some concepts."
     )
-    assert controls.model_widget(("emoji",)).visible == "hidden"
+    assert "bring pictures of your own" in controls.database_widget({}).info
+
+
+def test_what_a_database_refuses_is_off_and_nothing_and_says_why() -> None:
+    backend = FakeBackend()
+    usual = fake_database(backend, images=2)
+    without_captions = PatchDatabase.build(backend.codebook, usual.grids, usual.metadata)
+    captions, place, styles = controls.restricted(without_captions)
+    assert (captions["interactive"], captions["value"], captions["info"]) == (
+        False, 0, "This database has no captions.",
+    )  # fmt: skip
+    assert place["interactive"]
+    assert "value" not in place
+    assert styles["info"].endswith("Here: 3d, flat.")
+    assert all(widget["interactive"] and "value" not in widget for widget in controls.restricted(usual))
+    knobs = controls.knob_widgets(controls.RETRIEVAL_KNOBS, DecodeSettings(), without_captions)
+    assert [knob.interactive for knob in knobs.values()] == [True, False, True]
 
 
 def test_the_page_names_the_setting_that_records_flips() -> None:

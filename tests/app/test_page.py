@@ -68,7 +68,7 @@ def group_and_methods(url: str) -> tuple[object, list[str]]:
 
 def test_blenders_are_offered_only_with_a_model_that_has_some(url: str) -> None:
     assert group_and_methods(url) == (True, ["model", "daid", "faid", "faid+daid"])
-    with served(pause=0.0, blenders=False) as plain:
+    with served(0.0, "plain") as plain:
         assert group_and_methods(plain) == ("hidden", ["model", "daid"])
 
 
