@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.views import CHOICE_NAMES, CHOICE_NOTES, METHOD_NAMES, Asked
+from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked
 from core.backends.protocol import Backend
 from core.database import Database
 from core.types import ConfigError, DecodeSettings, Method
@@ -122,14 +122,17 @@ def database_widget(databases: Mapping[str, Database]) -> gr.Radio:
 def about_model(backends: Mapping[str, Backend], name: str) -> str:
     """Which model it is, where it runs, and what must be known of it."""
     description = f"{backends[name].description}." if name in backends else ""
-    return _sentences(description[:1].upper() + description[1:], CHOICE_NOTES.get(name, ""))
+    return _sentences(description[:1].upper() + description[1:], MODEL_NOTES.get(name, ""))
 
 
 def about_database(databases: Mapping[str, Database], name: str) -> str:
     """What must be known of a database; how to get one where there is none."""
     if not databases:
         return "There is none: bring pictures of your own, under Your pictures, to retrieve from."
-    return _sentences(CHOICE_NOTES.get(name, ""), databases[name].notice if name in databases else "")
+    if name not in databases:
+        return DATABASE_NOTES.get(name, "")
+    count = f"{len(databases[name].images):,} pictures."
+    return _sentences(count, DATABASE_NOTES.get(name, ""), databases[name].notice)
 
 
 def _sentences(*parts: str) -> str:

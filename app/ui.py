@@ -19,6 +19,7 @@ from app.arrivals import MAX_FILE_BYTES
 from app.branches import Onward
 from app.controls import Controls
 from app.examples import Tile, examples
+from app.head import head
 from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
@@ -31,7 +32,7 @@ from core.types import ArragError, DecodeSettings
 
 APP = Path(__file__).parent
 ROOT = APP.parent
-STYLES = ("page.css", "compare/compare.css", "sweep/sweep.css")
+STYLES = ("page.css", "head/head.css", "compare/compare.css", "sweep/sweep.css")
 """Style sheets besides the stepper's, which sets the variables that they use."""
 
 STATE_SECONDS = 3600
@@ -52,18 +53,6 @@ COLOURS = {  # of light and of dark
     "button_primary_text_color": ("#ffffff", "#0b0f13"),
 }
 RANDOM_SEED = "() => Math.floor(Math.random() * 2 ** 32)"
-HEADER = """
-<header class="page-head">
-  <h1>AR-RAG Loupe</h1>
-  <p>See what retrieval changes while an image is written, patch by patch.</p>
-  <button type="button" class="page-theme" aria-label="Switch between light and dark" title="Light or dark">
-    <svg viewBox="0 0 16 16" aria-hidden="true">
-      <circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.4"/>
-      <path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z" fill="currentColor"/>
-    </svg>
-  </button>
-</header>
-"""
 SWAP = """
 <div class="swap-text">
   <h2>Swap the database, keep the model</h2>
@@ -73,9 +62,6 @@ SWAP = """
 """
 GO_ON = """
 <span title="The picture is paused: draw some more of it, or choose its next code by hand under What if">Go on by</span>
-"""
-SWITCH_THEME = """
-element.querySelector(".page-theme").addEventListener("click", () => document.body.classList.toggle("dark"));
 """
 
 
@@ -148,7 +134,7 @@ def build(session: Session) -> gr.Blocks:
     with page:
         endpoints(session, page)
         with gr.Row(elem_id="head", equal_height=False):
-            gr.HTML(html_template=HEADER, js_on_load=SWITCH_THEME, elem_id="page-head", apply_default_css=False)
+            head()
             tour = gr.Button("Tour", elem_id="tour-start", size="sm", min_width=0, scale=0)
         with gr.Row(elem_id="ask", equal_height=False):
             prompt = prompt_widget()

@@ -60,9 +60,9 @@ def test_model_and_database_are_named_and_say_what_they_are() -> None:
     assert (asked.model, asked.database) == ("novice", "unseen")
     backend = FakeBackend(name="janus")
     usual = fake_database(backend, images=2)
-    several = controls.database_widget({"emoji": usual, "my own": usual})
-    assert (several.choices, several.value) == ([("Emoji", "emoji"), ("my own", "my own")], "emoji")
-    assert several.info == "All pictures."
+    several = controls.database_widget({"unseen": usual, "my own": usual})
+    assert (several.choices, several.value) == ([("Unseen", "unseen"), ("my own", "my own")], "unseen")
+    assert several.info.startswith("2 pictures. The flat style")
     assert controls.model_widget({"novice": backend}).info == (
         "Janus, on the CPU. Has never seen the flat style, nor some concepts."
     )
