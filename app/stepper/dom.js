@@ -8,6 +8,13 @@ function make(tag, className = "", text = "") {
   return node;
 }
 
+/** A canvas that shows only what stands beside it as text: screen readers pass over it. */
+function makePatch(className = "") {
+  const canvas = make("canvas", className);
+  canvas.setAttribute("aria-hidden", "true");
+  return canvas;
+}
+
 /** Set text only where it changed, which spares layout while scrubbing. */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

@@ -10,7 +10,7 @@ const movedText = (trace) => (trace.blenders.length ? `KL(unblended ‖ ${trace.
 /** One row of the table of codes, with handles on the parts that change. */
 function makeCodeRow() {
   const row = make("tr");
-  const patch = make("canvas", "lp-patch");
+  const patch = makePatch("lp-patch");
   const name = make("td", "lp-code"), number = make("b"), tag = make("small");
   name.append(number, tag);
   const bars = make("td", "lp-bars"), lines = DISTRIBUTIONS.map((kind) => make("i", `lp-bar lp-${kind}`));
@@ -25,7 +25,7 @@ function makeCodeRow() {
 /** One card of a neighbour, with handles on the parts that change. */
 function makeCard() {
   const card = make("li", "lp-card");
-  const crop = make("canvas", "lp-crop");
+  const crop = makePatch("lp-crop");
   crop.setAttribute("role", "img");
   const caption = make("p", "lp-caption"), source = make("p", "lp-source");
   const numbers = make("p", "lp-card-numbers"), distance = make("span"), share = make("span");
