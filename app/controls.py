@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.languages import said
 from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked
 from core.backends.protocol import Backend
 from core.database import Database
@@ -122,17 +123,17 @@ def database_widget(databases: Mapping[str, Database]) -> gr.Radio:
 def about_model(backends: Mapping[str, Backend], name: str) -> str:
     """Which model it is, where it runs, and what must be known of it."""
     description = f"{backends[name].description}." if name in backends else ""
-    return _sentences(description[:1].upper() + description[1:], MODEL_NOTES.get(name, ""))
+    return _sentences(description[:1].upper() + description[1:], said(MODEL_NOTES.get(name, "")))
 
 
 def about_database(databases: Mapping[str, Database], name: str) -> str:
     """What must be known of a database; how to get one where there is none."""
     if not databases:
-        return "There is none: bring pictures of your own, under Your pictures, to retrieve from."
+        return said("There is none: bring pictures of your own, under Your pictures, to retrieve from.")
     if name not in databases:
-        return DATABASE_NOTES.get(name, "")
-    count = f"{len(databases[name].images):,} pictures."
-    return _sentences(count, DATABASE_NOTES.get(name, ""), databases[name].notice)
+        return said(DATABASE_NOTES.get(name, ""))
+    count = f"{len(databases[name].images):,} {said('pictures')}."
+    return _sentences(count, said(DATABASE_NOTES.get(name, "")), said(databases[name].notice))
 
 
 def _sentences(*parts: str) -> str:
@@ -150,7 +151,7 @@ def _pick(label: str, names: Sequence[str], info: str) -> gr.Radio:
 
 def choices_of(names: Sequence[str]) -> list[str | int | float | tuple[str, str | int | float]]:
     """Models or databases as a picker offers them."""
-    return [(CHOICE_NAMES.get(name, name), name) for name in names]
+    return [(said(CHOICE_NAMES.get(name, name)), name) for name in names]
 
 
 def restricted(database: Database | None) -> list[dict[str, Any]]:
@@ -164,9 +165,9 @@ def restricted(database: Database | None) -> list[dict[str, Any]]:
 def _offer(name: str, database: Database | None) -> dict[str, Any]:
     """Whether a setting can be used with a database, and what is said of it: the reason where it cannot."""
     if database and name in database.refuses:
-        return {"interactive": False, "info": database.refuses[name]}
-    here = f" Here: {', '.join(database.styles)}." if name == "styles" and database else ""
-    return {"interactive": True, "info": INFO[name] + here}
+        return {"interactive": False, "info": said(database.refuses[name])}
+    here = f" ({', '.join(database.styles)})" if name == "styles" and database else ""
+    return {"interactive": True, "info": said(INFO[name]) + here}
 
 
 def method_widget(defaults: DecodeSettings, methods: Sequence[Method]) -> gr.Radio:
@@ -178,7 +179,7 @@ def method_widget(defaults: DecodeSettings, methods: Sequence[Method]) -> gr.Rad
 
 def methods_offered(methods: Sequence[Method]) -> list[str | int | float | tuple[str, str | int | float]]:
     """Methods as the picker offers them."""
-    return [(METHOD_NAMES[name], name) for name in methods]
+    return [(said(METHOD_NAMES[name]), name) for name in methods]
 
 
 def seed_widget(defaults: DecodeSettings) -> gr.Number:

@@ -20,6 +20,7 @@ from app.branches import Onward
 from app.controls import Controls
 from app.examples import Tile, examples
 from app.head import head
+from app.languages import translate, translations
 from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
@@ -54,14 +55,14 @@ COLOURS = {  # of light and of dark
 }
 RANDOM_SEED = "() => Math.floor(Math.random() * 2 ** 32)"
 SWAP = """
-<div class="swap-text">
+<div lang="en" class="swap-text">
   <h2>Swap the database, keep the model</h2>
   <p>The novice has never seen the flat style. One model, one prompt, one seed: only what it may look up differs.
   Click a picture to draw it and see why.</p>
 </div>
 """
 GO_ON = """
-<span title="The picture is paused: draw some more of it, or choose its next code by hand under What if">Go on by</span>
+<span lang="en" title="The picture is paused: draw on, or choose its next code by hand under What if">Go on by</span>
 """
 
 
@@ -99,6 +100,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "max_file_size": MAX_FILE_BYTES,
         "ssr_mode": False,
+        "i18n": translations(),
     }
 
 
@@ -167,6 +169,7 @@ def build(session: Session) -> gr.Blocks:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
         page.unload(on_leave(session))
+    translate(page)
     page.queue(api_open=False)  # so that no request gets past the queue, its limit and its sessions
     return page
 
@@ -200,7 +203,7 @@ def tile_row(tiles: Sequence[Tile]) -> list[tuple[gr.Button, Tile]]:
 def chip_row(prompts: Sequence[str]) -> list[tuple[gr.Button, str]]:
     """One small button for each example prompt."""
     with gr.Row(elem_id="chips"):
-        gr.HTML(html_template="<span>Try</span>", js_on_load=None, apply_default_css=False)
+        gr.HTML(html_template="<span lang='en'>Try</span>", js_on_load=None, apply_default_css=False)
         return [(gr.Button(text, size="sm", min_width=0, scale=0, elem_classes="chip"), text) for text in prompts]
 
 

@@ -15,7 +15,7 @@ from app.session import Session, error_message
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, draws, fills, visitor
 
 ABOUT = """
-<div class="tab-text">
+<div lang="en" class="tab-text">
   <h3>Let retrieval draw from your own pictures</h3>
   <p>Up to 200 files (PNG, JPEG, WebP, GIF, BMP), each up to 10 MB and 50 megapixels. They are made square on white,
   encoded into codes, and kept in memory for this page only: nobody else can retrieve from them, and they are gone when
@@ -25,7 +25,7 @@ ABOUT = """
 </div>
 """
 SHOWCASE = """
-<div class="tab-text">
+<div lang="en" class="tab-text">
   <h3>A style that the model has never seen</h3>
   <p>24 drawings in pixel art, in a database of their own. One model, one prompt, one seed: only what may be looked up
   differs. Most of what you see on the right is copied, patch by patch, from one drawing; no emoji has such squares.

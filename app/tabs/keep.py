@@ -15,6 +15,7 @@ from gradio.data_classes import FileData, GradioModel
 from PIL import Image
 
 from app import controls, links
+from app.languages import said
 from app.links import Link
 from app.replay import replay_page
 from app.scripted import Scripted
@@ -47,7 +48,7 @@ watch("value", () => {
 });
 """
 NO_RUN = "Draw something first."
-TOLD = '<p id="keep-told" role="status"></p>'
+TOLD = '<p lang="en" id="keep-told" role="status"></p>'
 LINK_INFO = "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same."
 
 
@@ -133,7 +134,7 @@ def on_shown(session: Session) -> Callable[..., tuple[Any, ...]]:
             except ConfigError as error:
                 reason = str(error)
         page, trace = gr.update(interactive=here is not None), gr.update(interactive=here is not None)
-        link = gr.update(value="", placeholder=reason)
+        link = gr.update(value="", placeholder=said(reason))
         pictures = [(small(kept), caption_of(kept)) for kept in runs]
         place = next((i for i, kept in enumerate(runs) if kept.id == run), None)
         gallery = gr.update(value=pictures, selected_index=place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -146,4 +148,28 @@ def test_reduced_motion_is_respected(browser: Browser, quick: str) -> None:
     page.keyboard.press("Space")
     page.wait_for_timeout(900)
     assert 1 <= int(page.locator("#stepper").get_attribute("data-step") or 0) <= 3
+    context.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Languages
+
+
+def test_labels_are_german_for_a_german_browser(browser: Browser, quick: str) -> None:
+    context = browser.new_context(locale="de-DE")
+    page = context.new_page()
+    visit(page, quick)
+    expect(page.locator("#generate")).to_have_text("Zeichnen")
+    expect(page.locator("#method")).to_contain_text("Nur Modell")
+    expect(page.locator("#panel")).to_contain_text("Nur in diesen suchen. Keiner gewählt heißt: in allen. (3d, flat)")
+    expect(page.get_by_role("tab", name="Was wäre wenn")).to_be_visible()
+    assert "__i18n__" not in page.locator("body").inner_text()
+    assert page.evaluate("document.documentElement.lang") == "de"
+    assert page.locator("#stepper > * [lang=en]").count() + page.locator(".loupe[lang=en]").count() > 0
+    page.keyboard.press("6")
+    expect(page.get_by_role("tab", name="Behalten und teilen")).to_be_focused()
+    expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute("placeholder", "Erst etwas zeichnen.")
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute("placeholder", re.compile("Link kop"))
     context.close()
