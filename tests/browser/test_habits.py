@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from urllib.parse import urlparse
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -173,3 +177,42 @@ def test_labels_are_german_for_a_german_browser(browser: Browser, quick: str) ->
     wait_for(page, "ready")
     expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute("placeholder", re.compile("Link kop"))
     context.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rendered on the server
+
+
+def node_version() -> int:
+    """Of the Node.js that Gradio would take; 0 without one."""
+    node = shutil.which("node")
+    found = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout if node else ""
+    return int(found.lstrip("v").split(".")[0]) if found.startswith("v") else 0
+
+
+@pytest.mark.skipif(node_version() < 20, reason="no page behind Gradio's Node server: needs Node.js 20 or newer")
+def test_the_page_works_behind_the_node_server_as_well(page: Page) -> None:
+    surprises: list[str] = []
+    hosts: set[str | None] = set()
+    page.on("pageerror", lambda error: surprises.append(str(error)))
+    page.on("console", lambda message: surprises.append(message.text) if message.type == "error" else None)
+    with served(0.0, ssr=True) as url:
+        with urlopen(url) as answer:
+            assert answer.headers["x-sveltekit-page"] == "true", "this is not the Node server"
+        page.on("request", lambda request: hosts.add(urlparse(request.url).netloc))
+        page.goto(f"{url}/?prompt=sun&seed=4&step=20")
+        wait_for(page, "ready")
+        at(page, 20)
+        expect(page.locator("#seed input")).to_have_value("4")
+        generate(page, "a red disc")
+        expect(page.locator("[data-part=title]")).to_have_text("a red disc")
+        wait_for(page, "ready")
+        page.keyboard.press("Control+Enter")
+        focused(page, "[data-part=canvas]")
+        wait_for(page, "ready")
+        for step in (0, 255, 136):
+            page.locator("[data-part=scrub]").fill(str(step))
+            at(page, step)
+        expect(page.locator("[data-part=cards] li").first).to_contain_text("disc number")
+        assert {host for host in hosts if host} == {urlparse(url).netloc}
+    assert surprises == []
