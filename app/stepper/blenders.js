@@ -187,7 +187,7 @@ class Blenders {
       const value = i ? trace.arrays.faid_hop_weights[(step * trace.blenders.length + blender) * hops + i - 1] : shareAt(trace, step, blender);
       const text = i ? value.toFixed(2) : `${percent(value)} %`;
       if (!setNumber(cell, blendersAt(trace, step) ? value : null, blendersAt(trace, step) ? text : "")) return;
-      cell.fill.style.transform = `scaleX(${i ? value : value / this.mostAdded})`;
+      setLength(cell.fill, i ? value : value / this.mostAdded);
     }));
   }
 }

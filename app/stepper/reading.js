@@ -25,7 +25,7 @@ function makeCodeRow() {
 /** One card of a neighbour, with handles on the parts that change. */
 function makeCard() {
   const card = make("li", "lp-card");
-  const crop = makePatch("lp-crop");
+  const crop = make("canvas", "lp-crop");
   crop.setAttribute("role", "img");
   const caption = make("p", "lp-caption"), source = make("p", "lp-source");
   const numbers = make("p", "lp-card-numbers"), distance = make("span"), share = make("span");
@@ -179,7 +179,7 @@ class Reading {
     row.className = taken ? "is-taken" : alone ? "is-alone" : "";
     shares.forEach((share, i) => {
       if (share === undefined) return;
-      lines[i].style.transform = `scaleX(${share / scale})`;
+      setLength(lines[i], share / scale);
       setText(cells[i], `${percent(share)} %`);
     });
   }
@@ -215,7 +215,7 @@ class Reading {
     setTitle(source, `${about.source}, image ${about.image}, row ${row}, column ${col}, code ${code}`);
     setText(distance, `d ${short(arrays.near_distance[at])}`);
     setText(share, `${percent(arrays.near_share[at])} %`);
-    fill.style.transform = `scaleX(${Math.min(1, arrays.near_share[at])})`;
+    setLength(fill, Math.min(1, arrays.near_share[at]));
     card.classList.toggle("is-taken", code === arrays.code[step]);
     crop.setAttribute("aria-label", `Patch with code ${code} from ${about.caption}`);
     drawCrop(crop, view, at);

@@ -350,7 +350,7 @@ class Stepper {
   renderTransport() {
     const { scrub, where, progress, canvas } = this.parts;
     const total = this.grid.width * this.grid.height;
-    scrub.value = Math.max(this.step, 0);
+    if (scrub.valueAsNumber !== Math.max(this.step, 0)) scrub.value = Math.max(this.step, 0);
     const share = Math.max(this.step, 0) / Math.max(scrub.max, 1);
     scrub.style.setProperty("--lp-filled", `${100 * share}%`);
     const streaming = this.root.dataset.state === "streaming";
