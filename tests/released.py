@@ -23,7 +23,9 @@ def write_released(folder: Path, codebook: Codebook, grids: CodeArray) -> Path:
     faiss.omp_set_num_threads(1)
     inverted = faiss.IndexIVFPQ(faiss.IndexFlatL2(32), 32, 16, 8, 8)
     inverted.cp.min_points_per_centroid = inverted.pq.cp.min_points_per_centroid = 1
-    index = faiss.IndexPreTransform(faiss.OPQMatrix(32, 8), inverted)
+    rotation = faiss.OPQMatrix(32, 8)
+    rotation.niter, rotation.verbose = 4, False  # a rotation that is good enough
+    index = faiss.IndexPreTransform(rotation, inverted)
     index.train(vectors)
     index.add_with_ids(vectors, np.arange(len(vectors)))
     faiss.write_index(index, str(folder / INDEX_FILE))
