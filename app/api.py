@@ -50,7 +50,7 @@ def endpoints(session: Session, page: gr.Blocks) -> None:
 
 def generate_endpoint(session: Session) -> Callable[..., tuple[Drawn, File]]:
     """Makes /generate."""
-    first = start(session)
+    first = session.start
 
     def generate(
         request: gr.Request,
@@ -147,7 +147,7 @@ def branch_endpoint(session: Session) -> Callable[..., tuple[Branched, File]]:
 
 def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]:
     """Makes /compare."""
-    first = start(session)
+    first = session.start
 
     def compare(
         request: gr.Request,
@@ -223,11 +223,6 @@ def told() -> Iterator[None]:
     except Exception as error:
         line = " ".join(error_message(error).split())
         raise gr.Error(line[:LONGEST_MESSAGE], print_exception=False) from None
-
-
-def start(session: Session) -> Asked:
-    """What is chosen to begin with."""
-    return Asked(next(iter(session.backends)), next(iter(session.databases), ""), DecodeSettings())
 
 
 def wanted(session: Session, who: str, model: object, database: object, settings: object) -> Asked:

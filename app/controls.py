@@ -8,7 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.views import CHOICE_NAMES, METHOD_NAMES, Asked
+from app.languages import said
+from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked
+from core.backends.protocol import Backend
+from core.database import Database
 from core.types import ConfigError, DecodeSettings, Method
 
 
@@ -44,6 +47,12 @@ SAMPLING_KNOBS = (
     Knob("cfg_scale", "CFG scale", "How strictly the prompt is followed. 1 is off.", 0, 8, 0.1),
 )
 KNOBS = (*RETRIEVAL_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
+RESTRICTED = ("caption_filter", "position_weight", "styles")
+"""Settings that some databases cannot search by."""
+INFO: Mapping[str, str] = {
+    **{knob.field: knob.info for knob in KNOBS},
+    "styles": "Retrieve only from these. None chosen means all.",
+}
 RECORD_UNBLENDED = "Also record each position without the blend"
 AGGREGATES = (("Sum", "sum"), ("Nearest", "nearest"))
 NAMES = ("model", "database", *(field.name for field in fields(DecodeSettings)))
@@ -101,32 +110,76 @@ def _setting(name: str, value: Any) -> Any:
     return value
 
 
-def model_widget(models: Sequence[str]) -> gr.Radio:
-    """Which of the models draws; hidden where there is only one."""
-    info = "The novice has never seen the flat style, nor some concepts."
-    return _pick("Model", models, info)
+def model_widget(backends: Mapping[str, Backend]) -> gr.Radio:
+    """Which of the models draws, and what it is."""
+    return _pick("Model", tuple(backends), about_model(backends, next(iter(backends))))
 
 
-def database_widget(databases: Sequence[str]) -> gr.Radio:
-    """Which database is asked; hidden where there is only one."""
-    info = "Emoji: all pictures. Seen: what the novice was trained on. Unseen: the rest."
-    return _pick("Database", databases, info)
+def database_widget(databases: Mapping[str, Database]) -> gr.Radio:
+    """Which database is asked, and what must be known of it."""
+    return _pick("Database", tuple(databases), about_database(databases, next(iter(databases), "")))
+
+
+def about_model(backends: Mapping[str, Backend], name: str) -> str:
+    """Which model it is, where it runs, and what must be known of it."""
+    description = f"{backends[name].description}." if name in backends else ""
+    return _sentences(description[:1].upper() + description[1:], said(MODEL_NOTES.get(name, "")))
+
+
+def about_database(databases: Mapping[str, Database], name: str) -> str:
+    """What must be known of a database; how to get one where there is none."""
+    if not databases:
+        return said("There is none: bring pictures of your own, under Your pictures, to retrieve from.")
+    if name not in databases:
+        return said(DATABASE_NOTES.get(name, ""))
+    count = f"{len(databases[name].images):,} {said('pictures')}."
+    return _sentences(count, said(DATABASE_NOTES.get(name, "")), said(databases[name].notice))
+
+
+def _sentences(*parts: str) -> str:
+    """Those that say something, one after the other."""
+    return " ".join(filter(None, parts))
 
 
 def _pick(label: str, names: Sequence[str], info: str) -> gr.Radio:
     """Named things beside each other, the first one chosen."""
-    choices: list[str | int | float | tuple[str, str | int | float]] = [(CHOICE_NAMES.get(n, n), n) for n in names]
     first = names[0] if names else None
     return gr.Radio(
-        choices, value=first, label=label, info=info, visible=len(names) > 1 or "hidden", elem_id=label.lower(),
-        elem_classes="lp-pick",
-    )  # fmt: skip
+        choices_of(names), value=first, label=label, info=info, elem_id=label.lower(), elem_classes="lp-pick"
+    )
+
+
+def choices_of(names: Sequence[str]) -> list[str | int | float | tuple[str, str | int | float]]:
+    """Models or databases as a picker offers them."""
+    return [(said(CHOICE_NAMES.get(name, name)), name) for name in names]
+
+
+def restricted(database: Database | None) -> list[dict[str, Any]]:
+    """Updates of the widgets of RESTRICTED for a database; what it refuses is set to nothing, too."""
+    refused = database.refuses if database else {}
+    nothing = {"caption_filter": 0, "position_weight": 0, "styles": []}
+    values = [{"value": nothing[name]} if name in refused else {} for name in RESTRICTED]
+    return [{**gr.update(), **_offer(name, database), **value} for name, value in zip(RESTRICTED, values, strict=True)]
+
+
+def _offer(name: str, database: Database | None) -> dict[str, Any]:
+    """Whether a setting can be used with a database, and what is said of it: the reason where it cannot."""
+    if database and name in database.refuses:
+        return {"interactive": False, "info": said(database.refuses[name])}
+    here = f" ({', '.join(database.styles)})" if name == "styles" and database else ""
+    return {"interactive": True, "info": said(INFO[name]) + here}
 
 
 def method_widget(defaults: DecodeSettings, methods: Sequence[Method]) -> gr.Radio:
     """Which of the methods draws the picture."""
-    choices: list[str | int | float | tuple[str, str | int | float]] = [(METHOD_NAMES[name], name) for name in methods]
-    return gr.Radio(choices, value=defaults.method, label="Method", elem_id="method", elem_classes="lp-pick")
+    return gr.Radio(
+        methods_offered(methods), value=defaults.method, label="Method", elem_id="method", elem_classes="lp-pick"
+    )
+
+
+def methods_offered(methods: Sequence[Method]) -> list[str | int | float | tuple[str, str | int | float]]:
+    """Methods as the picker offers them."""
+    return [(said(METHOD_NAMES[name]), name) for name in methods]
 
 
 def seed_widget(defaults: DecodeSettings) -> gr.Number:
@@ -134,8 +187,10 @@ def seed_widget(defaults: DecodeSettings) -> gr.Number:
     return gr.Number(defaults.seed, label="Seed", elem_id="seed", precision=0, minimum=0, maximum=2**32 - 1)
 
 
-def knob_widgets(knobs: Sequence[Knob], defaults: DecodeSettings) -> dict[str, gr.components.Component]:
-    """One slider for each knob, by field."""
+def knob_widgets(
+    knobs: Sequence[Knob], defaults: DecodeSettings, database: Database | None = None
+) -> dict[str, gr.components.Component]:
+    """One slider for each knob, by field; off where the database refuses it."""
     return {
         knob.field: gr.Slider(
             knob.low,
@@ -143,7 +198,7 @@ def knob_widgets(knobs: Sequence[Knob], defaults: DecodeSettings) -> dict[str, g
             value=getattr(defaults, knob.field),
             step=knob.step,
             label=knob.label,
-            info=knob.info,
+            **_offer(knob.field, database),
             buttons=[],
             elem_classes="lp-knob",
         )
@@ -163,8 +218,11 @@ def record_unblended_widget(defaults: DecodeSettings) -> gr.Checkbox:
     return gr.Checkbox(defaults.record_unblended, label=RECORD_UNBLENDED, info=info, elem_classes="lp-check")
 
 
-def styles_widget(defaults: DecodeSettings, styles: Sequence[str]) -> gr.CheckboxGroup:
+def styles_widget(
+    defaults: DecodeSettings, styles: Sequence[str], database: Database | None = None
+) -> gr.CheckboxGroup:
     """Which art styles of the database may be retrieved from."""
-    info = "Retrieve only from these. None chosen means all."
     chosen = list(defaults.styles)
-    return gr.CheckboxGroup(list(styles), value=chosen, label="Styles", info=info, elem_classes="lp-pick")
+    return gr.CheckboxGroup(
+        list(styles), value=chosen, label="Styles", elem_classes="lp-pick", **_offer("styles", database)
+    )

@@ -33,7 +33,7 @@ from core.deployment import Deployment
 from core.engine import Request, Step, Steps, decode, decode_together
 from core.text import clean_prompt
 from core.trace import Trace
-from core.types import ArragError, Change, CodeArray, ConfigError, IntArray, Method, StepRecord
+from core.types import ArragError, Change, CodeArray, ConfigError, DecodeSettings, IntArray, Method, StepRecord
 
 THUMBNAILS_KEPT = 4096
 PREVIEW_SECONDS = 0.1
@@ -86,14 +86,34 @@ class Session:
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """Methods that can be chosen: those with blenders only when a model has some."""
+        """Methods that everybody can choose."""
+        return self._methods_over(self.databases)
+
+    def methods_of(self, visitor: str) -> tuple[Method, ...]:
+        """Methods that a visitor can choose, who may have brought the only database that there is."""
+        return self._methods_over(self.databases_of(visitor))
+
+    def _methods_over(self, databases: Mapping[str, Database]) -> tuple[Method, ...]:
+        """Those with retrieval only when there is a database, those with blenders only when a model has some."""
+        if not databases:
+            return ("model",)
         blenders = any(backend.faid for backend in self.backends.values())
         return tuple(method for method in METHOD_NAMES if blenders or not method.startswith("faid"))
 
     def choices(self, visitor: str) -> dict[str, tuple[str, ...]]:
         """What a visitor can choose from, by the name of what they choose."""
         databases = tuple(self.databases_of(visitor))
-        return {"model": tuple(self.backends), "database": databases, "method": self.methods, "styles": self.styles}
+        methods = self.methods_of(visitor)
+        return {"model": tuple(self.backends), "database": databases, "method": methods, "styles": self.styles}
+
+    @property
+    def start(self) -> Asked:
+        """What a visitor finds chosen: the first model and database, and settings that these can do."""
+        name, database = next(iter(self.databases.items()), ("", None))
+        settings = DecodeSettings() if database else DecodeSettings(method="model")
+        refused = database.refuses if database else {}
+        nothing = {field: type(getattr(settings, field))() for field in refused}
+        return Asked(next(iter(self.backends)), name, replace(settings, **nothing))
 
     def databases_of(self, visitor: str) -> dict[str, Database]:
         """What a visitor can choose from: the databases of all, then those of the pictures that they brought."""

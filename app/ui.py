@@ -19,6 +19,8 @@ from app.arrivals import MAX_FILE_BYTES
 from app.branches import Onward
 from app.controls import Controls
 from app.examples import Tile, examples
+from app.head import head
+from app.languages import translate, translations
 from app.session import Session
 from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
@@ -31,7 +33,7 @@ from core.types import ArragError, DecodeSettings
 
 APP = Path(__file__).parent
 ROOT = APP.parent
-STYLES = ("page.css", "compare/compare.css", "sweep/sweep.css")
+STYLES = ("page.css", "head/head.css", "compare/compare.css", "sweep/sweep.css")
 """Style sheets besides the stepper's, which sets the variables that they use."""
 
 STATE_SECONDS = 3600
@@ -52,30 +54,15 @@ COLOURS = {  # of light and of dark
     "button_primary_text_color": ("#ffffff", "#0b0f13"),
 }
 RANDOM_SEED = "() => Math.floor(Math.random() * 2 ** 32)"
-HEADER = """
-<header class="page-head">
-  <h1>AR-RAG Loupe</h1>
-  <p>See what retrieval changes while an image is written, patch by patch.</p>
-  <button type="button" class="page-theme" aria-label="Switch between light and dark" title="Light or dark">
-    <svg viewBox="0 0 16 16" aria-hidden="true">
-      <circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.4"/>
-      <path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z" fill="currentColor"/>
-    </svg>
-  </button>
-</header>
-"""
 SWAP = """
-<div class="swap-text">
+<div lang="en" class="swap-text">
   <h2>Swap the database, keep the model</h2>
   <p>The novice has never seen the flat style. One model, one prompt, one seed: only what it may look up differs.
   Click a picture to draw it and see why.</p>
 </div>
 """
 GO_ON = """
-<span title="The picture is paused: draw some more of it, or choose its next code by hand under What if">Go on by</span>
-"""
-SWITCH_THEME = """
-element.querySelector(".page-theme").addEventListener("click", () => document.body.classList.toggle("dark"));
+<span lang="en" title="The picture is paused: draw on, or choose its next code by hand under What if">Go on by</span>
 """
 
 
@@ -113,6 +100,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "max_file_size": MAX_FILE_BYTES,
         "ssr_mode": False,
+        "i18n": translations(),
     }
 
 
@@ -138,7 +126,7 @@ def theme() -> gr.themes.Base:
 
 def build(session: Session) -> gr.Blocks:
     """The whole page over a session."""
-    defaults, offered = DecodeSettings(), examples()
+    defaults, offered = session.start.settings, examples()
     page = gr.Blocks(
         title="AR-RAG Loupe",
         analytics_enabled=False,
@@ -148,7 +136,7 @@ def build(session: Session) -> gr.Blocks:
     with page:
         endpoints(session, page)
         with gr.Row(elem_id="head", equal_height=False):
-            gr.HTML(html_template=HEADER, js_on_load=SWITCH_THEME, elem_id="page-head", apply_default_css=False)
+            head()
             tour = gr.Button("Tour", elem_id="tour-start", size="sm", min_width=0, scale=0)
         with gr.Row(elem_id="ask", equal_height=False):
             prompt = prompt_widget()
@@ -174,12 +162,14 @@ def build(session: Session) -> gr.Blocks:
                 tab.select(partial(str, label), outputs=opened, show_progress="hidden", api_visibility="private")
         wire(parts, generate, stop, tiles)
         wire_onward(parts, onward)
+        wire_choice(parts)
         open_link(parts, page)
         guide(parts, tour)
         for chip, text in chips:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
         page.unload(on_leave(session))
+    translate(page)
     page.queue(api_open=False)  # so that no request gets past the queue, its limit and its sessions
     return page
 
@@ -213,7 +203,7 @@ def tile_row(tiles: Sequence[Tile]) -> list[tuple[gr.Button, Tile]]:
 def chip_row(prompts: Sequence[str]) -> list[tuple[gr.Button, str]]:
     """One small button for each example prompt."""
     with gr.Row(elem_id="chips"):
-        gr.HTML(html_template="<span>Try</span>", js_on_load=None, apply_default_css=False)
+        gr.HTML(html_template="<span lang='en'>Try</span>", js_on_load=None, apply_default_css=False)
         return [(gr.Button(text, size="sm", min_width=0, scale=0, elem_classes="chip"), text) for text in prompts]
 
 
@@ -233,12 +223,13 @@ def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components
     faid_group: bool | Literal["hidden"] = "faid" in session.methods or "hidden"
     with gr.Accordion("Model and database", open=True, elem_classes="group"):
         sources: dict[str, gr.components.Component] = {
-            "model": controls.model_widget(tuple(session.backends)),
-            "database": controls.database_widget(tuple(session.databases)),
+            "model": controls.model_widget(session.backends),
+            "database": controls.database_widget(session.databases),
         }
     with gr.Accordion("Retrieval", open=True, elem_classes="group"):
-        retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults)
-        retrieval["styles"] = controls.styles_widget(defaults, session.styles)
+        first = next(iter(session.databases.values()), None)
+        retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults, first)
+        retrieval["styles"] = controls.styles_widget(defaults, session.styles, first)
     with gr.Accordion("Distribution mix (DAiD)", open=True, elem_classes=["group", "daid"]):
         daid = controls.knob_widgets(controls.DAID_KNOBS, defaults)
         daid["aggregate"] = controls.aggregate_widget(defaults)
@@ -273,6 +264,33 @@ def wire_onward(parts: Parts, buttons: Mapping[Onward, gr.Button]) -> None:
             show_progress="hidden",
             api_visibility="private",
         )
+
+
+def wire_choice(parts: Parts) -> None:
+    """Another model or database says what it is, and turns off what it cannot do."""
+    widgets = parts.settings.widgets
+    chosen: list[Any] = [widgets["model"], widgets["database"]]
+    gr.on(
+        [widget.change for widget in chosen],
+        on_chosen(parts.session),
+        inputs=chosen,
+        outputs=[*chosen, *(widgets[name] for name in controls.RESTRICTED)],
+        queue=False,
+        trigger_mode="always_last",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def on_chosen(session: Session) -> Callable[[str, str, gr.Request], list[dict[str, Any]]]:
+    """The handler of another model or database."""
+
+    def choose(model: str, database: str, request: gr.Request) -> list[dict[str, Any]]:
+        databases = session.databases_of(visitor(request))
+        about = (controls.about_model(session.backends, model), controls.about_database(databases, database))
+        return [*(gr.update(info=text) for text in about), *controls.restricted(databases.get(database))]
+
+    return choose
 
 
 def on_go_on(session: Session, how: Onward) -> Callable[[str, gr.Request], Iterator[tuple[Update, Any]]]:

@@ -25,6 +25,15 @@ CHOICE_NAMES = {
 }  # fmt: skip
 """What models and databases are called on the page; others go by their own name."""
 
+MODEL_NOTES = {"novice": "Has never seen the flat style, nor some concepts."}
+DATABASE_NOTES = {
+    "seen": "What the novice was trained on.",
+    "unseen": "The flat style and the concepts that the novice has never seen.",
+    "yours": "Only what you brought; nobody else can ask it.",
+    "both": "What you brought, beside the embedded pictures.",
+}
+"""What a reader must know of some of them."""
+
 Array = npt.NDArray[Any]
 State = Literal["streaming", "ready", "stopped", "error"]
 

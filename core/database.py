@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -76,6 +76,11 @@ class Database(Protocol):
     @property
     def notice(self) -> str:
         """What a reader must know of the answers, "" when there is nothing: they are exact, and sources are known."""
+        ...
+
+    @property
+    def refuses(self) -> Mapping[str, str]:
+        """The settings that it cannot search by, each with the reason; they must be 0 or empty."""
         ...
 
     def __len__(self) -> int: ...
@@ -267,6 +272,11 @@ class PatchDatabase:
     def notice(self) -> str:
         """Answers are exact, and their sources are known."""
         return ""
+
+    @property
+    def refuses(self) -> Mapping[str, str]:
+        """The caption filter, where there are no caption vectors."""
+        return {} if self._store.captions is not None else {"caption_filter": "This database has no captions."}
 
     def image_info(self, image: int) -> ImageInfo:
         """What is known of a source image."""

@@ -8,7 +8,7 @@ index was built from beside them (`grids.npy`, [N, H, W]), its recall can be mea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +82,15 @@ class ReleasedDatabase:
     def notice(self) -> str:
         """What a reader must know of the answers."""
         return "Approximate search: near patches may be missed, and distances are estimates. Sources are not known."
+
+    @property
+    def refuses(self) -> Mapping[str, str]:
+        """Whatever needs captions, styles or exact distances."""
+        return {
+            "styles": "This database knows of no styles.",
+            "caption_filter": "This database has no captions.",
+            "position_weight": "This database cannot add anything to its distances.",
+        }
 
     def with_styles(self, styles: Sequence[str]) -> ReleasedDatabase:
         """Itself; DatabaseError when styles are asked for."""

@@ -53,12 +53,12 @@ function makePicture(letter, label, open) {
 /** The reading of one run; the handles are on the parts that change. */
 function makeReading(letter) {
   const item = make("li", "cp-reading"), choice = make("p", "lp-choice");
-  const patch = make("canvas"), code = make("span"), verdict = make("small", "cp-verdict");
+  const patch = makePatch(), code = make("span"), verdict = make("small", "cp-verdict");
   choice.append(make("b", "cp-letter", letter), patch, code, verdict);
-  const strip = make("canvas", "cp-strip"), numbers = make("dl", "lp-numbers"), near = make("ol", "cp-near"), none = make("p", "cp-none");
+  const strip = makePatch("cp-strip"), numbers = make("dl", "lp-numbers"), near = make("ol", "cp-near"), none = make("p", "cp-none");
   strip.title = "The draw: every code's share of 0 to 1; the code under u is taken";
   const cards = Array.from({ length: NEIGHBOURS }, () => {
-    const card = make("li"), crop = make("canvas", "lp-crop"), text = make("span");
+    const card = make("li"), crop = makePatch("lp-crop"), text = make("span");
     card.append(crop, text);
     return { card, crop, text };
   });

@@ -70,8 +70,7 @@ class Blenders {
   /** One column for each feature: the rank of its neighbour and the patch of its code. */
   buildHead(trace) {
     this.heads = Array.from({ length: trace.shown.features }, () => {
-      const cell = makeHeading("col", ""), rank = make("span"), patch = make("canvas", "lp-patch");
-      patch.setAttribute("aria-hidden", "true");
+      const cell = makeHeading("col", ""), rank = make("span"), patch = makePatch("lp-patch");
       cell.append(rank, patch);
       return { cell, rank, patch };
     });
@@ -102,7 +101,7 @@ class Blenders {
   buildPaths(trace) {
     const body = make("tbody", "lp-of-paths"), row = make("tr");
     row.setAttribute("aria-hidden", "true");
-    this.paths = this.heads.map(() => make("canvas"));
+    this.paths = this.heads.map(() => makePatch());
     const cells = this.paths.map((canvas) => { const cell = make("td"); cell.append(canvas); return cell; });
     const heading = makeHeading("row", "both");
     this.range = make("small");
@@ -145,7 +144,7 @@ class Blenders {
   /** The neighbour of a column; the first column without one stands for all blank features. */
   showHead({ cell, rank, patch }, { trace, step, atlas }, i) {
     const present = presentAt(trace, step), code = i < present ? trace.arrays.near_code[step * trace.shown.neighbours + i] : -1;
-    setText(rank, i < present ? String(i + 1) : i === present && blendersAt(trace, step) ? "blank" : "");
+    setText(rank, i < present ? String(i + 1) : i === present && blendersAt(trace, step) ? "blank" : "–");
     cell.classList.toggle("is-taken", code === trace.arrays.code[step]);
     if (patch.shows === code && patch.from === atlas) return;
     const context = prepare(patch, 20, 20);
@@ -188,14 +187,14 @@ class Blenders {
       const value = i ? trace.arrays.faid_hop_weights[(step * trace.blenders.length + blender) * hops + i - 1] : shareAt(trace, step, blender);
       const text = i ? value.toFixed(2) : `${percent(value)} %`;
       if (!setNumber(cell, blendersAt(trace, step) ? value : null, blendersAt(trace, step) ? text : "")) return;
-      cell.fill.style.transform = `scaleX(${i ? value : value / this.mostAdded})`;
+      setLength(cell.fill, i ? value : value / this.mostAdded);
     }));
   }
 }
 
 /** The colours of the scores, from 0 to 1. */
 function makeScale() {
-  const scale = make("span", "lp-scale"), bar = make("canvas");
+  const scale = make("span", "lp-scale"), bar = makePatch();
   Object.assign(bar, { width: 64, height: 1 });
   drawScale(bar);
   scale.append("0", bar, "1");

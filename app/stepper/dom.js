@@ -8,9 +8,27 @@ function make(tag, className = "", text = "") {
   return node;
 }
 
-/** Set text only where it changed, which spares layout while scrubbing. */
+/** A canvas that shows only what stands beside it as text: screen readers pass over it. */
+function makePatch(className = "") {
+  const canvas = make("canvas", className);
+  canvas.setAttribute("aria-hidden", "true");
+  return canvas;
+}
+
+/** Set text only where it changed, and in the text node that is there: a new one would have styles computed anew. */
 function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const only = node.firstChild;
+  if (!only || only !== node.lastChild || only.nodeType !== Node.TEXT_NODE) {
+    if (node.textContent !== text) node.textContent = text;
+  } else if (only.data !== text) only.data = text;
+}
+
+/** Set the length of a bar (0..1) only where it changed. */
+function setLength(bar, share) {
+  const length = share.toFixed(3);
+  if (bar.shows === length) return;
+  bar.shows = length;
+  bar.style.transform = `scaleX(${length})`;
 }
 
 /** Set a tooltip only where it changed. */

@@ -10,7 +10,7 @@ const movedText = (trace) => (trace.blenders.length ? `KL(unblended ‖ ${trace.
 /** One row of the table of codes, with handles on the parts that change. */
 function makeCodeRow() {
   const row = make("tr");
-  const patch = make("canvas", "lp-patch");
+  const patch = makePatch("lp-patch");
   const name = make("td", "lp-code"), number = make("b"), tag = make("small");
   name.append(number, tag);
   const bars = make("td", "lp-bars"), lines = DISTRIBUTIONS.map((kind) => make("i", `lp-bar lp-${kind}`));
@@ -179,7 +179,7 @@ class Reading {
     row.className = taken ? "is-taken" : alone ? "is-alone" : "";
     shares.forEach((share, i) => {
       if (share === undefined) return;
-      lines[i].style.transform = `scaleX(${share / scale})`;
+      setLength(lines[i], share / scale);
       setText(cells[i], `${percent(share)} %`);
     });
   }
@@ -215,7 +215,7 @@ class Reading {
     setTitle(source, `${about.source}, image ${about.image}, row ${row}, column ${col}, code ${code}`);
     setText(distance, `d ${short(arrays.near_distance[at])}`);
     setText(share, `${percent(arrays.near_share[at])} %`);
-    fill.style.transform = `scaleX(${Math.min(1, arrays.near_share[at])})`;
+    setLength(fill, Math.min(1, arrays.near_share[at]));
     card.classList.toggle("is-taken", code === arrays.code[step]);
     crop.setAttribute("aria-label", `Patch with code ${code} from ${about.caption}`);
     drawCrop(crop, view, at);

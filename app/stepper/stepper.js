@@ -12,9 +12,9 @@
  * Everything that came from a visitor, a caption or a trace reaches the page as text nodes and pixels only.
  */
 
-const PLAY_INTERVAL_MS = 80;
+const PLAY_INTERVAL_MS = 80, CALM_INTERVAL_MS = 500;
 const SPEAK_AFTER_MS = 350;
-const JUMP_KEYS = { f: "flip", k: "kl", c: "copied", d: "branch", n: "code" };
+const JUMP_KEYS = { f: "flip", n: "flip", p: "flip", k: "kl", c: "copied", d: "branch", s: "code" };
 
 class Stepper {
   /** @param {HTMLElement} element where the template was mounted */
@@ -213,14 +213,21 @@ class Stepper {
     if (place !== undefined && place !== null) this.move(place);
   }
 
+  /** Jump by a letter; p goes back, and s goes to the field of the code while that is empty. */
+  jumpBy(letter, shift) {
+    if (letter === "s" && Number.isNaN(this.jumpValue("code"))) return this.parts["jump-code"].focus();
+    this.jump(JUMP_KEYS[letter], letter === "p" || shift);
+  }
+
   toggle() {
     if (this.timer) return this.pause();
     if (!this.trace) return;
     if (this.step >= this.steps - 1) this.go(0);
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.timer = setInterval(() => {
       this.go(this.step + 1);
       if (this.step >= this.steps - 1) this.pause();
-    }, PLAY_INTERVAL_MS);
+    }, calm ? CALM_INTERVAL_MS : PLAY_INTERVAL_MS);
     this.showPlaying(true);
   }
 
@@ -285,8 +292,7 @@ class Stepper {
     else if (event.key === "Home") this.move(0);
     else if (event.key === "End") this.move(this.steps - 1);
     else if (event.key === " ") this.toggle();
-    else if (event.key.toLowerCase() in JUMP_KEYS) this.jump(JUMP_KEYS[event.key.toLowerCase()], event.shiftKey);
-    else if (event.key === "/") this.parts["jump-code"].focus();
+    else if (event.key.toLowerCase() in JUMP_KEYS) this.jumpBy(event.key.toLowerCase(), event.shiftKey);
     else return;
     event.preventDefault();
   }
@@ -344,7 +350,7 @@ class Stepper {
   renderTransport() {
     const { scrub, where, progress, canvas } = this.parts;
     const total = this.grid.width * this.grid.height;
-    scrub.value = Math.max(this.step, 0);
+    if (scrub.valueAsNumber !== Math.max(this.step, 0)) scrub.value = Math.max(this.step, 0);
     const share = Math.max(this.step, 0) / Math.max(scrub.max, 1);
     scrub.style.setProperty("--lp-filled", `${100 * share}%`);
     const streaming = this.root.dataset.state === "streaming";

@@ -56,7 +56,7 @@ class Sweep {
   }
 
   makeTile(name) {
-    const cell = make("td"), button = make("button", "sw-tile"), canvas = make("canvas"), note = make("small");
+    const cell = make("td"), button = make("button", "sw-tile"), canvas = makePatch(), note = make("small");
     const place = this.tiles.length;
     Object.assign(button, { type: "button", disabled: true, title: name });
     button.append(canvas, note);
@@ -80,6 +80,7 @@ class Sweep {
     setText(this.parts.title, prompt);
     setText(this.parts.summary, ids.length ? `${plural(ids.length, "picture")}; below each, how many of its ${steps} codes differ from those of the first`
       : `${steps} of ${total} patches of ${plural(this.tiles.length, "picture")}`);
+    this.parts.summary.setAttribute("aria-live", state === "streaming" ? "off" : "polite");
     this.parts.progress.style.transform = `scaleX(${state === "streaming" ? steps / total : 0})`;
     this.tiles.forEach(({ button, note, name }, i) => {
       button.disabled = !ids.length;

@@ -9,14 +9,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from app import own
+from app import controls, own
 from app.examples import Tile, examples
 from app.session import Session, error_message
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, draws, fills, visitor
-from app.views import CHOICE_NAMES
 
 ABOUT = """
-<div class="tab-text">
+<div lang="en" class="tab-text">
   <h3>Let retrieval draw from your own pictures</h3>
   <p>Up to 200 files (PNG, JPEG, WebP, GIF, BMP), each up to 10 MB and 50 megapixels. They are made square on white,
   encoded into codes, and kept in memory for this page only: nobody else can retrieve from them, and they are gone when
@@ -26,7 +25,7 @@ ABOUT = """
 </div>
 """
 SHOWCASE = """
-<div class="tab-text">
+<div lang="en" class="tab-text">
   <h3>A style that the model has never seen</h3>
   <p>24 drawings in pixel art, in a database of their own. One model, one prompt, one seed: only what may be looked up
   differs. Most of what you see on the right is copied, patch by patch, from one drawing; no emoji has such squares.
@@ -53,7 +52,7 @@ def build(parts: Parts) -> None:
             )  # fmt: skip
         with gr.Column(scale=3, min_width=280):
             tiles = showcase([tile for tile in examples().own if tile.asked.model in parts.session.backends])
-    outputs = [status, seen, parts.settings.widgets["database"]]
+    outputs = [status, seen, parts.settings.widgets["database"], parts.settings.widgets["method"]]
     busy: dict[str, Any] = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     files.upload(on_bring(parts.session), inputs=files, outputs=outputs, **busy, **quiet)
@@ -78,52 +77,62 @@ def showcase(tiles: Sequence[Tile]) -> list[tuple[gr.Button, Tile]]:
         ]
 
 
-def choices(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Databases as the picker offers them."""
-    return [(CHOICE_NAMES.get(name, name), name) for name in names]
+Brought = tuple[Any, Any, Any, Any]
+"""What the widgets of the tab's outputs become: status, gallery, databases, methods."""
 
 
-def take(session: Session, who: str, paths: Sequence[Path]) -> Iterator[tuple[Any, Any, Any]]:
-    """Status, gallery and picker while a visitor's pictures are read and encoded, and after."""
+def take(session: Session, who: str, paths: Sequence[Path]) -> Iterator[Brought]:
+    """Status, gallery and pickers while a visitor's pictures are read and encoded, and after."""
+    untouched = (gr.skip(), gr.skip(), gr.skip())
     try:
         for found in session.bring(who, paths):
             if isinstance(found, own.Progress):
-                yield f"{found.doing} pictures: {found.done} of {found.total}", gr.skip(), gr.skip()
+                yield f"{found.doing} pictures: {found.done} of {found.total}", *untouched
                 continue
             pictures = [
                 (Image.fromarray(image), caption) for image, caption in zip(found.images, found.captions, strict=True)
             ]
-            picker = gr.update(choices=choices(tuple(session.databases_of(who))), value=own.YOURS, visible=True)
-            yield found.message, gr.update(value=pictures, visible=True), picker
+            yield found.message, gr.update(value=pictures, visible=True), *pickers(session, who, own.YOURS)
     except Exception as error:
-        yield error_message(error), gr.skip(), gr.skip()
+        yield error_message(error), *untouched
 
 
-def on_bring(session: Session) -> Callable[..., Iterator[tuple[Any, Any, Any]]]:
+def pickers(session: Session, who: str, database: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a visitor can choose from now: databases, one of them chosen, and methods."""
+    databases, methods = tuple(session.databases_of(who)), session.methods_of(who)
+    return (
+        gr.update(choices=controls.choices_of(databases), value=database),
+        gr.update(choices=controls.methods_offered(methods)),
+    )
+
+
+def on_bring(session: Session) -> Callable[..., Iterator[Brought]]:
     """The handler of chosen files."""
 
-    def bring(paths: list[str] | None, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
+    def bring(paths: list[str] | None, request: gr.Request) -> Iterator[Brought]:
         yield from take(session, visitor(request), [Path(path) for path in paths or []])
 
     return bring
 
 
-def on_example(session: Session) -> Callable[[gr.Request], Iterator[tuple[Any, Any, Any]]]:
+def on_example(session: Session) -> Callable[[gr.Request], Iterator[Brought]]:
     """The handler that takes the example set as if the visitor had brought it."""
 
-    def bring(request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
+    def bring(request: gr.Request) -> Iterator[Brought]:
         yield from take(session, visitor(request), examples().brought)
 
     return bring
 
 
-def on_forget(session: Session) -> Callable[[gr.Request], tuple[Any, Any, Any]]:
+def on_forget(session: Session) -> Callable[[gr.Request], Brought]:
     """The handler that drops the visitor's pictures."""
 
-    def forget(request: gr.Request) -> tuple[Any, Any, Any]:
-        session.own.forget(visitor(request))
-        names = tuple(session.databases)
-        picker = gr.update(choices=choices(names), value=next(iter(names), None), visible=len(names) > 1 or "hidden")
-        return "Your pictures are forgotten.", gr.update(value=[], visible="hidden"), picker
+    def forget(request: gr.Request) -> Brought:
+        who = visitor(request)
+        session.own.forget(who)
+        databases, methods = pickers(session, who, next(iter(session.databases), None))
+        if not session.databases:
+            methods["value"] = session.start.settings.method
+        return "Your pictures are forgotten.", gr.update(value=[], visible="hidden"), databases, methods
 
     return forget

@@ -33,10 +33,15 @@ CHOICES: Mapping[str, tuple[str, Planning]] = {
 def build(parts: Parts) -> None:
     """Buttons that draw, the shelf of kept runs, and the comparison."""
     session = parts.session
-    several = {"compare-databases": len(session.databases), "compare-models": len(session.backends)}
+    several = {
+        "compare-methods": len(session.methods),
+        "compare-weights": len(session.methods),
+        "compare-databases": len(session.databases),
+        "compare-models": len(session.backends),
+    }
     with gr.Row(elem_id="compare-ask", elem_classes="tab-ask"):
         buttons = [
-            (gr.Button(text, size="sm", min_width=0, scale=0, elem_id=name, visible=several.get(name, 2) > 1), plan)
+            (gr.Button(text, size="sm", min_width=0, scale=0, elem_id=name, visible=several[name] > 1), plan)
             for text, (name, plan) in CHOICES.items()
         ]
         parent = gr.Button("Branch and its parent", size="sm", min_width=0, scale=0, elem_id="compare-parent")

@@ -29,7 +29,7 @@ QUEUED: dict[str, Any] = {
     "concurrency_id": MODEL_QUEUE, "trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private",
 }  # fmt: skip
 HEAD = """
-<div class="wi-image-text">
+<div lang="en" class="wi-image-text">
   <h3>Start from an image</h3>
   <p>Read an image as if it were being drawn: how surprising is each patch for the model, and for the model with
   retrieval? Or keep its first rows and let each method draw the rest. The prompt and the settings above apply.</p>

@@ -15,14 +15,15 @@ from gradio.data_classes import FileData, GradioModel
 from PIL import Image
 
 from app import controls, links
+from app.languages import said
 from app.links import Link
 from app.replay import replay_page
 from app.scripted import Scripted
 from app.session import Session, error_message
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, visitor
-from app.views import METHOD_NAMES, Asked, Update
+from app.views import METHOD_NAMES, Update
 from app.visits import Kept
-from core.types import ArragError, ConfigError, DecodeSettings
+from core.types import ArragError, ConfigError
 
 COPY = """
 (query) => {
@@ -47,7 +48,7 @@ watch("value", () => {
 });
 """
 NO_RUN = "Draw something first."
-TOLD = '<p id="keep-told" role="status"></p>'
+TOLD = '<p lang="en" id="keep-told" role="status"></p>'
 LINK_INFO = "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same."
 
 
@@ -133,7 +134,7 @@ def on_shown(session: Session) -> Callable[..., tuple[Any, ...]]:
             except ConfigError as error:
                 reason = str(error)
         page, trace = gr.update(interactive=here is not None), gr.update(interactive=here is not None)
-        link = gr.update(value="", placeholder=reason)
+        link = gr.update(value="", placeholder=said(reason))
         pictures = [(small(kept), caption_of(kept)) for kept in runs]
         place = next((i for i, kept in enumerate(runs) if kept.id == run), None)
         gallery = gr.update(value=pictures, selected_index=place)
@@ -241,7 +242,7 @@ def open_link(parts: Parts, page: gr.Blocks) -> None:
 
 def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
     """The handler of an opened page: what its address asks for."""
-    start = Asked(next(iter(session.backends)), next(iter(session.databases), ""), DecodeSettings())
+    start = session.start
 
     def load(request: gr.Request) -> list[Any]:
         untouched = [gr.skip()] * (1 + len(controls.NAMES))

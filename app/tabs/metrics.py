@@ -23,7 +23,7 @@ from core.types import ConfigError
 
 LABEL = "Metrics"
 CONFIG = {"displayModeBar": False, "displaylogo": False}
-EMPTY = '<p class="me-empty">Generate a picture, and see here what happened while it was drawn.</p>'
+EMPTY = '<p lang="en" class="me-empty">Generate a picture, and see here what happened while it was drawn.</p>'
 SAVE = "() => setTimeout(() => document.querySelector('#me-file').click(), 50)"
 
 
@@ -58,7 +58,7 @@ def build(parts: Parts) -> None:
 
 def chart_widget(name: str, chart: Chart) -> gr.Plot:
     """A heading and a place for one chart."""
-    heading = f'<h3 class="me-heading">{chart.heading} <small>{chart.meaning}</small></h3>'
+    heading = f'<h3 lang="en" class="me-heading">{chart.heading} <small>{chart.meaning}</small></h3>'
     with gr.Column(elem_classes="me-chart", min_width=0):
         gr.HTML(html_template=heading, js_on_load=None, apply_default_css=False)
         return gr.Plot(show_label=False, container=False, elem_id=f"me-{name}")

@@ -74,18 +74,25 @@ class Sources {
   makeRow(source) {
     const item = make("li"), button = make("button", "so-row");
     button.type = "button";
-    const key = makeSourceKey(source.rank), thumb = make("canvas", "so-thumb"), name = make("span", "so-name");
+    const key = makeSourceKey(source.rank), thumb = makePatch("so-thumb"), name = make("span", "so-name");
     name.append(make("b", "", source.about.caption), make("small", "", `${source.about.style} · #${source.about.image}`));
     const bar = make("i", "so-bar");
     bar.style.transform = `scaleX(${source.mass / (this.sources[0].mass || 1)})`;
-    const mass = make("span", "so-number", `${percent(source.mass)} %`);
+    const mass = this.makeNumber(`${percent(source.mass)} %`, `of the ${this.parts["head-mass"].textContent},`);
     mass.append(bar);
-    button.append(key, thumb, name, mass, make("span", "so-number", `${percent(source.credit)} %`), make("span", "so-number", String(source.patches)));
+    const credit = this.makeNumber(`${percent(source.credit)} %`, `${this.parts["head-credit"].textContent},`);
+    button.append(key, thumb, name, mass, credit, this.makeNumber(String(source.patches), "patches"));
     button.title = `${source.about.source}, image ${source.about.image}`;
-    button.setAttribute("aria-label", `${sourceName(source.about)}: ${percent(source.mass)} % of the mass, ${source.patches} patches`);
     button.addEventListener("click", () => this.stepper.focusSource(this.stepper.focus === source.rank ? -1 : source.rank));
     item.append(button);
     return { item, button, thumb, source };
+  }
+
+  /** A number of a row, with what it counts for screen readers. */
+  makeNumber(text, unit) {
+    const number = make("span", "so-number", text);
+    number.append(make("span", "so-hidden", ` ${unit}`));
+    return number;
   }
 
   async drawThumb({ thumb, source }) {

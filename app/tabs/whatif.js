@@ -289,7 +289,7 @@ class WhatIf {
   }
 
   makeCode() {
-    const row = make("tr"), patch = make("canvas", "lp-patch"), picture = make("td", "lp-patch-cell"), name = make("td", "lp-code");
+    const row = make("tr"), patch = makePatch("lp-patch"), picture = make("td", "lp-patch-cell"), name = make("td", "lp-code");
     const number = make("b"), tag = make("small"), cells = Array.from({ length: 4 }, () => make("td", "lp-percent"));
     const last = make("td", "wi-take"), take = make("button");
     take.type = "button";
@@ -330,7 +330,7 @@ class WhatIf {
   }
 
   makeNeighbour() {
-    const row = make("tr"), patch = make("canvas", "lp-patch"), picture = make("td", "lp-patch-cell"), caption = make("td", "wi-caption");
+    const row = make("tr"), patch = makePatch("lp-patch"), picture = make("td", "lp-patch-cell"), caption = make("td", "wi-caption");
     const distance = make("td", "lp-percent"), share = make("td", "wi-share"), weighed = make("td", "wi-weight"), last = make("td", "wi-drop");
     const weight = make("input"), drop = make("button", "", "drop"), pin = make("button", "", "pin");
     Object.assign(weight, { type: "number", min: 0, max: 1000, step: 0.5 });

@@ -65,6 +65,11 @@ class FakeBackend:
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
 
     @property
+    def description(self) -> str:
+        """Which model it is and where it runs."""
+        return f"{self.name}, on the CPU"
+
+    @property
     def pixels(self) -> int:
         """Side of a picture."""
         return SIDE * self.grid.width

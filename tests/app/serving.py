@@ -1,6 +1,6 @@
 """Serve the page over the fake model in a process of its own.
 
-Usage: python -m tests.app.serving PORT SECONDS_PER_CODE [plain] [mcp], plain being a model without blenders.
+Usage: python -m tests.app.serving PORT SECONDS_PER_CODE KIND [ssr] [mcp], KIND being one of SESSIONS.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -18,18 +19,24 @@ from urllib.request import urlopen
 
 from app.session import Session
 from app.ui import build, launch_options
+from core.released import ReleasedDatabase
+from core.types import Grid
 from tests.app.fake import FakeBackend, fake_database
+from tests.released import write_released
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
 
 
 @contextmanager
-def served(pause: float, blenders: bool = True, mcp: bool = False) -> Iterator[str]:
-    """Address of a running page whose model takes `pause` seconds a code and may have blenders; mcp: with its tools."""
+def served(pause: float, kind: str = "usual", ssr: bool = False, mcp: bool = False) -> Iterator[str]:
+    """Address of a running page whose model takes `pause` seconds a code.
+
+    ssr: behind Gradio's Node server; mcp: with tools for agents.
+    """
     port = free_port()
-    kinds = [*([] if blenders else ["plain"]), *(["mcp"] if mcp else [])]
-    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause), *kinds]
+    modes = [*(["ssr"] if ssr else []), *(["mcp"] if mcp else [])]
+    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause), kind, *modes]
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
@@ -58,11 +65,34 @@ def wait_for(process: subprocess.Popen[bytes], url: str) -> str:
     raise RuntimeError(f"the page did not start within {START_SECONDS} s")
 
 
-def main(port: str, pause: str, *kinds: str) -> None:
+def usual(backend: FakeBackend) -> Session:
+    """One model, and 40 pictures to look up."""
+    return Session({"fake": backend}, {"all": fake_database(backend, images=40)})
+
+
+def released(backend: FakeBackend) -> Session:
+    """A database in the format of the paper's authors, which is found chosen, and the usual one."""
+    database = fake_database(backend, images=40)
+    with tempfile.TemporaryDirectory() as folder:
+        write_released(Path(folder), backend.codebook, database.grids)
+        opened = ReleasedDatabase.open(Path(folder), backend.codebook, backend.grid)
+    return Session({"fake": backend}, {"released": opened, "all": database})
+
+
+SESSIONS: Mapping[str, Callable[[float], Session]] = {
+    "usual": lambda pause: usual(FakeBackend(pause)),
+    "plain": lambda pause: usual(FakeBackend(pause, faid=None)),
+    "large": lambda pause: usual(FakeBackend(pause, grid=Grid(24, 24))),
+    "released": lambda pause: released(FakeBackend(pause)),
+}
+"""Kinds of pages. plain: no blenders; large: as many positions as Janus-Pro draws; released: see there."""
+
+
+def main(port: str, pause: str, kind: str, *modes: str) -> None:
     """Serve until terminated."""
-    backend = FakeBackend(pause=float(pause), faid=None if "plain" in kinds else "fake-blenders")
-    page = build(Session({"fake": backend}, {"all": fake_database(backend, images=40)}))
-    page.launch(server_name="127.0.0.1", server_port=int(port), mcp_server="mcp" in kinds, **launch_options())
+    page = build(SESSIONS[kind](float(pause)))
+    options = {**launch_options(), "ssr_mode": "ssr" in modes, "mcp_server": "mcp" in modes}
+    page.launch(server_name="127.0.0.1", server_port=int(port), **options)
 
 
 if __name__ == "__main__":

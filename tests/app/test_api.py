@@ -169,7 +169,7 @@ def test_the_words_name_the_limits_that_hold(info: dict[str, Any]) -> None:
 
 def test_a_server_offers_what_it_has() -> None:
     schemas = input_schemas(Session({"plain": FakeBackend(faid=None)}, {}))
-    assert schemas["settings"]["properties"]["method"]["enum"] == ["model", "daid"]
+    assert schemas["settings"]["properties"]["method"]["enum"] == ["model"]
     assert "enum" not in schemas["settings"]["properties"]["styles"]["items"]
     assert schemas["model"]["enum"] == ["plain"]
     assert "database" not in schemas

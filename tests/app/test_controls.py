@@ -6,9 +6,12 @@ import pytest
 
 from app import controls
 from app.controls import NAMES
+from app.languages import said
 from app.stepper import script
-from app.views import Asked
+from app.views import DATABASE_NOTES, Asked
+from core.database import PatchDatabase
 from core.types import ConfigError, DecodeSettings
+from tests.app.fake import FakeBackend, fake_database
 
 DEFAULTS = Asked("emoji", "emoji", DecodeSettings())
 
@@ -48,21 +51,39 @@ def test_every_knob_offers_the_default() -> None:
 
 def test_methods_are_named_and_offered_as_asked() -> None:
     choices = controls.method_widget(DecodeSettings(), ("model", "daid")).choices
-    assert choices == [("Model only", "model"), ("DAiD", "daid")]
+    assert choices == [(said("Model only"), "model"), ("DAiD", "daid")]
     both = controls.asked_from(values(method="faid+daid", record_unblended=True)).settings
     assert (both.method, both.record_unblended) == ("faid+daid", True)
 
 
-def test_model_and_database_are_named_and_hidden_where_there_is_no_choice() -> None:
+def test_model_and_database_are_named_and_say_what_they_are() -> None:
     asked = controls.asked_from(values(model="novice", database="unseen"))
     assert (asked.model, asked.database) == ("novice", "unseen")
-    several = controls.database_widget(("emoji", "my own"))
-    assert (several.choices, several.value, several.visible) == (
-        [("Emoji", "emoji"), ("my own", "my own")],
-        "emoji",
-        True,
+    backend = FakeBackend(name="janus")
+    usual = fake_database(backend, images=2)
+    several = controls.database_widget({"unseen": usual, "my own": usual})
+    assert (several.choices, several.value) == ([(said("Unseen"), "unseen"), ("my own", "my own")], "unseen")
+    assert several.info.startswith(f"2 {said('pictures')}. {said(DATABASE_NOTES['unseen'])}")
+    assert controls.model_widget({"novice": backend}).info == (
+        f"Janus, on the CPU. {said('Has never seen the flat style, nor some concepts.')}"
     )
-    assert controls.model_widget(("emoji",)).visible == "hidden"
+    assert "bring pictures of your own" in controls.database_widget({}).info
+
+
+def test_what_a_database_refuses_is_off_and_nothing_and_says_why() -> None:
+    backend = FakeBackend()
+    usual = fake_database(backend, images=2)
+    without_captions = PatchDatabase.build(backend.codebook, usual.grids, usual.metadata)
+    captions, place, styles = controls.restricted(without_captions)
+    assert (captions["interactive"], captions["value"], captions["info"]) == (
+        False, 0, said("This database has no captions."),
+    )  # fmt: skip
+    assert place["interactive"]
+    assert "value" not in place
+    assert styles["info"].endswith(" (3d, flat)")
+    assert all(widget["interactive"] and "value" not in widget for widget in controls.restricted(usual))
+    knobs = controls.knob_widgets(controls.RETRIEVAL_KNOBS, DecodeSettings(), without_captions)
+    assert [knob.interactive for knob in knobs.values()] == [True, False, True]
 
 
 def test_the_page_names_the_setting_that_records_flips() -> None:

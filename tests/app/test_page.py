@@ -13,6 +13,7 @@ import pytest
 from app.compare.compare import Compare
 from app.compare.shelf import Shelf
 from app.examples import examples
+from app.languages import said
 from app.scripted import Scripted
 from app.stepper import FOLDER, SCRIPTS, script
 from app.stepper.stepper import Stepper
@@ -63,12 +64,12 @@ def group_and_methods(url: str) -> tuple[object, list[str]]:
         components = json.load(answer)["components"]
     groups = {c["props"].get("label"): c["props"]["visible"] for c in components if c["type"] == "accordion"}
     choices = next(c["props"]["choices"] for c in components if c["props"].get("elem_id") == "method")
-    return groups["Feature blend (FAiD)"], [name for _, name in choices]
+    return groups[said("Feature blend (FAiD)")], [name for _, name in choices]
 
 
 def test_blenders_are_offered_only_with_a_model_that_has_some(url: str) -> None:
     assert group_and_methods(url) == (True, ["model", "daid", "faid", "faid+daid"])
-    with served(pause=0.0, blenders=False) as plain:
+    with served(0.0, "plain") as plain:
         assert group_and_methods(plain) == ("hidden", ["model", "daid"])
 
 

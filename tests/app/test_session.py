@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from app.sheets import Comparison, Sheet, changed_codes
 from app.views import Asked, Update
 from core.types import DatabaseError, DecodeSettings
 from tests.app.fake import FakeBackend, FakeDecoding, fake_database
+from tests.app.serving import SESSIONS
 from tests.app.test_views import unpack
 
 
@@ -151,7 +153,24 @@ def test_a_run_with_blenders_delivers_what_they_did(session: Session) -> None:
 
 def test_methods_with_blenders_need_a_model_that_has_some(session: Session) -> None:
     assert session.methods == ("model", "daid", "faid", "faid+daid")
-    assert Session({"plain": FakeBackend(faid=None)}, {}).methods == ("model", "daid")
+    plain = FakeBackend(faid=None)
+    assert Session({"plain": plain}, {"all": fake_database(plain, images=2)}).methods == ("model", "daid")
+
+
+def test_methods_with_retrieval_need_a_database(tmp_path: Path) -> None:
+    session = Session({"fake": FakeBackend()}, {})
+    assert session.methods == session.methods_of("ann") == ("model",)
+    assert session.start == Asked("fake", "", DecodeSettings(method="model"))
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    list(session.bring("ann", [tmp_path / "red.png"]))
+    assert "daid" in session.methods_of("ann")
+    assert session.methods_of("bob") == ("model",)
+
+
+def test_what_a_visitor_finds_chosen_works_with_a_released_database() -> None:
+    session = SESSIONS["released"](0.0)
+    assert session.start == Asked("fake", "released", DecodeSettings(caption_filter=0))
+    assert last(session.draw("ann", "sun", lambda: session.start)).state == "ready"
 
 
 def test_model_alone_needs_no_database() -> None:

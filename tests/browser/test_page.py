@@ -9,6 +9,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
+from tests.app.serving import served
 from tests.app.test_views import unpack
 from tests.browser.chromium import find_chromium
 
@@ -154,6 +155,36 @@ def test_scrubbing_makes_no_request_and_keeps_up(page: Page, quick: str, method:
     )
     assert drawn == 0, "a step was not on the page two frames after the scrub"
     assert requests == []
+
+
+MOST_WORK_MS = 10.0
+"""Of the page's thread for one step: scripts, styles and layout, in its own time, whatever else the machine does."""
+
+
+def test_a_step_of_24_x_24_positions_with_blenders_is_little_work(page: Page) -> None:
+    with served(0.0, "large") as url:
+        ready_with_blenders(page, url, "faid+daid", recorded=True)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+        def work() -> float:
+            found = {item["name"]: item["value"] for item in session.send("Performance.getMetrics")["metrics"]}
+            return 1000 * sum(found[name] for name in ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration"))
+
+        scrub = """async (count) => {
+          const scrub = document.querySelector("[data-part=scrub]");
+          for (let i = 0; i < count; i++) {
+            scrub.value = (i * 7) % 576;
+            scrub.dispatchEvent(new Event("input", { bubbles: true }));
+            await new Promise(requestAnimationFrame);
+          }
+        }"""
+        page.evaluate(scrub, 20)
+        before = work()
+        page.evaluate(scrub, 60)
+        assert (work() - before) / 60 < MOST_WORK_MS
+        at(page, 59 * 7)
+        assert page.locator("[data-part=cards] li:visible").count() == 16
 
 
 def test_keyboard(page: Page, quick: str) -> None:

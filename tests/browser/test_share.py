@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from app.tour import Recording
 from tests.browser.chromium import find_chromium
@@ -214,7 +214,7 @@ def test_own_pictures_are_retrieved_from_by_their_owner_only(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The tour, and what everything is
+# The tour
 
 
 def test_the_tour_opens_at_once_and_is_walked_by_keys(page: Page, quick: str) -> None:
@@ -257,48 +257,3 @@ def test_the_tour_ends_by_escape_and_when_something_else_is_drawn(page: Page, qu
     wait_for(page, "ready")
     expect(card).to_be_hidden()
     assert part(page, "title") == "a red disc"
-
-
-CONTROLS = (
-    "#head button, #ask button, #ask input, #ask textarea, #chips button, .loupe button, .loupe input, #panel input, "
-    "#keep button, #bring button, #bring textarea, .learn button"
-)
-NUMBERS = (
-    ".lp-facts b, .lp-numbers dd, .lp-where, .lp-codes td, .lp-card-numbers span, .lp-choice span, .lp-flip-line, "
-    ".lp-strip, [data-value]"
-)
-PICTURES = "#history, #bring-seen, .lp-patch-cell"
-WITHOUT_TIP = """
-([wanted, pictures]) => [...document.querySelectorAll(wanted)].filter((node) => {
-  if (!node.checkVisibility() || node.closest(pictures)) return false;
-  node.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
-  return !node.closest("[title]:not([title=''])") && !node.closest(".block")?.querySelector(".info-text");
-}).map((node) => node.outerHTML.slice(0, 160))
-"""
-
-
-def test_every_control_and_number_says_what_it_is(page: Page, quick: str) -> None:
-    visit(page, quick)
-    page.locator("#method label", has_text="FAiD + DAiD").click()
-    page.get_by_label("Also record each position without the blend").check()
-    generate(page, "a red disc")
-    wait_for(page, "ready")
-    page.locator("[data-part=scrub]").fill("136")
-    for name in ("Keep and share", "Your pictures", "Learn"):
-        open_tab(page, name)
-        page.wait_for_timeout(300)
-        assert page.evaluate(WITHOUT_TIP, [f"{CONTROLS}, {NUMBERS}", PICTURES]) == []
-
-
-def test_the_tabs_fit_a_phone(browser: Browser, quick: str) -> None:
-    context: BrowserContext = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    phone = context.new_page()
-    ready(phone, quick)
-    for name in ("Keep and share", "Your pictures", "Learn"):
-        open_tab(phone, name)
-        phone.wait_for_timeout(200)
-        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    phone.locator("#tour-start").click()
-    expect(phone.locator(".tour-card")).to_be_visible()
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()

@@ -156,7 +156,7 @@ def test_jumps_go_to_flips_divergences_and_codes_without_a_request(page: Page, q
     page.locator("[data-jump=kl]").click()
     at(page, next(p for p in far if p > 0))
     code = int(arrays["code"][200])
-    page.keyboard.press("/")
+    page.keyboard.press("s")
     page.keyboard.type(str(code))
     page.keyboard.press("Enter")
     same = [p for p in range(256) if arrays["code"][p] == code]

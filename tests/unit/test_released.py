@@ -15,6 +15,7 @@ from core.released import CODES_FILE, GRIDS_FILE, INDEX_FILE, ReleasedDatabase, 
 from core.tokenizer import Codebook
 from core.trace import Trace
 from core.types import ArragError, CodeArray, ConfigError, DatabaseError, DecodeSettings, Grid
+from tests.released import write_released
 from tests.tiny import CODES, SIDE, tiny_backend
 
 GRID = Grid(SIDE, SIDE)
@@ -37,20 +38,7 @@ def codebook() -> Codebook:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, grids: CodeArray, codebook: Codebook) -> Path:
-    """OPQ, 16 inverted lists, and a product quantizer of 8 x 8 bits over the keys, as the released builder makes it."""
-    made = tmp_path_factory.mktemp("released")
-    positions = retrieving_positions(Context(), GRID)
-    vectors = keys(codebook, context_codes(Context(), grids, positions)).reshape(-1, 32)
-    faiss.omp_set_num_threads(1)
-    inverted = faiss.IndexIVFPQ(faiss.IndexFlatL2(32), 32, 16, 8, 8)
-    inverted.cp.min_points_per_centroid = inverted.pq.cp.min_points_per_centroid = 1
-    index = faiss.IndexPreTransform(faiss.OPQMatrix(32, 8), inverted)
-    index.train(vectors)
-    index.add_with_ids(vectors, np.arange(len(vectors)))
-    faiss.write_index(index, str(made / INDEX_FILE))
-    np.save(made / CODES_FILE, grids.reshape(len(grids), -1)[:, positions].reshape(-1).astype(np.int64))
-    np.save(made / GRIDS_FILE, grids)
-    return made
+    return write_released(tmp_path_factory.mktemp("released"), codebook, grids)
 
 
 @pytest.fixture

@@ -1,0 +1,184 @@
+"""The page's own labels in other languages than English; Gradio chooses by the language of the browser.
+
+A text's key is the English text itself, so the code reads as the page does. What the scripts of the page write (the
+stepper, tooltips, charts) is English everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+TEXTS = ("label", "info", "placeholder")
+"""Properties of components that hold a text for the reader; of buttons the value is one, too."""
+
+GERMAN: Mapping[str, str] = {
+    # the row that asks
+    "Tour": "Rundgang",
+    "Prompt": "Beschreibung",
+    "Describe a picture: a thing, a colour, a style": "Ein Bild beschreiben, auf Englisch: Ding, Farbe, Stil",
+    "Method": "Verfahren",
+    "Model only": "Nur Modell",
+    "Seed": "Startwert",
+    "Random": "Zufall",
+    "Generate": "Zeichnen",
+    "Pause": "Pause",
+    "No database": "Ohne Datenbank",
+    "What it was trained on": "Womit es trainiert wurde",
+    "What it has never seen": "Was es nie gesehen hat",
+    "One patch": "Ein Feld",
+    "One row": "Eine Zeile",
+    "To the end": "Bis zum Ende",
+    # settings
+    "Model and database": "Modell und Datenbank",
+    "Model": "Modell",
+    "Novice": "Neuling",
+    "Database": "Datenbank",
+    "Seen": "Gesehen",
+    "Unseen": "Ungesehen",
+    "Yours": "Ihre",
+    "Emoji + yours": "Emoji + Ihre",
+    "pictures": "Bilder",
+    "Has never seen the flat style, nor some concepts.": "Kennt weder den flachen Stil noch einige der Begriffe.",
+    "What the novice was trained on.": "Womit der Neuling trainiert wurde.",
+    "The flat style and the concepts that the novice has never seen.": (
+        "Der flache Stil und die Begriffe, die der Neuling nie gesehen hat."
+    ),
+    "Only what you brought; nobody else can ask it.": "Nur was Sie mitgebracht haben; sonst kann sie niemand fragen.",
+    "What you brought, beside the embedded pictures.": "Was Sie mitgebracht haben, neben den mitgelieferten Bildern.",
+    "There is none: bring pictures of your own, under Your pictures, to retrieve from.": (
+        "Es gibt keine: unter „Ihre Bilder“ können Sie eigene mitbringen, in denen dann gesucht wird."
+    ),
+    "Approximate search: near patches may be missed, and distances are estimates. Sources are not known.": (
+        "Ungefähre Suche: nahe Felder können fehlen, Abstände sind geschätzt. Die Quellen sind nicht bekannt."
+    ),
+    "Retrieval": "Suche",
+    "Neighbours K": "Nachbarn K",
+    "How many patches are looked up; 0 takes all.": "Wie viele Felder gesucht werden; 0 nimmt alle.",
+    "Caption filter": "Titelfilter",
+    "Only the n images captioned most alike. 0 is off.": "Nur die n Bilder mit den ähnlichsten Titeln. 0: aus.",
+    "Position term": "Ortsterm",
+    "Prefer patches from the same place. 0 is off.": "Bevorzugt Felder von derselben Stelle. 0: aus.",
+    "Styles": "Stile",
+    "Retrieve only from these. None chosen means all.": "Nur in diesen suchen. Keiner gewählt heißt: in allen.",
+    "This database knows of no styles.": "Diese Datenbank kennt keine Stile.",
+    "This database has no captions.": "Diese Datenbank hat keine Titel.",
+    "This database cannot add anything to its distances.": "Diese Datenbank kann zu ihren Abständen nichts addieren.",
+    "Distribution mix (DAiD)": "Mischung der Verteilungen (DAiD)",
+    "Retrieval weight λ": "Gewicht der Suche λ",
+    "How much of the blend comes from the neighbours.": "Wie viel der Mischung von den Nachbarn kommt.",
+    "Retrieval temperature τ": "Temperatur der Suche τ",
+    "Low: only the nearest count. Squared L2.": "Niedrig: nur die nächsten zählen. L2 im Quadrat.",
+    "Gate": "Schranke",
+    "Trust fades with distance: λ · exp(-d / gate). 0 is off.": (
+        "Vertrauen sinkt mit dem Abstand: λ · exp(-d / Schranke). 0: aus."
+    ),
+    "Aggregate": "Zusammenfassen",
+    "Neighbours with the same code: add them up, or let the nearest speak.": (
+        "Nachbarn mit demselben Code: addieren, oder nur der nächste zählt."
+    ),
+    "Sum": "Summe",
+    "Nearest": "Nächster",
+    "Feature blend (FAiD)": "Mischung der Merkmale (FAiD)",
+    "Features that go through the blenders": "Merkmale, die durch die Mischer gehen",
+    "Those of the nearest of the K.": "Die der nächsten der K.",
+    "Also record each position without the blend": "Jede Position auch ohne Mischung aufzeichnen",
+    "Shows flips. Costs a second pass of the model.": "Zeigt Wechsel. Kostet einen zweiten Durchgang des Modells.",
+    "Sampling": "Ziehen",
+    "Temperature": "Temperatur",
+    "Low is cautious, high is varied.": "Niedrig ist vorsichtig, hoch abwechslungsreich.",
+    "Keep the likeliest codes that hold this share. 1 is off.": (
+        "Behält die wahrscheinlichsten Codes bis zu diesem Anteil. 1: aus."
+    ),
+    "Keep only the k likeliest codes. 0 is off.": "Behält nur die k wahrscheinlichsten Codes. 0: aus.",
+    "CFG scale": "CFG-Stärke",
+    "How strictly the prompt is followed. 1 is off.": "Wie genau der Beschreibung gefolgt wird. 1: aus.",
+    # tabs
+    "What if": "Was wäre wenn",
+    "Upload an image": "Bild hochladen",
+    "Image no. of the database": "Nr. des Bildes in der Datenbank",
+    "The # in the cards of neighbours.": "Das # auf den Karten der Nachbarn.",
+    "Read this one": "Dieses lesen",
+    "Rows to keep": "Zeilen, die bleiben",
+    "The rest is drawn by each method.": "Den Rest zeichnet jedes Verfahren.",
+    "Complete with each method": "Mit jedem Verfahren ergänzen",
+    "Compare": "Vergleichen",
+    "Compare methods": "Verfahren vergleichen",
+    "Compare λ": "λ vergleichen",
+    "Compare databases": "Datenbanken vergleichen",
+    "Compare models": "Modelle vergleichen",
+    "Branch and its parent": "Zweig und Ursprung",
+    "Stop": "Anhalten",
+    "Sweep": "Raster",
+    "Across": "Waagrecht",
+    "Down": "Senkrecht",
+    "Features through the blenders": "Merkmale durch die Mischer",
+    "Values (up to 6, with commas)": "Werte (bis zu 6, mit Kommas)",
+    "Draw all": "Alle zeichnen",
+    "Sources": "Quellen",
+    "Metrics": "Messwerte",
+    "Figure for a paper": "Abbildung für einen Artikel",
+    "Drawn anew with matplotlib, in print size.": "Mit matplotlib neu gezeichnet, in Druckgröße.",
+    "All of them": "Alle",
+    "Entropy by row": "Entropie je Zeile",
+    "KL by position": "KL je Position",
+    "Distances": "Abstände",
+    "Effective number of neighbours": "Wirksame Anzahl der Nachbarn",
+    "Time": "Zeit",
+    "Width": "Breite",
+    "85 or 175 mm.": "85 oder 175 mm.",
+    "one column": "eine Spalte",
+    "two columns": "zwei Spalten",
+    "PNG, 300 dpi": "PNG, 300 dpi",
+    "File": "Datei",
+    "Keep and share": "Behalten und teilen",
+    "Link to this run": "Link zu diesem Lauf",
+    "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same.": (
+        "Beschreibung, Startwert, Modell, Datenbank, alle Einstellungen und die Position, die Sie ansehen; wer ihn "
+        "öffnet, zeichnet dasselbe."
+    ),
+    "Draw something first.": "Erst etwas zeichnen.",
+    "Press Copy link.": "„Link kopieren“ drücken.",
+    "Copy link": "Link kopieren",
+    "Download page (.html)": "Seite laden (.html)",
+    "Download trace (.npz)": "Aufzeichnung laden (.npz)",
+    "Open a trace": "Aufzeichnung öffnen",
+    "This visit, newest first": "Dieser Besuch, das Neueste zuerst",
+    "Your pictures": "Ihre Bilder",
+    "Choose pictures": "Bilder wählen",
+    "Forget them": "Vergessen",
+    "What was taken": "Was genommen wurde",
+    "Your pictures, as the model gets them": "Ihre Bilder, wie das Modell sie bekommt",
+    "Without them": "Ohne sie",
+    "With them": "Mit ihnen",
+    "Learn": "Lernen",
+}
+"""By the English text; what is not here is the same in both languages, such as names."""
+
+
+def translations() -> gr.I18n:
+    """What Gradio gives to the browser."""
+    return gr.I18n(en={text: text for text in GERMAN}, de=dict(GERMAN))
+
+
+def said(text: str) -> str:
+    """A text that the browser puts into its language, if there is one for it; may be a part of a longer text."""
+    return str(I18nData(text)) if text in GERMAN else text
+
+
+def translate(page: gr.Blocks) -> None:
+    """Have the labels of everything on the page put into the language of the browser."""
+    for block in page.blocks.values():
+        for name in texts_of(block):
+            setattr(block, name, said(getattr(block, name)))
+        if choices := getattr(block, "choices", None):
+            setattr(block, "choices", [(said(str(label)), value) for label, value in choices])  # noqa: B010 (typed so)
+
+
+def texts_of(block: Any) -> tuple[str, ...]:
+    """Names of the properties of a component that hold a text for the reader."""
+    names = (*TEXTS, "value") if isinstance(block, gr.Button | gr.UploadButton | gr.DownloadButton) else TEXTS
+    return tuple(name for name in names if isinstance(getattr(block, name, None), str) and getattr(block, name))

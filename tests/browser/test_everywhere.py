@@ -1,0 +1,159 @@
+"""What must hold in every part of the page, with everything drawn: tooltips, names, contrast, room on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.tabs import TABS
+from tests.browser.chromium import find_chromium
+from tests.browser.test_page import generate, open_tab, visit, wait_for
+
+if find_chromium() is None:
+    pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
+
+CONTROLS = (
+    "#head button, #ask button, #ask input, #ask textarea, #chips button, .loupe button, .loupe input, #panel input, "
+    "#workbench :not(.visually-hidden) > button, #workbench input, #workbench textarea"
+)
+NUMBERS = (
+    ".lp-facts b, .lp-numbers dd, .lp-where, .lp-codes td, .lp-card-numbers span, .lp-choice span, .lp-flip-line, "
+    ".lp-strip, [data-value], .so-number, #workbench td:not(:empty, :has(button)), .wm-map figcaption"
+)
+PICTURES = "#history, #bring-seen, .lp-patch-cell"
+WITHOUT_TIP = """
+([wanted, pictures]) => [...document.querySelectorAll(wanted)].filter((node) => {
+  if (!node.checkVisibility() || node.closest(pictures)) return false;
+  node.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+  return !node.closest("[title]:not([title=''])") && !node.closest(".block")?.querySelector(".info-text");
+}).map((node) => node.outerHTML.slice(0, 160))
+"""
+NAMED = {
+    "button", "checkbox", "combobox", "dialog", "link", "listbox", "menuitem", "radio", "searchbox", "slider",
+    "spinbutton", "tab", "textbox",
+}  # fmt: skip
+UNSEEN = """
+() => [...document.querySelectorAll("canvas, img")].filter((node) => (
+  node.checkVisibility() && !node.closest("[aria-hidden=true], button") && !node.ariaLabel && !node.alt
+)).map((node) => node.outerHTML.slice(0, 160))
+"""
+"""Pictures that a screen reader says nothing of."""
+TOO_FAINT = """
+() => {
+  const pen = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const known = new Map();
+  const rgba = (css) => {
+    if (!known.has(css)) {
+      pen.clearRect(0, 0, 1, 1);
+      pen.fillStyle = css;
+      pen.fillRect(0, 0, 1, 1);
+      const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
+      known.set(css, [r, g, b, a / 255]);
+    }
+    return known.get(css);
+  };
+  const over = ([r, g, b, a], below) => [r, g, b].map((part, i) => part * a + below[i] * (1 - a));
+  const ground = (node) => {
+    if (!node) return [255, 255, 255];
+    return over(rgba(getComputedStyle(node).backgroundColor), ground(node.parentElement));
+  };
+  const light = (colour) => {
+    const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = colour.map((part) => linear(part / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const opacity = (node) => (node ? Number(getComputedStyle(node).opacity) * opacity(node.parentElement) : 1);
+  const faint = (node) => {
+    const style = getComputedStyle(node), below = ground(node), [r, g, b, a] = rgba(style.color);
+    const ink = over([r, g, b, a * opacity(node)], below);
+    const [high, low] = [light(ink), light(below)].sort((x, y) => y - x), size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    const ratio = (high + 0.05) / (low + 0.05);
+    return ratio < (large ? 3 : 4.5) && `${ratio.toFixed(2)} ${node.outerHTML.slice(0, 120)}`;
+  };
+  const off = ":disabled, [aria-disabled=true], label:has(:disabled), .disabled, .visually-hidden, dialog:not([open])";
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = new Set();
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    const seen = walker.currentNode.data.trim() && node.checkVisibility() && !node.closest(off);
+    if (seen && !["SCRIPT", "STYLE"].includes(node.tagName)) found.add(faint(node));
+  }
+  found.delete(false);
+  return [...found];
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def full(browser: Browser, quick: str) -> Iterator[Page]:
+    """A page where everything has been drawn that can be."""
+    context = browser.new_context(viewport={"width": 1360, "height": 900}, color_scheme="light")
+    context.set_default_timeout(45_000)
+    expect.set_options(timeout=45_000)
+    page = context.new_page()
+    visit(page, quick)
+    page.locator("#image-number input").fill("4")
+    page.locator("#image-take").click()
+    expect(page.locator("#image-maps .wm-map")).to_have_count(3)
+    page.locator("#method label", has_text="FAiD + DAiD").click()
+    page.get_by_label("Also record each position without the blend").check()
+    generate(page, "a red disc")
+    expect(page.locator("[data-part=title]")).to_have_text("a red disc")
+    wait_for(page, "ready")
+    open_tab(page, "Compare")
+    page.locator("#compare-methods").click()
+    expect(page.locator("#compare")).to_have_attribute("data-state", "ready")
+    open_tab(page, "Sweep")
+    for axis in ("across", "down"):
+        page.locator(f"#sweep-{axis}-values").locator("textarea, input").fill("0.1, 0.2")
+    page.locator("#sweep-draw").click()
+    expect(page.locator("#sweep")).to_have_attribute("data-state", "ready")
+    page.locator("[data-part=scrub]").fill("136")
+    yield page
+    context.close()
+
+
+def tabs(page: Page) -> Iterator[str]:
+    """Every tab, opened, with what it shows."""
+    for name in TABS:
+        open_tab(page, name)
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1000 if name == "Metrics" else 200)
+        if name == "Sources" and page.locator(".so-row[aria-pressed=true]").count() == 0:
+            page.locator(".so-row").first.click()
+        yield name
+
+
+def test_every_control_and_number_says_what_it_is_and_can_be_read(full: Page) -> None:
+    session = full.context.new_cdp_session(full)
+    for name in tabs(full):
+        assert full.evaluate(WITHOUT_TIP, [f"{CONTROLS}, {NUMBERS}", PICTURES]) == [], name
+        assert full.evaluate(UNSEEN) == [], name
+        assert full.evaluate(TOO_FAINT) == [], name
+        nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+        roles = [
+            (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
+        ]
+        assert {role for role, said in roles if role in NAMED and not said.strip()} == set(), name
+
+
+def test_text_stands_out_from_its_ground_in_the_dark(full: Page) -> None:
+    full.emulate_media(color_scheme="dark")
+    full.wait_for_function("document.body.classList.contains('dark')")
+    for name in tabs(full):
+        assert full.evaluate(TOO_FAINT) == [], name
+
+
+def test_every_tab_fits_a_phone(full: Page) -> None:
+    for name in tabs(full):
+        for width in (420, 390):
+            full.set_viewport_size({"width": width, "height": 844})
+            full.wait_for_timeout(50)
+            assert full.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+        full.set_viewport_size({"width": 1360, "height": 900})
+    full.set_viewport_size({"width": 390, "height": 844})
+    full.locator("#tour-start").click()
+    expect(full.locator(".tour-card")).to_be_visible()
+    assert full.evaluate("document.documentElement.scrollWidth") <= 390
