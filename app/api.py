@@ -7,7 +7,7 @@ the description of an MCP tool from its docstring, in which a parameter has one 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import gradio as gr
@@ -229,7 +229,9 @@ def wanted(session: Session, who: str, model: object, database: object, settings
     """The request of a caller; ConfigError for anything that cannot be chosen on the page."""
     choices = session.choices(who)
     model, database = (chosen(*pair, choices) for pair in (("model", model), ("database", database)))
-    asked = Asked(model, database, DecodeSettings.from_json({} if settings is None else settings))
+    given = {} if settings is None else settings
+    values = {**asdict(session.start.settings), **given} if isinstance(given, dict) else given
+    asked = Asked(model, database, DecodeSettings.from_json(values))
     controls.check_offered(asked, choices)
     return asked
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,6 +18,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 
+Heard = TypeVar("Heard")
 TOOLS = {"generate", "step", "branch", "compare", "provenance"}
 
 
@@ -24,6 +26,12 @@ TOOLS = {"generate", "step", "branch", "compare", "provenance"}
 def url() -> Iterator[str]:
     with served(pause=0.0, mcp=True) as address:
         yield f"{address}/gradio_api/mcp/"
+
+
+def outcome(asked: Coroutine[Any, Any, Heard]) -> Heard:
+    """What comes of it; in a thread of its own, as a browser that this process drives may have a loop running."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, asked).result()
 
 
 def tools(url: str) -> list[Tool]:
@@ -34,7 +42,7 @@ def tools(url: str) -> list[Tool]:
             assert (await agent.list_prompts()).prompts == []
             return (await agent.list_tools()).tools
 
-    return asyncio.run(ask())
+    return outcome(ask())
 
 
 def call(url: str, tool: str, **arguments: Any) -> CallToolResult:
@@ -46,7 +54,7 @@ def call(url: str, tool: str, **arguments: Any) -> CallToolResult:
             await agent.initialize()
             return await agent.call_tool(tool, arguments, progress_callback=heard)
 
-    return asyncio.run(ask())
+    return outcome(ask())
 
 
 def answer(result: CallToolResult) -> Any:
