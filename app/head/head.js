@@ -87,3 +87,4 @@ function press(event) {
 }
 
 document.addEventListener("keydown", press);
+element.querySelector(".page-keys").setAttribute("aria-keyshortcuts", "?"); // from here on

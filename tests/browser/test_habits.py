@@ -77,6 +77,8 @@ def test_the_shortcuts_open_keep_the_focus_and_give_it_back(page: Page, quick: s
 
 def test_keys_work_everywhere_but_in_a_field(page: Page, quick: str) -> None:
     visit(page, quick)
+    page.bring_to_front()
+    page.locator("h1").click()
     page.keyboard.press("/")
     focused(page, "#prompt textarea, #prompt input")
     page.keyboard.type("n?3 /gp")

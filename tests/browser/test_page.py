@@ -21,9 +21,10 @@ PAYLOADS = ("${alert(1)}", "{{7*7}}", "<img src=x onerror=alert(1)>", "</script>
 
 
 def visit(page: Page, url: str) -> None:
-    """Open the page and wait until the stepper is there."""
+    """Open the page and wait until the stepper is there, and the keys work."""
     page.goto(url)
     expect(page.locator("#stepper[data-state=idle]")).to_be_visible()
+    expect(page.locator(".page-keys[aria-keyshortcuts]")).to_be_visible()
 
 
 def generate(page: Page, prompt: str) -> None:

@@ -148,5 +148,5 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     resumed = train_faid.train(sides, backend, Context(), tmp_path / "cut", SETTINGS).state_dict()
     for name, value in whole.items():
         # sums in bf16 vary a little, which the optimizer blows up where gradients are tiny; a step moves 1e-5 or more
-        assert float((resumed[name] - value).abs().mean()) < 1e-6, name
+        assert float((resumed[name] - value).abs().mean()) < 5e-6, name
     assert all(torch.equal(value, before[name]) for name, value in backend.transformer.state_dict().items())
