@@ -19,14 +19,7 @@ from app.session import Session
 from app.views import Asked
 from core.trace import Trace
 from core.types import Change, DecodeSettings, Grid, TraceError
-from tests.app.fake import FakeBackend, fake_database
 from tests.app.test_views import unpack
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    backend = FakeBackend()
-    return Session({"fake": backend}, {"all": fake_database(backend, images=12)})
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from app.views import Asked
 from core.daid import sample
 from core.trace import Trace
 from core.types import DecodeSettings
-from tests.app.fake import FakeBackend, fake_database
+from tests.app.fake import FakeBackend
 from tests.app.test_views import unpack
 
 SETTINGS = DecodeSettings(
@@ -23,12 +23,6 @@ SETTINGS = DecodeSettings(
     retrieval_temperature=1.0,
     n_neighbours=24,
 )
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    backend = FakeBackend()
-    return Session({"fake": backend}, {"all": fake_database(backend, images=12)})
 
 
 @pytest.fixture(scope="module")
