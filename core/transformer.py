@@ -130,8 +130,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, rotary: Tensor, mask: Tensor, cache: KVCache | None) -> Tensor:
         """[B, n, D]; rotary [2, n, head_dim]; mask [B, 1, n, m] over the m entries so far, of which n are new."""
         batch, count, width = x.shape
-        q, k, v = self.qkv(x).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = rotate(F.rms_norm(q, q.shape[-1:]), rotary), rotate(F.rms_norm(k, k.shape[-1:]), rotary)
+        qkv = self.qkv(x).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        (q, k), v = rotate(F.rms_norm(qkv[:2], qkv.shape[-1:]), rotary), qkv[2]
         if cache is not None:
             k, v = cache.extend(self.layer, mask.shape[-1] - count, k, v)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
@@ -397,7 +397,7 @@ def rotary_table(config: TransformerConfig) -> Tensor:
 
 
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
-    """Turn the pairs (i, i + head_dim / 2) of [B, heads, n, head_dim] (RoFormer, arXiv 2104.09864)."""
+    """Turn the pairs (i, i + head_dim / 2) of [..., n, head_dim] (RoFormer, arXiv 2104.09864)."""
     cosine, sine = rotary.to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     turned: Tensor = x * cosine + torch.cat([-second, first], dim=-1) * sine

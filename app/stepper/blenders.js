@@ -1,6 +1,6 @@
 /* The blenders of one position: what they made of each neighbour's feature, and how much each of them adds. */
 
-const PATH_SIZE = [28, 30];
+const PATCH_SIZE = 20, PATH_SIZE = [28, 30];
 const COSINES = [
   ["start_cosine", "Cosine to its start", "of the feature that leaves a blender to what entered the first"],
   ["code_cosine", "Cosine to the sampled code", "of the feature that leaves a blender to the one of that code"],
@@ -45,7 +45,11 @@ function setNumber(cell, value, text) {
   return true;
 }
 
-/** Shows what the blenders did; makes its tables once for each trace and then sets numbers only. */
+/**
+ * Shows what the blenders did; makes its tables once for each trace and then sets numbers only.
+ *
+ * What is drawn for all features is one canvas across their columns: each canvas costs the browser a layer per frame.
+ */
 class Blenders {
   /** @param {Object<string, HTMLElement>} parts the template's elements by their data-part */
   constructor(parts) {
@@ -62,20 +66,28 @@ class Blenders {
     this.buildHead(trace);
     this.scores = this.buildNumbers(trace, "compatibility", "Compatibility", "how well the feature fits, as the blender scores it");
     this.cosines = COSINES.map(([kind, title, meaning]) => this.buildNumbers(trace, kind, title, meaning));
-    this.buildPaths(trace);
+    this.buildPaths();
     this.buildAdded(trace);
     this.mostAdded = Math.max(1e-6, trace.arrays.faid_share.reduce((most, share) => Math.max(most, share), 0));
   }
 
-  /** One column for each feature: the rank of its neighbour and the patch of its code. */
+  /** One column for each feature: the rank of its neighbour, and below it the patch of its code. */
   buildHead(trace) {
-    this.heads = Array.from({ length: trace.shown.features }, () => {
-      const cell = makeHeading("col", ""), rank = make("span"), patch = makePatch("lp-patch");
-      cell.append(rank, patch);
-      return { cell, rank, patch };
-    });
-    const corner = makeHeading("col", "neighbour", "lp-corner");
-    this.parts["features-head"].replaceChildren(corner, ...this.heads.map(({ cell }) => cell));
+    this.heads = Array.from({ length: trace.shown.features }, () => makeHeading("col", ""));
+    const ranks = make("tr"), { row, canvas } = this.buildAcross(make("th"));
+    ranks.append(makeHeading("col", "neighbour", "lp-corner"), ...this.heads);
+    this.parts["features-head"].replaceChildren(ranks, row);
+    this.patches = canvas;
+  }
+
+  /** A row with one canvas across the columns of all features. */
+  buildAcross(heading) {
+    const row = make("tr"), cell = make("td"), canvas = makePatch();
+    row.setAttribute("aria-hidden", "true");
+    cell.colSpan = this.heads.length;
+    cell.append(canvas);
+    row.append(heading, cell);
+    return { row, canvas };
   }
 
   /** A body with a title and one row for each blender; returns its cells [blender][feature]. */
@@ -98,17 +110,14 @@ class Blenders {
   }
 
   /** A body with one small plot for each feature: both cosines from blender to blender. */
-  buildPaths(trace) {
-    const body = make("tbody", "lp-of-paths"), row = make("tr");
-    row.setAttribute("aria-hidden", "true");
-    this.paths = this.heads.map(() => makePatch());
-    const cells = this.paths.map((canvas) => { const cell = make("td"); cell.append(canvas); return cell; });
-    const heading = makeHeading("row", "both");
+  buildPaths() {
+    const body = make("tbody", "lp-of-paths"), heading = makeHeading("row", "both");
+    const { row, canvas } = this.buildAcross(heading);
     this.range = make("small");
     heading.append(this.range);
-    row.append(heading, ...cells);
     body.append(row);
     this.table.append(body);
+    this.paths = canvas;
   }
 
   /** One row for each blender: the share that it adds, and its hop weights. */
@@ -135,22 +144,29 @@ class Blenders {
     const { trace, step } = view;
     if (!trace.blenders.length) return;
     setText(this.parts["blenders-text"], blendersText(trace, step));
-    this.heads.forEach((head, i) => this.showHead(head, view, i));
+    this.showHeads(view);
     this.showScores(trace, step);
     this.showCosines(view);
     this.showAdded(trace, step);
   }
 
-  /** The neighbour of a column; the first column without one stands for all blank features. */
-  showHead({ cell, rank, patch }, { trace, step, atlas }, i) {
-    const present = presentAt(trace, step), code = i < present ? trace.arrays.near_code[step * trace.shown.neighbours + i] : -1;
-    setText(rank, i < present ? String(i + 1) : i === present && blendersAt(trace, step) ? "blank" : "–");
-    cell.classList.toggle("is-taken", code === trace.arrays.code[step]);
-    if (patch.shows === code && patch.from === atlas) return;
-    const context = prepare(patch, 20, 20);
-    if (code >= 0) drawCode(context, atlas, trace.atlas_columns, code, 0, 0, 20, 20);
-    Object.assign(patch, { shows: code, from: atlas });
-    patch.classList.toggle("is-empty", code < 0);
+  /** Read the width of a column; not while drawing, where it would force a layout. */
+  measure() {
+    this.column = this.heads?.length ? this.heads[0].getBoundingClientRect().width : 0;
+  }
+
+  /** The neighbours of the columns; the first column without one stands for all blank features. */
+  showHeads({ trace, step, atlas, colours }) {
+    const present = presentAt(trace, step), inUse = blendersAt(trace, step);
+    const context = prepare(this.patches, this.heads.length * this.column, PATCH_SIZE + 4);
+    this.heads.forEach((head, i) => {
+      setText(head, i < present ? String(i + 1) : i === present && inUse ? "blank" : "–");
+      if (i >= present) return;
+      const code = trace.arrays.near_code[step * trace.shown.neighbours + i];
+      const box = [Math.round((i + 0.5) * this.column - PATCH_SIZE / 2), 2, PATCH_SIZE, PATCH_SIZE];
+      drawCode(context, atlas, trace.atlas_columns, code, ...box);
+      if (code === trace.arrays.code[step]) outline(context, ...box, colours.taken);
+    });
   }
 
   showScores(trace, step) {
@@ -175,10 +191,11 @@ class Blenders {
     })));
     const floor = floorOf(values);
     setText(this.range, present ? `${cosineText(floor)} … 1` : "");
-    this.paths.forEach((canvas, i) => {
+    const context = prepare(this.paths, this.heads.length * this.column, PATH_SIZE[1]);
+    for (let i = 0; i < Math.min(present, this.heads.length); i++) {
       const [start, code] = values.map((rows) => rows.map((cells) => cells[i]));
-      drawPath(canvas, i < present ? [1, ...start] : [], i < present ? [null, ...code] : [], floor, colours);
-    });
+      drawPath(context, (i + 0.5) * this.column - PATH_SIZE[0] / 2, [1, ...start], [null, ...code], floor, colours);
+    }
   }
 
   showAdded(trace, step) {
@@ -223,17 +240,18 @@ function floorOf(values) {
 }
 
 /** Two lines over the blenders, from `floor` to 1: a feature's cosine to its start (dashed) and to the sampled code. */
-function drawPath(canvas, start, code, floor, colours) {
-  const [width, height] = PATH_SIZE, context = prepare(canvas, width, height);
-  const x = (i) => 3 + (i * (width - 6)) / Math.max(start.length - 1, 1), y = (value) => 3 + ((1 - value) * (height - 6)) / (1 - floor);
+function drawPath(context, left, start, code, floor, colours) {
+  const [width, height] = PATH_SIZE;
+  const x = (i) => left + 3 + (i * (width - 6)) / Math.max(start.length - 1, 1), y = (value) => 3 + ((1 - value) * (height - 6)) / (1 - floor);
   for (const [values, colour, dash] of [[start, colours.soft, [2, 2]], [code, colours.taken, []]]) {
     const points = values.map((value, i) => [x(i), y(value), value]).filter(([, , value]) => value !== null);
     context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = 1.5;
     context.setLineDash(dash);
     context.beginPath();
-    for (const [left, top] of points) context.lineTo(left, top);
+    for (const [across, down] of points) context.lineTo(across, down);
     context.stroke();
-    for (const [left, top] of points) context.fillRect(left - 1.5, top - 1.5, 3, 3);
+    for (const [across, down] of points) context.fillRect(across - 1.5, down - 1.5, 3, 3);
   }
+  context.setLineDash([]);
 }

@@ -72,18 +72,14 @@ class Reading {
     }));
   }
 
-  /**
-   * Show one step.
-   * @param {object} view trace, step, atlas (bitmap or null), colours, stripWidth, wanted (called with the number of a
-   *   source picture that is not decoded yet)
-   */
-  show(view) {
+  /* Each part shows one step by itself. `view`: trace, step, atlas (bitmap or null), colours, stripWidth, wanted (called
+     with the number of a source picture that is not decoded yet). */
+
+  /** What was looked up, what was chosen, and the numbers of the step. */
+  showVerdict(view) {
     this.showContext(view);
     this.showChoice(view);
     this.showNumbers(view);
-    this.showDraw(view);
-    this.showCodes(view);
-    this.showNeighbours(view);
   }
 
   /* ---- the context and the choice */

@@ -13,7 +13,7 @@
  */
 
 const PLAY_INTERVAL_MS = 80, CALM_INTERVAL_MS = 500;
-const SPEAK_AFTER_MS = 350;
+const SPEAK_AFTER_MS = 350, REST_AFTER_MS = 120;
 const JUMP_KEYS = { f: "flip", n: "flip", p: "flip", k: "kl", c: "copied", d: "branch", s: "code" };
 
 class Stepper {
@@ -34,6 +34,14 @@ class Stepper {
     this.focus = -1;
     this.reading = new Reading(this.parts);
     this.blenders = new Blenders(this.parts);
+    this.sections = new Map([
+      [this.parts.verdict, (view) => this.reading.showVerdict(view)],
+      [this.parts.draw, (view) => this.reading.showDraw(view)],
+      [this.parts.likely, (view) => this.reading.showCodes(view)],
+      [this.parts.blenders, (view) => this.blenders.show(view)],
+      [this.parts.neighbours, (view) => this.reading.showNeighbours(view)],
+    ]);
+    this.inSight = new Set();
     this.radios = [...this.root.querySelectorAll("[name=lp-overlay]")];
     for (const radio of this.radios) radio.parentElement.dataset.meaning = radio.parentElement.title;
     this.jumps = [...this.root.querySelectorAll("[data-jump]")];
@@ -109,6 +117,7 @@ class Stepper {
     Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid, focus: -1 });
     this.reading.build(trace);
     this.blenders.build(trace);
+    this.blenders.measure();
     setText(this.parts.title, trace.prompt);
     this.setState(state);
     this.setSteps(trace.steps, step >= 0 && step < trace.steps ? step : trace.steps - 1);
@@ -262,6 +271,11 @@ class Stepper {
     for (const radio of this.radios) radio.addEventListener("change", () => this.choose(radio.value));
     const observer = new ResizeObserver(() => this.measure());
     for (const node of [this.parts.frame, this.parts.reading]) observer.observe(node);
+    const sight = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) this.inSight[isIntersecting ? "add" : "delete"](target);
+      this.draw();
+    });
+    for (const section of this.sections.keys()) sight.observe(section);
     new MutationObserver(() => { this.readColours(); this.draw(); })
       .observe(document.body, { attributes: true, attributeFilter: ["class"] });
   }
@@ -269,6 +283,7 @@ class Stepper {
   /** Read the sizes that drawing depends on; not while drawing, where it would force a layout. */
   measure() {
     this.sizes = { stage: this.parts.frame.clientWidth, strip: this.parts["ruler-model"].clientWidth - 72 };
+    this.blenders.measure();
     this.draw();
   }
 
@@ -312,13 +327,20 @@ class Stepper {
     this.renderTransport();
     this.renderLegend();
     if (!this.trace) return;
+    this.renderSections((section) => this.inSight.has(section));
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.renderSections((section) => !this.inSight.has(section)), REST_AFTER_MS);
+    this.speak();
+  }
+
+  /** Show the step in some of the sections; those out of sight wait until it stands still, so that scrubbing keeps up. */
+  renderSections(wanted) {
+    if (!this.trace) return;
     const view = {
       trace: this.trace, step: this.step, atlas: this.atlas, colours: this.colours, stripWidth: this.sizes.strip,
       wanted: (image) => this.showSource(this.trace, image),
     };
-    this.reading.show(view);
-    this.blenders.show(view);
-    this.speak();
+    for (const [section, show] of this.sections) if (wanted(section)) show(view);
   }
 
   readColours() {

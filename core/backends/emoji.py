@@ -157,6 +157,9 @@ class EmojiBackend:
             raise CheckpointError(f"text table: got {encoder.dim} columns, expected {transformer.config.text_dim}")
         with torch.no_grad():
             blenders = tuned.blenders.collapse() if tuned else ()
+        for linear in [*transformer.modules(), *(tuned.modules() if tuned else ())]:
+            if isinstance(linear, nn.Linear):  # stored (input, output), which is the faster layout for few rows
+                linear.weight.data = linear.weight.data.t().contiguous().t()
         return cls(
             tokenizer,
             encoder,
