@@ -1,9 +1,9 @@
 /*
  * The tab "What if": changes at the position where the stepper stands, and what they would pick.
  *
- * Gradio runs this as the body of a function with `element`, `props`, `trigger` and `watch`. Every question goes to the
- * server, whose answer comes from the same code that made the picture; `props.value` is the newest answer (see
- * whatif.py). Nothing is asked while the tab is out of sight.
+ * Gradio runs this as the body of a function with `element`, `trigger` and `server`. Every question goes to the server,
+ * whose answer comes from the same code that made the picture (see whatif.py). Nothing is asked while the tab is out of
+ * sight.
  */
 
 const SETTLE_MS = 160;
@@ -87,7 +87,16 @@ class WhatIf {
     this.waiting = ++this.number;
     this.sent = performance.now();
     this.again = false;
-    trigger("ask", { number: this.number, run, step: Number(step), change: this.touched ? this.change() : null });
+    this.question(this.number, { run, step: Number(step), change: this.touched ? this.change() : null });
+  }
+
+  /** Put one question to the server. */
+  async question(number, asked) {
+    try {
+      this.receive(number, await server.preview(asked));
+    } catch {
+      this.receive(number, { error: "The server does not answer. Change something to ask again, or reload the page." });
+    }
   }
 
   /** What was changed, as the server takes it. */
@@ -96,15 +105,15 @@ class WhatIf {
   }
 
   /** An answer came; late ones are dropped. */
-  receive(answer) {
-    if (!answer || answer.number !== this.number) return;
+  receive(number, answer) {
+    if (number !== this.number) return;
     this.waiting = 0;
     if (this.again) return this.ask();
     if (`${answer.run} ${answer.step}` !== this.asked && !answer.error) return;
     this.showError(answer.error);
     if (!answer.error) this.show(answer);
     this.root.dataset.ms = (performance.now() - this.sent).toFixed(1);
-    this.root.dataset.number = answer.number;
+    this.root.dataset.number = number;
   }
 
   /** Something was changed by hand. */
@@ -347,4 +356,3 @@ class WhatIf {
 
 const panel = new WhatIf(element);
 element.closest("#whatif").whatif = panel;
-watch("value", () => panel.receive(props.value));
