@@ -13,7 +13,7 @@
  */
 
 const PLAY_INTERVAL_MS = 80, CALM_INTERVAL_MS = 500;
-const SPEAK_AFTER_MS = 350, REST_AFTER_MS = 120;
+const SPEAK_AFTER_MS = 350;
 const JUMP_KEYS = { f: "flip", n: "flip", p: "flip", k: "kl", c: "copied", d: "branch", s: "code" };
 
 class Stepper {
@@ -317,6 +317,7 @@ class Stepper {
   /** Draw in the next frame, once, however many changes come before it. */
   draw() {
     if (this.frame) return;
+    cancelAnimationFrame(this.resting);
     this.frame = requestAnimationFrame(() => { this.frame = 0; this.render(); });
   }
 
@@ -328,12 +329,11 @@ class Stepper {
     this.renderLegend();
     if (!this.trace) return;
     this.renderSections((section) => this.inSight.has(section));
-    clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.renderSections((section) => !this.inSight.has(section)), REST_AFTER_MS);
+    this.resting = requestAnimationFrame(() => this.renderSections((section) => !this.inSight.has(section)));
     this.speak();
   }
 
-  /** Show the step in some of the sections; those out of sight wait until it stands still, so that scrubbing keeps up. */
+  /** Show the step in some of the sections; those out of sight have a frame of their own, which a newer step takes. */
   renderSections(wanted) {
     if (!this.trace) return;
     const view = {
