@@ -122,11 +122,11 @@ def test_reading_shows_context_neighbours_and_reasons(page: Page, quick: str) ->
     at(page, 136)
     expect(page.locator("[data-part=choice]")).to_contain_text("row 8, column 8")
     expect(page.locator("[data-part=neighbours-text]")).to_contain_text("16 of 64 shown")
-    assert page.locator("[data-part=cards] li:visible").count() == 16
+    expect(page.locator("[data-part=cards] li:visible")).to_have_count(16)
     expect(page.locator("[data-part=cards] li").first).to_contain_text("disc number")
     page.locator("[data-part=scrub]").fill("5")
     expect(page.locator("[data-part=nothing]")).to_contain_text("first row")
-    assert page.locator("[data-part=cards] li:visible").count() == 0
+    expect(page.locator("[data-part=cards] li:visible")).to_have_count(0)
 
 
 @pytest.mark.parametrize("method", ["daid", "faid+daid"])
@@ -185,7 +185,7 @@ def test_a_step_of_24_x_24_positions_with_blenders_is_little_work(page: Page) ->
         page.evaluate(scrub, 60)
         assert (work() - before) / 60 < MOST_WORK_MS
         at(page, 59 * 7)
-        assert page.locator("[data-part=cards] li:visible").count() == 16
+        expect(page.locator("[data-part=cards] li:visible")).to_have_count(16)
 
 
 def test_keyboard(page: Page, quick: str) -> None:
