@@ -18,6 +18,8 @@ MODEL, RETRIEVAL, BLENDED, FLIP = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 
 DISTRIBUTIONS = ("model", "retrieval", "sampled from")
 COLOURS = (MODEL, RETRIEVAL, BLENDED)
+DASHES = ("solid", "dash", "dot")
+"""Of the lines of the distributions, so that they differ without colour, too."""
 HEIGHT, SIZE = 230, 11.5
 """Of a chart and of its letters, in pixels."""
 
@@ -30,7 +32,7 @@ def entropy_chart(metrics: Metrics) -> go.Figure:
             y=_numbers(rows),
             name=name,
             mode="lines+markers",
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": DASHES[DISTRIBUTIONS.index(name)]},
             marker={"size": 5},
             hovertemplate=f"row %{{x}}, {name}: %{{y:.3f}} nats<extra></extra>",
         )

@@ -47,8 +47,9 @@ SAMPLING_KNOBS = (
     Knob("cfg_scale", "CFG scale", "How strictly the prompt is followed. 1 is off.", 0, 8, 0.1),
 )
 KNOBS = (*RETRIEVAL_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
-RESTRICTED = ("caption_filter", "position_weight", "styles")
-"""Settings that some databases cannot search by."""
+RESTRICTED = ("n_neighbours", "caption_filter", "position_weight", "styles")
+"""Settings that some databases cannot search by, or not as freely."""
+SOME = "How many patches are looked up."
 INFO: Mapping[str, str] = {
     **{knob.field: knob.info for knob in KNOBS},
     "styles": "Retrieve only from these. None chosen means all.",
@@ -166,6 +167,9 @@ def _offer(name: str, database: Database | None) -> dict[str, Any]:
     """Whether a setting can be used with a database, and what is said of it: the reason where it cannot."""
     if database and name in database.refuses:
         return {"interactive": False, "info": said(database.refuses[name])}
+    if database and name == "n_neighbours":
+        everything = database.takes_all
+        return {"interactive": True, "minimum": int(not everything), "info": said(INFO[name] if everything else SOME)}
     here = f" ({', '.join(database.styles)})" if name == "styles" and database else ""
     return {"interactive": True, "info": said(INFO[name]) + here}
 
@@ -193,12 +197,11 @@ def knob_widgets(
     """One slider for each knob, by field; off where the database refuses it."""
     return {
         knob.field: gr.Slider(
-            knob.low,
-            knob.high,
+            maximum=knob.high,
             value=getattr(defaults, knob.field),
             step=knob.step,
             label=knob.label,
-            **_offer(knob.field, database),
+            **{"minimum": knob.low, **_offer(knob.field, database)},
             buttons=[],
             elem_classes="lp-knob",
         )

@@ -58,6 +58,7 @@ GERMAN: Mapping[str, str] = {
     "Retrieval": "Suche",
     "Neighbours K": "Nachbarn K",
     "How many patches are looked up; 0 takes all.": "Wie viele Felder gesucht werden; 0 nimmt alle.",
+    "How many patches are looked up.": "Wie viele Felder gesucht werden.",
     "Caption filter": "Titelfilter",
     "Only the n images captioned most alike. 0 is off.": "Nur die n Bilder mit den ähnlichsten Titeln. 0: aus.",
     "Position term": "Ortsterm",

@@ -83,6 +83,11 @@ class Database(Protocol):
         """The settings that it cannot search by, each with the reason; they must be 0 or empty."""
         ...
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether K may be 0, which looks up all entries."""
+        ...
+
     def __len__(self) -> int: ...
     def with_styles(self, styles: Sequence[str]) -> Database: ...
     def subset(self, images: npt.ArrayLike) -> Database: ...
@@ -277,6 +282,11 @@ class PatchDatabase:
     def refuses(self) -> Mapping[str, str]:
         """The caption filter, where there are no caption vectors."""
         return {} if self._store.captions is not None else {"caption_filter": "This database has no captions."}
+
+    @property
+    def takes_all(self) -> bool:
+        """Every entry can be asked for."""
+        return True
 
     def image_info(self, image: int) -> ImageInfo:
         """What is known of a source image."""

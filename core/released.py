@@ -92,6 +92,11 @@ class ReleasedDatabase:
             "position_weight": "This database cannot add anything to its distances.",
         }
 
+    @property
+    def takes_all(self) -> bool:
+        """An index of inverted lists looks at some of them only."""
+        return False
+
     def with_styles(self, styles: Sequence[str]) -> ReleasedDatabase:
         """Itself; DatabaseError when styles are asked for."""
         if styles:

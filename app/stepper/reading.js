@@ -186,7 +186,6 @@ class Reading {
     const { trace, step } = view;
     const here = retrievedAt(trace, step), width = trace.shown.neighbours;
     this.parts.nothing.hidden = here;
-    this.parts.cards.hidden = !here;
     setText(this.parts.nothing, here ? "" : `Nothing was retrieved at this position: ${reasonAt(trace, step)}.`);
     const count = ofStep(trace.arrays.near_image, step, width).filter((image) => image >= 0).length;
     const carried = ofStep(trace.arrays.near_share, step, width).reduce((sum, share) => sum + share, 0);

@@ -14,6 +14,7 @@
 
 const PLAY_INTERVAL_MS = 80, CALM_INTERVAL_MS = 500;
 const SPEAK_AFTER_MS = 350;
+const LATE_MS = 19, STILL_MS = 200, HURRIED_FRAMES = 40; // a frame that took longer than the screen's is late
 const JUMP_KEYS = { f: "flip", n: "flip", p: "flip", k: "kl", c: "copied", d: "branch", s: "code" };
 
 class Stepper {
@@ -35,6 +36,7 @@ class Stepper {
     this.reading = new Reading(this.parts);
     this.blenders = new Blenders(this.parts);
     this.sections = new Map([
+      [this.parts.frame, () => this.renderStage()],
       [this.parts.verdict, (view) => this.reading.showVerdict(view)],
       [this.parts.draw, (view) => this.reading.showDraw(view)],
       [this.parts.likely, (view) => this.reading.showCodes(view)],
@@ -42,6 +44,7 @@ class Stepper {
       [this.parts.neighbours, (view) => this.reading.showNeighbours(view)],
     ]);
     this.inSight = new Set();
+    this.rendered = this.hurried = this.turn = 0;
     this.radios = [...this.root.querySelectorAll("[name=lp-overlay]")];
     for (const radio of this.radios) radio.parentElement.dataset.meaning = radio.parentElement.title;
     this.jumps = [...this.root.querySelectorAll("[data-jump]")];
@@ -318,22 +321,36 @@ class Stepper {
   draw() {
     if (this.frame) return;
     cancelAnimationFrame(this.resting);
-    this.frame = requestAnimationFrame(() => { this.frame = 0; this.render(); });
+    this.frame = requestAnimationFrame((now) => { this.frame = 0; this.render(now); });
   }
 
-  render() {
+  render(now) {
     this.root.classList.toggle("is-stale", !this.trace);
     if (this.trace) this.root.classList.add("has-reading");
-    this.renderStage();
     this.renderTransport();
     this.renderLegend();
-    if (!this.trace) return;
-    this.renderSections((section) => this.inSight.has(section));
-    this.resting = requestAnimationFrame(() => this.renderSections((section) => !this.inSight.has(section)));
+    if (!this.trace) return this.renderStage();
+    const first = this.firstSections(now);
+    this.renderSections((section) => first.includes(section));
+    this.resting = requestAnimationFrame(() => this.renderSections((section) => !first.includes(section)));
     this.speak();
   }
 
-  /** Show the step in some of the sections; those out of sight have a frame of their own, which a newer step takes. */
+  /**
+   * The sections to show in this frame; the others have a frame of their own, which a newer step takes. Those in sight, or,
+   * after a late frame and for some while, the picture, what was chosen, and one of the others in turn.
+   */
+  firstSections(now) {
+    const since = now - this.rendered, seen = [...this.sections.keys()].filter((section) => this.inSight.has(section));
+    this.rendered = now;
+    this.hurried = since > STILL_MS ? 0 : since > LATE_MS ? HURRIED_FRAMES : Math.max(0, this.hurried - 1);
+    if (!this.hurried) return seen;
+    const leading = seen.filter((section) => section === this.parts.frame || section === this.parts.verdict);
+    const others = seen.filter((section) => !leading.includes(section));
+    return others.length ? [...leading, others[this.turn++ % others.length]] : leading;
+  }
+
+  /** Show the step in some of the sections. */
   renderSections(wanted) {
     if (!this.trace) return;
     const view = {

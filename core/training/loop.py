@@ -15,6 +15,8 @@ from PIL import Image
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "arm_bf16")
+
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of a module's parameters and buffers."""
@@ -27,6 +29,12 @@ def cosine(step: int, steps: int, warmup: int, flat: float = 0.0) -> float:
         return (step + 1) / warmup
     progress = max(0.0, (step / steps - flat) / (1 - flat))
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def mixed_precision() -> torch.autocast:
+    """bf16 products where the processor has instructions for them; elsewhere they are a hundred times slower."""
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return torch.autocast("cpu", torch.bfloat16, enabled=any(capabilities.get(name) for name in BF16_INSTRUCTIONS))
 
 
 def save_state(folder: Path, state: Mapping[str, Any], name: str = "state") -> None:

@@ -14,11 +14,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -33,11 +33,12 @@ from core import checkpoint
 from core.backends.emoji import EmojiBackend
 from core.catalogue import open_database
 from core.context import Context, context_codes, retrieving_positions
-from core.database import PatchDatabase
+from core.database import ImageInfo, PatchDatabase
 from core.evaluation.likelihood import nats_without_neighbours
 from core.faid import attach, teacher_forced
 from core.text import TextEncoder
 from core.training import data, loop
+from core.training.invented import STYLES, redrawn
 from core.training.train_transformer import Captioner, TrainSettings, corrupt
 from core.transformer import ARTransformer, Condition, FaidConfig, TunedFaid, conditions
 from core.types import ArragError, CodeArray, FloatArray
@@ -47,6 +48,8 @@ HELD_OUT = ("validation", "pair")
 FILTERS = (32, 256)
 """Caption filters that neighbours are looked up with, once each; then the last of them within the picture's style."""
 KINDS = len(FILTERS) + 1
+INVENTED, INVENTED_LESSONS = 29, 24
+"""How many invented styles the novice's blenders learn from, and pictures of each."""
 LESSONS, NOVICE_LESSONS = 1000, 400
 """About how many pictures are learned from: looking up their neighbours takes longer than learning from them, and the
 wider contexts that the novice looks up take longest."""
@@ -114,7 +117,67 @@ def lessons(
 ) -> Lessons:
     """The pictures of one side with the codes of their `count` nearest neighbours of every kind."""
     pictures, items = pictures_of(dataset, split, novice)
-    grids, vectors = backend.encode_images(pictures), backend.embed_captions([item.label for item in items])
+    return looked_up(backend.encode_images(pictures), items, backend, database, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Invented:
+    """A style that nobody drew, and the numbers of the pictures that its database holds and that are learned from."""
+
+    style: tuple[str, str, str]
+    database: npt.NDArray[np.int64]
+    lessons: npt.NDArray[np.int64]
+
+    def items(self, dataset: data.DataSet, numbers: npt.NDArray[np.int64]) -> tuple[data.Item, ...]:
+        """What those pictures are in this style: to the transformer, all invented styles are the unseen one."""
+        return tuple(replace(dataset.items[n], style=data.UNSEEN_STYLE, iconic=False) for n in numbers)
+
+
+def invented_styles(dataset: data.DataSet) -> list[Invented]:
+    """Invented styles, each made from the pictures of a real one that the novice knows, in turn."""
+    made, real = list[Invented](), [style for style in data.STYLES if style != data.UNSEEN_STYLE]
+    for number, style in enumerate(STYLES[:: len(STYLES) // INVENTED]):
+        side = [
+            n
+            for n, item in enumerate(dataset.items)
+            if item.split == "train" and item.style == real[number % len(real)] and not item.unseen
+        ]
+        known = np.array([n for n in side if dataset.items[n].iconic])
+        made.append(Invented(style, known, np.random.default_rng(number).permutation(side)[:INVENTED_LESSONS]))
+    return made
+
+
+def invented_lessons(dataset: data.DataSet, backend: EmojiBackend, context: Context, count: int) -> Lessons:
+    """Pictures in invented styles, each with what a database of its style alone holds for it."""
+    made = list[Lessons]()
+    for invented in tqdm(invented_styles(dataset), desc="invented styles"):
+        held, items = (invented.items(dataset, numbers) for numbers in (invented.database, invented.lessons))
+        database = PatchDatabase.build(
+            backend.codebook,
+            backend.encode_images(redrawn(dataset.pictures[invented.database], invented.style)),
+            [ImageInfo(item.label, item.style, item.concept, " ".join(invented.style)) for item in held],
+            context,
+            captions=backend.embed_captions([item.label for item in held]),
+        )
+        grids = backend.encode_images(redrawn(dataset.pictures[invented.lessons], invented.style))
+        made.append(looked_up(grids, items, backend, database, count))
+    return joined(made)
+
+
+def joined(parts: Sequence[Lessons]) -> Lessons:
+    """Several lessons as one."""
+    return Lessons(
+        np.concatenate([part.grids for part in parts]),
+        tuple(item for part in parts for item in part.items),
+        np.concatenate([part.neighbours for part in parts]),
+    )
+
+
+def looked_up(
+    grids: CodeArray, items: tuple[data.Item, ...], backend: EmojiBackend, database: PatchDatabase, count: int
+) -> Lessons:
+    """Pictures with what they retrieve from a database without their families."""
+    vectors = backend.embed_captions([item.label for item in items])
     families = np.array([data.family(database.metadata[n].caption) for n in database.images])
 
     @lru_cache(maxsize=2)
@@ -127,7 +190,7 @@ def lessons(
         return neighbour_codes(grids[number], vectors[number], without(data.family(item.label)), item.style, count)
 
     with ThreadPoolExecutor(2) as pool:
-        found = list(tqdm(pool.map(look_up, range(len(items))), total=len(items), desc=f"{split} neighbours"))
+        found = list(tqdm(pool.map(look_up, range(len(items))), total=len(items), desc="neighbours", leave=False))
     return Lessons(grids, items, np.stack(found))
 
 
@@ -141,7 +204,10 @@ def neighbour_codes(
     alike = database.with_styles([style] if style in database.styles else [])
     for n, (kept, source) in enumerate([*((kept, database) for kept in FILTERS), (FILTERS[-1], alike)]):
         view = source.subset(source.nearest_captions(caption, kept))
-        codes[n, places] = [found.codes for found in view.search(queries, count)]
+        if n == KINDS - 1 and len(alike.images) == len(database.images):
+            codes[n] = codes[n - 1]  # all of one style
+        else:
+            codes[n, places] = [found.codes for found in view.search(queries, count)]
     return codes
 
 
@@ -149,18 +215,32 @@ def cached_lessons(
     folder: Path, backend: EmojiBackend, database: PatchDatabase, run: Path, count: int, novice: bool
 ) -> dict[str, Lessons]:
     """Lessons of all sides of the data set in `folder`, kept in `run` for the next start."""
-    dataset, made = data.load(folder), {}
+    dataset = data.load(folder)
     stamp = f"{database.fingerprint} {count} {FILTERS} {novice}"
-    for split in ("train", *HELD_OUT):
-        path, items = run / f"{split}.npz", pictures_of(dataset, split, novice)[1]
+
+    def kept(name: str, items: tuple[data.Item, ...], make: Callable[[], Lessons]) -> Lessons:
+        path = run / f"{name}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as saved:
                 if str(saved["stamp"]) == stamp and len(saved["grids"]) == len(items):
-                    made[split] = Lessons(saved["grids"], items, saved["neighbours"])
-        if split not in made:
-            made[split] = lessons(dataset, split, backend, database, count, novice)
-            run.mkdir(parents=True, exist_ok=True)
-            np.savez(path, grids=made[split].grids, neighbours=made[split].neighbours, stamp=stamp)
+                    return Lessons(saved["grids"], items, saved["neighbours"])
+        found = make()
+        run.mkdir(parents=True, exist_ok=True)
+        np.savez(path, grids=found.grids, neighbours=found.neighbours, stamp=stamp)
+        return found
+
+    made = {
+        split: kept(
+            split,
+            pictures_of(dataset, split, novice)[1],
+            partial(lessons, dataset, split, backend, database, count, novice),
+        )
+        for split in ("train", *HELD_OUT)
+    }
+    if novice:
+        items = tuple(item for style in invented_styles(dataset) for item in style.items(dataset, style.lessons))
+        look_up = partial(invented_lessons, dataset, backend, database.context, count)
+        made["train"] = joined([made["train"], kept("invented", items, look_up)])
     return made
 
 
@@ -326,7 +406,7 @@ def train(
     for step in progress:
         batch = batches.draw(step)
         guided = (step + 1) % settings.unguided_every != 0
-        with torch.autocast("cpu", torch.bfloat16):
+        with loop.mixed_precision():
             loss = nats(model, tuned, batch, guided)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)

@@ -181,7 +181,7 @@ def train(
         pixels = batch(pictures, settings.crops if crop else settings.wholes, crop, rng)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * loop.cosine(step, settings.steps, 100)
-        with torch.autocast("cpu", torch.bfloat16):
+        with loop.mixed_precision():
             loss, latents, codes = compiled(model, pixels, settings)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

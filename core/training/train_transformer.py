@@ -305,7 +305,7 @@ def train(
     for step in progress:
         batch = batches.draw(step)
         # at this length plain attention is faster on a CPU than the fused one, above all backward
-        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        with loop.mixed_precision(), sdpa_kernel(SDPBackend.MATH):
             parts = compiled(model, *batch)
         (parts[0] + settings.draft * parts[1]).backward()  # type: ignore[no-untyped-call]
         recent.append(parts.tolist())

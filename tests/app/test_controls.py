@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from app import controls
@@ -10,8 +13,10 @@ from app.languages import said
 from app.stepper import script
 from app.views import DATABASE_NOTES, Asked
 from core.database import PatchDatabase
+from core.released import ReleasedDatabase
 from core.types import ConfigError, DecodeSettings
 from tests.app.fake import FakeBackend, fake_database
+from tests.released import write_released
 
 DEFAULTS = Asked("emoji", "emoji", DecodeSettings())
 
@@ -74,7 +79,8 @@ def test_what_a_database_refuses_is_off_and_nothing_and_says_why() -> None:
     backend = FakeBackend()
     usual = fake_database(backend, images=2)
     without_captions = PatchDatabase.build(backend.codebook, usual.grids, usual.metadata)
-    captions, place, styles = controls.restricted(without_captions)
+    count, captions, place, styles = controls.restricted(without_captions)
+    assert (count["minimum"], count["info"]) == (0, said(controls.INFO["n_neighbours"]))
     assert (captions["interactive"], captions["value"], captions["info"]) == (
         False, 0, said("This database has no captions."),
     )  # fmt: skip
@@ -83,7 +89,20 @@ def test_what_a_database_refuses_is_off_and_nothing_and_says_why() -> None:
     assert styles["info"].endswith(" (3d, flat)")
     assert all(widget["interactive"] and "value" not in widget for widget in controls.restricted(usual))
     knobs = controls.knob_widgets(controls.RETRIEVAL_KNOBS, DecodeSettings(), without_captions)
+    assert [knob.minimum for knob in knobs.values()] == [0, 0, 0]
     assert [knob.interactive for knob in knobs.values()] == [True, False, True]
+
+
+def test_a_database_that_cannot_give_all_of_its_entries_offers_none_less_than_one(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    write_released(tmp_path, backend.codebook, fake_database(backend, images=2).grids)
+    released = ReleasedDatabase.open(tmp_path, backend.codebook, backend.grid)
+    count = controls.restricted(released)[0]
+    assert (count["minimum"], count["info"]) == (1, said("How many patches are looked up."))
+    knobs = controls.knob_widgets(controls.RETRIEVAL_KNOBS, DecodeSettings(), released)
+    assert knobs["n_neighbours"].minimum == 1
+    with pytest.raises(ConfigError, match=r"n_neighbours: got 0, expected 1\.\."):
+        released.search(np.zeros((1, 4), np.int64), 0)
 
 
 def test_the_page_names_the_setting_that_records_flips() -> None:
