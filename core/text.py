@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ STYLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("flat", ("flat", "fluent flat", "minimal flat")),
 )
 """Each style and the phrases that ask for it; a space also stands for a hyphen."""
+
+MIXED_UP: Mapping[str, str] = {"3d": "flat", "flat": "3d"}
+"""Styles of one artist, who drew the same things twice: what is asked for in one easily comes out in the other."""
 
 AMBIGUOUS_STYLES = ("flat", "google", "twitter")
 """Phrases that are content as well ("flat tire"): a style beside a style noun or set off by commas or brackets only."""
@@ -121,10 +124,15 @@ class TextEncoder:
         text, style = split_style(clean_prompt(prompt))
         return Caption(text, self._pieces(text), style, find_colour(text))
 
-    def colourless(self, caption: Caption) -> Caption:
-        """The caption without the words for its colours; unlike a prompt, its text may be empty."""
-        text = without_colours(caption.text)
-        return Caption(text, self._pieces(text), caption.style, None)
+    def negative(self, caption: Caption, mixed_up: Mapping[str, str]) -> Caption | None:
+        """What guidance should turn away from besides nothing: the caption without the words for its colours, and
+        in the style that its own is mixed up with. None when it has neither; unlike a prompt's, its text may be empty.
+        """
+        if not caption.colour and caption.style not in mixed_up:
+            return None
+        text = without_colours(caption.text) if caption.colour else caption.text
+        style = mixed_up.get(caption.style, caption.style) if caption.style else None
+        return Caption(text, self._pieces(text), style, None)
 
     def _pieces(self, text: str) -> IntArray:
         """Word-piece ids of a text, as many as count."""

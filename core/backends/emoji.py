@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from core import checkpoint
 from core.backends.blending import Blending
 from core.faid import HOPS, CollapsedLayer
-from core.text import TextEncoder
+from core.text import MIXED_UP, TextEncoder
 from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
 from core.transformer import ARTransformer, FaidConfig, KVCache, TransformerConfig, TunedFaid, conditions
 from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatArray, Grid, IntArray, Neighbours
@@ -23,31 +23,32 @@ from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatA
 MODELS = Path(__file__).resolve().parents[2] / "assets" / "models"
 FOLDER, NOVICE = MODELS / "emoji", MODELS / "novice"
 
-COLOUR_GUIDANCE = 0.5
-"""How much of what guidance turns away from is the prompt without its colour; see docs/model.md."""
+NEGATIVE_SHARE = 0.5
+"""How much of what guidance turns away from is the negative prompt, where there is one; see docs/model.md."""
 
 
 class EmojiDecoding:
     """One generation of the embedded transformer.
 
-    Its rows are the B conditional ones and, with guidance, the B unconditional ones and those of the prompts that name
-    a colour once more without it. For such a prompt, guidance turns away from both: a known thing in a new colour
-    otherwise comes out in a colour that it was seen in.
+    Its rows are the B conditional ones and, with guidance, the B unconditional ones and the negatives of the prompts
+    that have one: the prompt without its colour, in the style that its own is mixed up with. Guidance turns away from
+    both. Otherwise a known thing in a new colour comes out in a colour that it was seen in, and half of the flat ones
+    in 3d.
     """
 
     def __init__(self, backend: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> None:
         model, tuned = backend.transformer, backend.tuned
         captions = [backend.encoder.encode(prompt) for prompt in prompts]
-        self._coloured = [row for row, caption in enumerate(captions) if guided and caption.colour]
         condition = conditions(captions, backend.encoder, model)
+        negatives = [backend.encoder.negative(caption, backend.mixed_up) if guided else None for caption in captions]
+        self._opposed = [row for row, negative in enumerate(negatives) if negative]
         if guided:
             condition = condition.joined(condition.null())
-        if self._coloured:
-            colourless = [backend.encoder.colourless(captions[row]) for row in self._coloured]
-            condition = condition.joined(conditions(colourless, backend.encoder, model))
+        if self._opposed:
+            condition = condition.joined(conditions([n for n in negatives if n], backend.encoder, model))
         self._model, self._prompts, self._guided = model, len(prompts), guided
         rows = list(range(len(prompts)))
-        self._owners = torch.tensor([*rows, *(rows if guided else []), *self._coloured])
+        self._owners = torch.tensor([*rows, *(rows if guided else []), *self._opposed])
         self._blending: Blending | None = None
         self._head: nn.Module | None = None
         with torch.inference_mode():
@@ -69,10 +70,10 @@ class EmojiDecoding:
             raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
         with nullcontext() if neighbours is None else self._blended().attached(self._position, neighbours):
             step = self._model.step(self._modulation, self._cache, self._position, self._newest, self._head)
-        conditional, unconditional, colourless = np.split(step.numpy(), [self._prompts, 2 * self._prompts])
+        conditional, unconditional, negative = np.split(step.numpy(), [self._prompts, 2 * self._prompts])
         if not self._guided:
             return conditional, None
-        unconditional[self._coloured] += COLOUR_GUIDANCE * (colourless - unconditional[self._coloured])
+        unconditional[self._opposed] += NEGATIVE_SHARE * (negative - unconditional[self._opposed])
         return conditional, unconditional
 
     @torch.inference_mode()
@@ -111,7 +112,8 @@ class EmojiDecoding:
 class EmojiBackend:
     """The embedded text-to-image model; load it with `load`.
 
-    tuned: what FAiD adds, with `blenders` its collapsed form and `faid` its hash; None, () and None without it.
+    tuned: what FAiD adds, with `blenders` its collapsed form and `faid` its hash; None, () and None without it;
+    mixed_up: styles that it draws for one another.
     """
 
     tokenizer: VQTokenizer
@@ -123,6 +125,7 @@ class EmojiBackend:
     blenders: tuple[CollapsedLayer, ...]
     faid: str | None
     name: str = "emoji"
+    mixed_up: Mapping[str, str] = field(default_factory=lambda: MIXED_UP)
 
     @classmethod
     def load(cls, folder: Path = FOLDER, shared: Path | None = None, name: str = "emoji") -> EmojiBackend:
@@ -210,7 +213,7 @@ class EmojiBackend:
 
 def load_novice() -> EmojiBackend:
     """The transformer that has never seen one style and some concepts, with the embedded model's tokenizer and text."""
-    return EmojiBackend.load(NOVICE, FOLDER, "novice")
+    return replace(EmojiBackend.load(NOVICE, FOLDER, "novice"), mixed_up={})
 
 
 def load_tokenizer(folder: Path = FOLDER) -> VQTokenizer:

@@ -259,6 +259,21 @@ def style_accuracy(judges: Judges, sample: Sample) -> float:
     return judges.style.accuracy(judges.looks(sample.pictures, sample.grids), [s.style for s in sample.subjects])
 
 
+def style_by_codes(database: PatchDatabase, sample: Sample) -> float:
+    """Share of pictures of trained subjects that are in the style asked for, judged by the subject's own pictures.
+
+    Of the real pictures of the concept, one in each style, the one that shares most codes, place by place, tells the
+    style. It needs no classifier, and works only for what was trained.
+    """
+    grids, infos = np.asarray(database.grids), database.metadata
+    right = 0
+    for subject, grid in zip(sample.subjects, sample.grids, strict=True):
+        own = [n for n in database.images.tolist() if infos[n].caption == subject.concept]
+        shared = [(grids[n] == grid).mean() for n in own]
+        right += infos[own[int(np.argmax(shared))]].style == subject.style
+    return right / len(sample.subjects)
+
+
 def identify(backend: Backend, judges: Judges, settings: DecodeSettings, count: int, seeds: int) -> Figures:
     """Figures of the model alone on trained prompts, held-out (concept, style) pairs and held-out colours."""
     subjects = drawn(subjects_of(judges.database, tuning=False), count)
@@ -268,6 +283,7 @@ def identify(backend: Backend, judges: Judges, settings: DecodeSettings, count: 
     bound = identification(judges, perfect)
     figures |= {"identify_bound_mrr": bound["mrr_other_style"], "identify_bound_top1": bound["top1_other_style"]}
     figures |= {"identify_random_mrr": judges.gallery.random_mrr(), "style_accuracy": style_accuracy(judges, sample)}
+    figures["style_by_codes"] = style_by_codes(judges.database, sample)
     figures["copied_code_share"] = float(copied_share(sample.grids, np.asarray(judges.database.grids)).mean())
     pairs = [Subject(info.caption, info.style) for info in judges.held[SIDES.index("pair")].metadata]
     combos = generate(backend, None, pairs, settings, seeds)

@@ -56,13 +56,15 @@ def test_guidance_rows_do_not_touch_the_conditional_ones(backend: EmojiBackend, 
     np.testing.assert_allclose(both[len(PROMPTS) + 1], other[len(PROMPTS) + 1], rtol=1e-4, atol=3e-5)
 
 
-def test_guidance_of_a_colour_turns_away_from_the_prompt_without_it(backend: EmojiBackend, codes: np.ndarray) -> None:
+def test_guidance_turns_away_from_the_prompt_without_its_colour_in_the_other_style(
+    backend: EmojiBackend, codes: np.ndarray
+) -> None:
     model, count = backend.transformer, len(PROMPTS)
     null = conditions([backend.encoder.encode("sun")], backend.encoder, model).null()
     with torch.inference_mode():
         nothing = model(torch.from_numpy(codes), model.modulate(null.joined(null).joined(null))).numpy()
-    colourless = ["heart, 3d style", "a very small dog that sits in the grass near the old house"]
-    without = teacher_forced(backend, ["a " + colourless[0], colourless[1]], codes[[0, 2]])
+    negative = ["heart, flat style", "a very small dog that sits in the grass near the old house"]
+    without = teacher_forced(backend, ["a " + negative[0], negative[1]], codes[[0, 2]])
     expected = np.stack([(nothing[0] + without[0]) / 2, nothing[1], (nothing[2] + without[1]) / 2])
     unconditional = stepwise(backend, PROMPTS, codes, guided=True)[count:]
     np.testing.assert_allclose(unconditional, expected, rtol=1e-4, atol=5e-5)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from core.backends.emoji import EmojiBackend
+from core.database import ImageInfo, PatchDatabase
 from core.engine import decode
 from core.evaluation import evaluate, sheets
 from core.evaluation.evaluate import Subject
 from core.types import ConfigError, DecodeSettings
-from tests.tiny import tiny_database
+from tests.tiny import CODES, SIDE, tiny_database
 
 SUBJECTS = [Subject(f"concept {n}", style) for n in range(60) for style in ("3d", "flat")]
 
@@ -71,3 +72,15 @@ def test_captions_of_a_sheet_take_two_lines_at_most() -> None:
     assert sheets.wrapped("pizza, 3d", 17) == "pizza, 3d"
     assert sheets.wrapped("smiling face with heart-eyes, twemoji", 17) == "smiling face with\nheart-eyes,"
     assert max(map(len, sheets.wrapped("x" * 99, 17).split("\n"))) == 17
+
+
+def test_the_style_is_that_of_the_own_picture_that_shares_most_codes(backend: EmojiBackend) -> None:
+    grids = np.arange(4 * SIDE * SIDE).reshape(4, SIDE, SIDE) % CODES
+    infos = [ImageInfo("pizza", "3d", "a", "x"), ImageInfo("pizza", "flat", "b", "x"), ImageInfo("dog", "3d", "c", "x")]
+    grids[1, 0, 0] = grids[0, 0, 0]
+    database = PatchDatabase.build(backend.codebook, grids[:3], infos)
+    mostly_flat = np.where(np.arange(SIDE)[None, :, None] < 2, grids[:1], grids[1:2])
+    drawn = np.concatenate([grids[:1], mostly_flat, mostly_flat, grids[2:3]]).astype(np.uint16)
+    subjects = (Subject("pizza", "3d"), Subject("pizza", "flat"), Subject("pizza", "3d"), Subject("dog", "3d"))
+    sample = evaluate.Sample(subjects, np.zeros((4, 1, 1, 3), np.uint8), drawn)
+    assert evaluate.style_by_codes(database, sample) == 3 / 4

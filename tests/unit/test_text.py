@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from core.text import (
     COLOURS,
     MAX_PROMPT,
+    MIXED_UP,
     STYLES,
     TABLE_FILE,
     TOKENIZER_FILE,
@@ -148,10 +149,24 @@ def test_colours_can_be_taken_out(text: str, left: str) -> None:
     assert without_colours(text) == left
 
 
-def test_a_caption_without_its_colours(encoder: TextEncoder) -> None:
-    caption = encoder.colourless(encoder.encode("red heart, 3d style"))
-    assert (caption.text, caption.style, caption.colour) == ("heart", "3d", None)
-    assert encoder.colourless(encoder.encode("red")).pieces.shape == (0,)
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [("red heart, 3d style", ("heart", "flat", None)), ("a pizza, flat style", ("a pizza", "3d", None)),
+     ("red heart, noto style", ("heart", "noto", None)), ("red heart", ("heart", None, None)), ("pizza", None),
+     ("pizza, noto style", None)],
+)  # fmt: skip
+def test_a_negative_caption_has_no_colour_and_the_other_style(
+    encoder: TextEncoder, prompt: str, expected: tuple[str, str | None, None] | None
+) -> None:
+    caption = encoder.negative(encoder.encode(prompt), MIXED_UP)
+    assert expected == (caption and (caption.text, caption.style, caption.colour))
+
+
+def test_a_negative_caption_may_be_empty_and_keeps_a_style_that_is_not_mixed_up(encoder: TextEncoder) -> None:
+    assert encoder.negative(encoder.encode("red"), MIXED_UP).pieces.shape == (0,)
+    kept = encoder.negative(encoder.encode("red heart, 3d style"), {})
+    assert (kept.text, kept.style) == ("heart", "3d")
+    assert encoder.negative(encoder.encode("heart, 3d style"), {}) is None
 
 
 def test_caption_keeps_the_colour_and_drops_the_style(encoder: TextEncoder) -> None:
