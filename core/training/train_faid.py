@@ -48,8 +48,8 @@ HELD_OUT = ("validation", "pair")
 FILTERS = (32, 256)
 """Caption filters that neighbours are looked up with, once each; then the last of them within the picture's style."""
 KINDS = len(FILTERS) + 1
-INVENTED, INVENTED_LESSONS = 29, 24
-"""How many invented styles the novice's blenders learn from, and pictures of each."""
+INVENTED, INVENTED_LESSONS = (*STYLES[::3], *STYLES[1::3]), 24
+"""Invented styles that the novice's blenders learn from, and how many pictures of each."""
 LESSONS, NOVICE_LESSONS = 1000, 400
 """About how many pictures are learned from: looking up their neighbours takes longer than learning from them, and the
 wider contexts that the novice looks up take longest."""
@@ -136,7 +136,7 @@ class Invented:
 def invented_styles(dataset: data.DataSet) -> list[Invented]:
     """Invented styles, each made from the pictures of a real one that the novice knows, in turn."""
     made, real = list[Invented](), [style for style in data.STYLES if style != data.UNSEEN_STYLE]
-    for number, style in enumerate(STYLES[:: len(STYLES) // INVENTED]):
+    for number, style in enumerate(INVENTED):
         side = [
             n
             for n, item in enumerate(dataset.items)
