@@ -64,7 +64,10 @@ UNSEEN_BLEND = DecodeSettings(
 """How the novice draws what it has never seen: from the one picture whose caption is nearest, cell by cell."""
 
 UNSEEN_LIKELIHOOD = replace(CHOSEN, retrieval_weight=0.2, retrieval_temperature=0.6, n_neighbours=64, gate=4.0)
-"""What DAiD mixes where it guesses held-out pictures that the database has no variant of; chosen on validation ones."""
+UNSEEN_FAID = replace(CHOSEN_FAID, position_weight=0.1)
+UNSEEN_BOTH = replace(UNSEEN_LIKELIHOOD, retrieval_weight=0.125, n_neighbours=256, gate=6.0)
+"""What DAiD mixes, what FAiD blends, and what DAiD mixes beside it, where they guess held-out pictures of which the
+database has no variant; chosen on validation ones."""
 
 Figures = dict[str, float]
 
@@ -324,17 +327,17 @@ def unseen_likelihood(backend: Backend, database: PatchDatabase) -> Figures:
     blank is FAiD with nothing retrieved: what its head alone, tuned on pictures that no model knows, is worth.
     """
     losses: dict[str, list[float]] = {f"unseen_nll_{name}": [] for name in ("off", "daid", "blank", "faid", "on")}
-    daid, faid, count = UNSEEN_LIKELIHOOD, CHOSEN_FAID, CHOSEN_FAID.faid_neighbours
+    daid, faid, both, count = UNSEEN_LIKELIHOOD, UNSEEN_FAID, UNSEEN_BOTH, UNSEEN_FAID.faid_neighbours
     for side in SIDES:
         held = HeldOut(backend, side, styles=(UNSEEN_STYLE,))
-        mixed, near = held.found(database, daid), held.found(database, faid)
+        mixed, beside, near = (held.found(database, settings) for settings in (daid, both, faid))
         nothing: list[Found] = [[None] * backend.grid.positions for _ in held.grids]
-        plain, blended = held.observations(held.logits(), mixed), held.observations(held.logits(near, count), mixed)
+        plain, blended = held.observations(held.logits(), mixed), held.observations(held.logits(near, count), beside)
         blank = held.observations(held.logits(nothing, count), nothing)
         off = replace(daid, method="model")
         for name, seen, settings in (
             ("off", plain, off), ("daid", plain, daid), ("blank", blank, off), ("faid", blended, off),
-            ("on", blended, daid),
+            ("on", blended, both),
         ):  # fmt: skip
             losses[f"unseen_nll_{name}"] += [nats_per_code(seen, settings)] * len(held.grids)
     return {name: float(np.mean(values)) for name, values in losses.items()}
