@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import gradio as gr
 from gradio.events import api
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from app import answers, branches, controls, links
 from app.answers import Branched, Comparison, Drawn, File, FileMark, Position, Sources
+from app.caching import cached_file
 from app.plans import MOST_COMPARED, Batch, methods_plan
 from app.schemas import describe, input_schemas
 from app.session import Session, error_message
@@ -325,5 +325,5 @@ def picture_of(kept: Kept) -> File:
 
 def file(data: bytes, name: str) -> File:
     """A file that Gradio serves; its folder is named by a hash of its content."""
-    path = save_bytes_to_cache(data, name, get_upload_folder())
+    path = cached_file(data, name, get_upload_folder())
     return File(path=path, orig_name=name, meta=FileMark(_type="gradio.FileData"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData, GradioModel
-from gradio.processing_utils import save_bytes_to_cache
 
+from app.caching import cached_file
 from app.sheets import Sheet
 from app.views import Update
 
@@ -60,11 +60,8 @@ class Scripted(gr.HTML):
         )
 
     def cached(self, data: bytes, name: str) -> FileData | None:
-        """A file in Gradio's cache, or None without data.
-
-        The folders of the cache are named by a hash of the content, and a trace holds a random id: nobody can guess it.
-        """
-        return FileData(path=save_bytes_to_cache(data, name, self.GRADIO_CACHE)) if data else None
+        """A file in Gradio's cache, or None without data. A trace holds a random id: its path is a secret."""
+        return FileData(path=cached_file(data, name, self.GRADIO_CACHE)) if data else None
 
     def preprocess(self, payload: Any) -> None:
         """It is never an input."""

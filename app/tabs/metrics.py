@@ -12,8 +12,8 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.plot import PlotData
-from gradio.processing_utils import save_bytes_to_cache
 
+from app.caching import cached_file
 from app.charts import CHARTS, Chart
 from app.paper import ALL, WIDTHS, Format, paper_figure, rendered
 from app.session import Session
@@ -109,7 +109,7 @@ def on_download(session: Session, kind: Format, cache: str) -> Callable[..., str
         if metrics is None:
             raise gr.Error("this picture is not kept any more; generate it again", print_exception=False)
         data = rendered(paper_figure(metrics, figure, width), kind)
-        return str(save_bytes_to_cache(data, f"{figure}.{kind}", cache))
+        return cached_file(data, f"{figure}.{kind}", cache)
 
     return download
 
