@@ -49,7 +49,8 @@ SAMPLING_KNOBS = (
 KNOBS = (*RETRIEVAL_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
 RESTRICTED = ("n_neighbours", "caption_filter", "position_weight", "styles")
 """Settings that some databases cannot search by, or not as freely."""
-SOME = "How many patches are looked up."
+SOME_NEIGHBOURS = "How many patches are looked up."
+"""Said of K where a database cannot look up all of its entries."""
 INFO: Mapping[str, str] = {
     **{knob.field: knob.info for knob in KNOBS},
     "styles": "Retrieve only from these. None chosen means all.",
@@ -168,8 +169,8 @@ def _offer(name: str, database: Database | None) -> dict[str, Any]:
     if database and name in database.refuses:
         return {"interactive": False, "info": said(database.refuses[name])}
     if database and name == "n_neighbours":
-        everything = database.takes_all
-        return {"interactive": True, "minimum": int(not everything), "info": said(INFO[name] if everything else SOME)}
+        text, least = (INFO[name], 0) if database.takes_all else (SOME_NEIGHBOURS, 1)
+        return {"interactive": True, "minimum": least, "info": said(text)}
     here = f" ({', '.join(database.styles)})" if name == "styles" and database else ""
     return {"interactive": True, "info": said(INFO[name]) + here}
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "arm_bf16")
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
@@ -32,7 +32,8 @@ def cosine(step: int, steps: int, warmup: int, flat: float = 0.0) -> float:
 
 
 def mixed_precision() -> torch.autocast:
-    """bf16 products where the processor has instructions for them; elsewhere they are a hundred times slower."""
+    """bf16 products where torch says that the processor has instructions for them; with AVX2 only, they are a hundred
+    times slower than fp32. An older torch does not say, and multiplies in fp32."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return torch.autocast("cpu", torch.bfloat16, enabled=any(capabilities.get(name) for name in BF16_INSTRUCTIONS))
 

@@ -5,7 +5,8 @@ pictures are ones that the transformer has never seen: on those that it knows by
 Neighbours come from the shipped database without the picture itself and without its whole family (other styles, other
 colours of the same thing). For some pictures they come from those in its own style only, and the condition is silent
 about the style: then the neighbours alone tell it. `--retrieval 0` trains the control: the same parameters, equally
-long, nothing retrieved. `--novice` tunes the novice, without what it must not see.
+long, nothing retrieved. `--novice` tunes the novice, without what it must not see; most of its lessons are in styles
+that nobody drew (invented.py), since neighbours can tell it little of the styles that it knows.
 """
 
 from __future__ import annotations
@@ -203,11 +204,11 @@ def neighbour_codes(
     codes = np.full((KINDS, database.grid.positions, count), NOTHING, np.int16)
     alike = database.with_styles([style] if style in database.styles else [])
     for n, (kept, source) in enumerate([*((kept, database) for kept in FILTERS), (FILTERS[-1], alike)]):
+        if n == KINDS - 1 and len(alike.images) == len(database.images):  # all of one style: what was found just now
+            codes[n] = codes[n - 1]
+            continue
         view = source.subset(source.nearest_captions(caption, kept))
-        if n == KINDS - 1 and len(alike.images) == len(database.images):
-            codes[n] = codes[n - 1]  # all of one style
-        else:
-            codes[n, places] = [found.codes for found in view.search(queries, count)]
+        codes[n, places] = [found.codes for found in view.search(queries, count)]
     return codes
 
 
@@ -216,7 +217,7 @@ def cached_lessons(
 ) -> dict[str, Lessons]:
     """Lessons of all sides of the data set in `folder`, kept in `run` for the next start."""
     dataset = data.load(folder)
-    stamp = f"{database.fingerprint} {count} {FILTERS} {novice}"
+    stamp = f"{database.fingerprint} {count} {FILTERS} {INVENTED if novice else ''}"
 
     def kept(name: str, items: tuple[data.Item, ...], make: Callable[[], Lessons]) -> Lessons:
         path = run / f"{name}.npz"
