@@ -32,8 +32,7 @@ class EmojiDecoding:
 
     Its rows are the B conditional ones and, with guidance, the B unconditional ones and the negatives of the prompts
     that have one: the prompt without its colour, in the style that its own is mixed up with. Guidance turns away from
-    both. Otherwise a known thing in a new colour comes out in a colour that it was seen in, and half of the flat ones
-    in 3d.
+    both. Otherwise a known thing in a new colour comes out in a colour that it was seen in, and many a flat one in 3d.
     """
 
     def __init__(self, backend: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> None:
