@@ -2,7 +2,7 @@
 
 Times are CPU time of one thread, so that other programs disturb them less; run with OMP_NUM_THREADS=1. Own loop against
 transformers' `generate` (width 256, 8 layers, 576 positions); what DAiD adds on a database of a million entries; the
-collapsed blender against its definition at width 2048, and its memory.
+collapsed blender against its definition at width 2048, its memory, and what keeps both from being faster.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ from core.context import Context, context_codes, retrieving_positions
 from core.daid import blend_step
 from core.database import ImageInfo, PatchDatabase
 from core.engine import decode, guide
-from core.evaluation.bench_faid import collapse_speedup
-from core.faid import Blender, CollapsedLayer, collapse
+from core.evaluation.bench_faid import NEIGHBOURS, collapse_speedup, seconds
+from core.faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
 from core.tokenizer import Codebook
 from core.types import DecodeSettings, Grid
 from tests import tiny_janus
@@ -129,11 +130,58 @@ def blender_figures(rounds: int) -> dict[str, float]:
     }  # fmt: skip
 
 
+@torch.inference_mode()
+def limit_figures(rounds: int) -> dict[str, float]:
+    """What keeps both forms of a blender from being faster: operations (two for a multiply-add) and weights read.
+
+    For the definition and for each part of the collapsed form: 10^9 operations and 10^9 bytes of weights a second, of
+    one core, beside a product of two large matrices and a sum over memory. The ratio of their multiply-adds for one
+    token is what collapsing would gain if both were equally efficient.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    grid, width, place = Grid(24, 24), 2048, 12 * 24 + 12
+    blender, square = Blender(width).eval(), torch.randn(width, width)
+    cells, centres = torch.randn(1, grid.positions, width), torch.randn(1, NEIGHBOURS, width)
+    collapsed = collapse(blender)
+    left, above = blender.reach * square.numel(), (len(collapsed.taps) - blender.reach) * square.numel()
+    memory, large = ContextMemory(collapsed, grid, 1), torch.randn(2**26)
+    for position in range(place):
+        memory.write(position, cells[:, position])
+    context, window = memory.context(place), sum(
+        first.weight.numel() * (hop + 1) ** 2 + second.weight.numel()
+        for hop in blender.hops
+        for first, second in [blender.convolutions(hop)]
+    )  # fmt: skip
+    taps = sum(parameter.numel() for name, parameter in blender.named_parameters() if name.startswith("conv"))
+    parts: dict[str, tuple[Callable[[], object], int, int]] = {  # what runs, multiply-adds, weights
+        "product": (lambda: square @ square, width**3, 0),
+        "memory": (large.sum, 0, large.numel()),
+        "definition": (
+            lambda: direct(blender, grid, cells, centres, place),
+            NEIGHBOURS * (window + square.numel()),
+            taps + square.numel(),
+        ),
+        "row": (lambda: memory.context(place - place % grid.width), grid.width * above + left, above + left),  # entered
+        "left": (lambda: memory.context(place), left, left),
+        "neighbours": (
+            lambda: collapsed.blend(context, centres), NEIGHBOURS * 2 * square.numel(), 2 * square.numel(),
+        ),
+    }  # fmt: skip
+    figures = {"multiply_adds_ratio": parts["definition"][1] / (above + left + parts["neighbours"][1])}
+    for name, (work, multiplied, weights) in parts.items():
+        work()
+        taken = float(np.median([seconds(work, time.process_time) for _ in range(rounds)]))
+        figures |= {f"{name}_ms": 1e3 * taken, f"{name}_gflops": 2e-9 * multiplied / taken}
+        figures |= {f"{name}_gb_per_second": 4e-9 * weights / taken}
+    return {f"blender_{name}": round(value, 2) for name, value in figures.items() if value}
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--part", choices=("loop", "daid", "blender", "all"), default="all")
+    parser.add_argument("--part", choices=("loop", "daid", "blender", "limits", "all"), default="all")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     figures: dict[str, float] = {}
@@ -143,6 +191,8 @@ def main() -> int:
         figures |= daid_figures(10) | daid_figures(64)
     if chosen.part in ("blender", "all"):
         figures |= blender_figures(chosen.runs)
+    if chosen.part in ("limits", "all"):
+        figures |= limit_figures(chosen.runs)
     print(json.dumps(figures) if chosen.json else "\n".join(f"{name:32} {value}" for name, value in figures.items()))
     return 0
 
