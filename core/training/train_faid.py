@@ -49,7 +49,7 @@ HELD_OUT = ("validation", "pair")
 FILTERS = (32, 256)
 """Caption filters that neighbours are looked up with, once each; then the last of them within the picture's style."""
 KINDS = len(FILTERS) + 1
-INVENTED, INVENTED_LESSONS = (*STYLES[::3], *STYLES[1::3], *STYLES[2::3]), 24
+INVENTED, INVENTED_LESSONS = (*STYLES[::3], *STYLES[1::3]), 24
 """Invented styles that the novice's blenders learn from, and how many pictures of each."""
 LESSONS, NOVICE_LESSONS = 1000, 400
 """About how many pictures are learned from: looking up their neighbours takes longer than learning from them, and the

@@ -15,7 +15,7 @@ import torch
 from core.backends.emoji import FOLDER
 from core.text import TextEncoder
 from core.tokenizer import TokenizerConfig, VQTokenizer
-from core.training import data, loop, train_tokenizer, train_transformer
+from core.training import build_database, data, loop, train_tokenizer, train_transformer
 from core.training.colour import HUES, MUTED, VARIANTS, colour_name, recolour
 from core.transformer import ARTransformer, TransformerConfig
 from core.types import ConfigError
@@ -121,6 +121,26 @@ def test_what_the_novice_must_not_see() -> None:
     grids = small_grids()
     assert {item.style for item in grids.select("train", novice=True).items} == {"3d"}
     assert len(grids.select("train").items) == 16
+
+
+def test_the_unseen_database_holds_no_variant_of_a_held_out_picture() -> None:
+    def item(label: str, style: str = "flat", iconic: bool = False, split: str = "train") -> data.Item:
+        return data.Item(label, style, label, (), iconic, split)
+
+    items = [
+        item("bell with slash"),
+        item("slot machine"),
+        item("slot machine", "noto"),
+        item("cactus", "3d", iconic=True),
+        item("pizza", iconic=True),
+        item("Bell", iconic=True, split="test"),
+        item("OK button", split="validation"),  # judges nothing, so its variants may stay
+        item("cool button"),
+    ]
+    assert [items[n].label for n in build_database.unseen(items, "train")] == [
+        "cactus", "pizza", "slot machine", "cool button",
+    ]  # fmt: skip
+    assert [items[n].label for n in build_database.iconic(items, "test")] == ["Bell"]
 
 
 def test_grey_pictures_have_no_hue() -> None:
