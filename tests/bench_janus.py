@@ -148,19 +148,16 @@ def limit_figures(rounds: int) -> dict[str, float]:
     memory, large = ContextMemory(collapsed, grid, 1), torch.randn(2**26)
     for position in range(place):
         memory.write(position, cells[:, position])
-    context, window = memory.context(place), sum(
-        first.weight.numel() * (hop + 1) ** 2 + second.weight.numel()
-        for hop in blender.hops
-        for first, second in [blender.convolutions(hop)]
-    )  # fmt: skip
-    taps = sum(parameter.numel() for name, parameter in blender.named_parameters() if name.startswith("conv"))
+    context, pairs = memory.context(place), [(hop, blender.convolutions(hop)) for hop in blender.hops]
+    window = sum(first.weight.numel() * (hop + 1) ** 2 + second.weight.numel() for hop, (first, second) in pairs)
+    kernels = sum(first.weight.numel() + second.weight.numel() for _, (first, second) in pairs)
     parts: dict[str, tuple[Callable[[], object], int, int]] = {  # what runs, multiply-adds, weights
         "product": (lambda: square @ square, width**3, 0),
         "memory": (large.sum, 0, large.numel()),
         "definition": (
             lambda: direct(blender, grid, cells, centres, place),
             NEIGHBOURS * (window + square.numel()),
-            taps + square.numel(),
+            kernels + square.numel(),
         ),
         "row": (lambda: memory.context(place - place % grid.width), grid.width * above + left, above + left),  # entered
         "left": (lambda: memory.context(place), left, left),

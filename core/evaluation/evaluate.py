@@ -305,7 +305,7 @@ def unseen(backend: Backend, judges: Judges, settings: DecodeSettings, count: in
     likelihood is that of held-out pictures in that style, of which the database has no variant.
     """
     database = open_database("unseen", backend)
-    flat = [s for s in subjects_of(database, tuning=False) if s.style == UNSEEN_STYLE]
+    flat = [s for s in subjects_of(judges.database, tuning=False) if s.style == UNSEEN_STYLE]
     subjects, figures = drawn(flat, count), Figures()
     off = replace(settings, method="model")
     on = replace(

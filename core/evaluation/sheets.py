@@ -65,7 +65,7 @@ def trained(backend: Backend, database: PatchDatabase, folder: Path) -> None:
 
 
 def unseen_subjects(database: PatchDatabase) -> list[Subject]:
-    """Trained concepts in the unseen style, and unseen concepts in any; half of each."""
+    """Trained concepts in the unseen style, and unseen concepts in any; half of each, of a database of all concepts."""
     subjects = subjects_of(database, tuning=False)
     flat = [s for s in subjects if s.style == UNSEEN_STYLE and s.concept not in NOVEL]
     novel = [s for s in subjects if s.concept in NOVEL and s.style != UNSEEN_STYLE]
@@ -75,7 +75,7 @@ def unseen_subjects(database: PatchDatabase) -> list[Subject]:
 def unseen(backend: Backend, folder: Path) -> None:
     """Each subject three times: the novice alone, with the unseen database, and the database's own picture of it."""
     database = open_database("unseen", backend)
-    subjects = unseen_subjects(database)
+    subjects = unseen_subjects(open_database("emoji", backend))
     alone = generate(backend, None, subjects, MODEL_ALONE, 1).pictures
     helped = generate(backend, database, subjects, replace(UNSEEN_BLEND, seed=MODEL_ALONE.seed), 1).pictures
     rows = []

@@ -1,7 +1,7 @@
 """Build the embedded patch databases from the training pictures: `python -m core.training.build_database --data data`.
 
-One holds all pictures, another only those that the novice has never seen. Beside them, in the same format but never
-searched for anybody's picture, go the held-out sides that the evaluation reads.
+One holds all pictures that models learn from, another what the novice has never seen. Beside them, in the same format
+but never searched for anybody's picture, go the held-out sides that the evaluation reads.
 """
 
 from __future__ import annotations
