@@ -134,8 +134,8 @@ def about_database(databases: Mapping[str, Database], name: str) -> str:
         return said("There is none: bring pictures of your own, under Your pictures, to retrieve from.")
     if name not in databases:
         return said(DATABASE_NOTES.get(name, ""))
-    count = f"{len(databases[name].images):,} {said('pictures')}."
-    return _sentences(count, said(DATABASE_NOTES.get(name, "")), said(databases[name].notice))
+    note = _sentences("pictures.", DATABASE_NOTES.get(name, ""), databases[name].notice)
+    return f"{len(databases[name].images):,} {said(note)}"
 
 
 def _sentences(*parts: str) -> str:

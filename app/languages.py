@@ -15,6 +15,19 @@ from gradio.i18n import I18nData
 TEXTS = ("label", "info", "placeholder")
 """Properties of components that hold a text for the reader; of buttons the value is one, too."""
 
+GERMAN_NOTES: Mapping[str, str] = {
+    "What the novice was trained on.": "Womit der Neuling trainiert wurde.",
+    "The flat style and the concepts that the novice has never seen.": (
+        "Der flache Stil und die Begriffe, die der Neuling nie gesehen hat."
+    ),
+    "Only what you brought; nobody else can ask it.": "Nur was Sie mitgebracht haben; sonst kann sie niemand fragen.",
+    "What you brought, beside the embedded pictures.": "Was Sie mitgebracht haben, neben den mitgelieferten Bildern.",
+    "Approximate search: near patches may be missed, and distances are estimates. Sources are not known.": (
+        "Ungefähre Suche: nahe Felder können fehlen, Abstände sind geschätzt. Die Quellen sind nicht bekannt."
+    ),
+}
+"""What must be known of databases."""
+
 GERMAN: Mapping[str, str] = {
     # the row that asks
     "Tour": "Rundgang",
@@ -41,19 +54,12 @@ GERMAN: Mapping[str, str] = {
     "Unseen": "Ungesehen",
     "Yours": "Ihre",
     "Emoji + yours": "Emoji + Ihre",
-    "pictures": "Bilder",
+    "pictures.": "Bilder.",
+    **GERMAN_NOTES,
+    **{f"pictures. {english}": f"Bilder. {german}" for english, german in GERMAN_NOTES.items()},
     "Has never seen the flat style, nor some concepts.": "Kennt weder den flachen Stil noch einige der Begriffe.",
-    "What the novice was trained on.": "Womit der Neuling trainiert wurde.",
-    "The flat style and the concepts that the novice has never seen.": (
-        "Der flache Stil und die Begriffe, die der Neuling nie gesehen hat."
-    ),
-    "Only what you brought; nobody else can ask it.": "Nur was Sie mitgebracht haben; sonst kann sie niemand fragen.",
-    "What you brought, beside the embedded pictures.": "Was Sie mitgebracht haben, neben den mitgelieferten Bildern.",
     "There is none: bring pictures of your own, under Your pictures, to retrieve from.": (
         "Es gibt keine: unter „Ihre Bilder“ können Sie eigene mitbringen, in denen dann gesucht wird."
-    ),
-    "Approximate search: near patches may be missed, and distances are estimates. Sources are not known.": (
-        "Ungefähre Suche: nahe Felder können fehlen, Abstände sind geschätzt. Die Quellen sind nicht bekannt."
     ),
     "Retrieval": "Suche",
     "Neighbours K": "Nachbarn K",
@@ -166,7 +172,10 @@ def translations() -> gr.I18n:
 
 
 def said(text: str) -> str:
-    """A text that the browser puts into its language, if there is one for it; may be a part of a longer text."""
+    """A text that the browser puts into its language, if there is one for it.
+
+    It may be a part of a longer text, but only one part: in an update Gradio 6.31 leaves a second one as its marker.
+    """
     return str(I18nData(text)) if text in GERMAN else text
 
 

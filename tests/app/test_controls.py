@@ -68,7 +68,9 @@ def test_model_and_database_are_named_and_say_what_they_are() -> None:
     usual = fake_database(backend, images=2)
     several = controls.database_widget({"unseen": usual, "my own": usual})
     assert (several.choices, several.value) == ([(said("Unseen"), "unseen"), ("my own", "my own")], "unseen")
-    assert several.info.startswith(f"2 {said('pictures')}. {said(DATABASE_NOTES['unseen'])}")
+    note = said(f"pictures. {DATABASE_NOTES['unseen']}")
+    assert (several.info, note.count("__i18n__")) == (f"2 {note}", 1)
+    assert controls.about_database({"my own": usual}, "my own") == f"2 {said('pictures.')}"
     assert controls.model_widget({"novice": backend}).info == (
         f"Janus, on the CPU. {said('Has never seen the flat style, nor some concepts.')}"
     )

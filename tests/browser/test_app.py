@@ -85,6 +85,7 @@ def test_the_first_example_swaps_the_database_and_keeps_the_model(page: Page, ap
         cards = page.locator("[data-part=cards] li").all_inner_texts()
         assert all(("flat" in card) == (database == "Unseen") for card in cards)
     assert all("Novice" in facts for facts in seen)
+    expect(page.locator("#panel")).to_contain_text("pictures. The flat style and the concepts that the novice")
     expect(page.locator("#prompt textarea")).to_have_value("a pizza, flat style")
 
 
