@@ -77,10 +77,8 @@ def launch(host: str, port: int, mcp: bool) -> None:
     try:
         session = Session.load()
         build(session).launch(server_name=host, server_port=port, mcp_server=mcp, **launch_options())
-    except ArragError as error:
-        give_up(str(error))
-    except (OSError, OverflowError) as error:
-        give_up(f"cannot serve on {host}:{port} ({' '.join(str(error).split())}); choose another --host or --port")
+    except (ArragError, OSError) as error:
+        give_up(" ".join(str(error).split()))
 
 
 def give_up(reason: str) -> NoReturn:

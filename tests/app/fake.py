@@ -138,14 +138,13 @@ class FakeDecoding:
         vectors, codes = self._backend.codebook.vectors, self._codes(found)
         size = (len(BLENDERS), self._features)
         compatibility, start, taken = (np.zeros(size, np.float32) for _ in range(3))
-        for blender, (mixed, sharpness) in enumerate(zip(MIXED, SHARPNESS, strict=True)):
-            compatibility[blender] = 0.2 + 0.1 * np.sin(self._position)  # of a blank feature
-            for rank, neighbour in enumerate(codes):
-                feature = (1 - mixed) * vectors[neighbour] + mixed * vectors[wanted]
-                fit = _cosine(vectors[neighbour], vectors[wanted])
-                compatibility[blender, rank] = 1 / (1 + np.exp(-sharpness * (2 * fit - 0.6)))
-                start[blender, rank] = _cosine(feature, vectors[neighbour])
-                taken[blender, rank] = _cosine(feature, vectors[code])
+        compatibility += 0.2 + 0.1 * np.sin(self._position)  # of a blank feature
+        mixed, sharpness = (np.array(values)[:, None] for values in (MIXED, SHARPNESS))
+        features = (1 - mixed[..., None]) * vectors[codes] + mixed[..., None] * vectors[wanted]
+        present = slice(len(codes))
+        compatibility[:, present] = 1 / (1 + np.exp(-sharpness * (2 * _cosine(vectors[codes], vectors[wanted]) - 0.6)))
+        start[:, present] = _cosine(features, vectors[codes])
+        taken[:, present] = _cosine(features, vectors[code])
         share = 0.04 * np.arange(1, len(BLENDERS) + 1) + 0.06 * compatibility.mean(axis=1)
         weights = np.array([[0.63, 0.37], [0.48, 0.52]], np.float32)
         numbers = (np.array(BLENDERS), np.array(HOPS), len(codes), compatibility, weights, share.astype(np.float32))
@@ -163,9 +162,10 @@ class FakeDecoding:
         """Nothing to free."""
 
 
-def _cosine(a: FloatArray, b: FloatArray) -> float:
-    """Cosine of two vectors."""
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+def _cosine(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Cosines of vectors [..., D]."""
+    cosines: FloatArray = (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
+    return cosines
 
 
 def fake_database(backend: FakeBackend, images: int = 60) -> PatchDatabase:

@@ -5,9 +5,9 @@ Usage: python -m tests.app.serving PORT SECONDS_PER_CODE KIND [ssr] [mcp], KIND 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+import faiss
+import torch
 
 from app.session import Session
 from app.ui import build, launch_options
@@ -26,23 +29,24 @@ from tests.released import write_released
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([__name__])  # torch and Gradio load once, not for every page
 
 
 @contextmanager
-def served(pause: float, kind: str = "usual", ssr: bool = False, mcp: bool = False) -> Iterator[str]:
-    """Address of a running page whose model takes `pause` seconds a code.
+def served(pause: float, kind: str = "usual", *modes: str) -> Iterator[str]:
+    """Address of a running page whose model takes `pause` seconds a code, in a process of its own.
 
-    ssr: behind Gradio's Node server; mcp: with tools for agents.
+    modes: "ssr" for a page behind Gradio's Node server, "mcp" for one with tools for agents.
     """
     port = free_port()
-    modes = [*(["ssr"] if ssr else []), *(["mcp"] if mcp else [])]
-    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause), kind, *modes]
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield wait_for(process, f"http://127.0.0.1:{port}")
-        finally:
-            process.terminate()
+    process = FORKS.Process(target=serve, args=(port, pause, kind, *modes), daemon=True)
+    process.start()
+    try:
+        yield wait_for(process.is_alive, f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.join()
 
 
 def free_port() -> int:
@@ -53,10 +57,10 @@ def free_port() -> int:
     return port
 
 
-def wait_for(process: subprocess.Popen[bytes], url: str) -> str:
+def wait_for(alive: Callable[[], bool], url: str) -> str:
     """The address, once it answers."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and alive():
         try:
             with urlopen(url, timeout=START_SECONDS):
                 return url
@@ -88,12 +92,14 @@ SESSIONS: Mapping[str, Callable[[float], Session]] = {
 """Kinds of pages. plain: no blenders; large: as many positions as Janus-Pro draws; released: see there."""
 
 
-def main(port: str, pause: str, kind: str, *modes: str) -> None:
+def serve(port: int, pause: float, kind: str, *modes: str) -> None:
     """Serve until terminated."""
-    page = build(SESSIONS[kind](float(pause)))
-    options = {**launch_options(), "ssr_mode": "ssr" in modes, "mcp_server": "mcp" in modes}
-    page.launch(server_name="127.0.0.1", server_port=int(port), **options)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    options = {**launch_options(), "ssr_mode": "ssr" in modes, "mcp_server": "mcp" in modes, "quiet": True}
+    build(SESSIONS[kind](pause)).launch(server_name="127.0.0.1", server_port=port, **options)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:])

@@ -41,17 +41,10 @@ from core.provenance import provenance
 from core.trace import Trace, entropy, kl_divergence, neighbours
 from core.types import MEANINGS, DecodeSettings
 from tests.app.fake import FakeBackend, FakeDecoding, fake_database
-from tests.app.serving import served
 
 ENDPOINTS = {"/generate", "/step", "/branch", "/compare", "/provenance"}
 PROMPT = "a disc"
 STRONG = {"seed": 3, "retrieval_weight": 0.8, "gate": 0}
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with served(pause=0.0) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

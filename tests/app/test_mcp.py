@@ -24,7 +24,7 @@ TOOLS = {"generate", "step", "branch", "compare", "provenance"}
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with served(pause=0.0, mcp=True) as address:
+    with served(0.0, "usual", "mcp") as address:
         yield f"{address}/gradio_api/mcp/"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -21,12 +20,6 @@ from app.sweep.sweep import Sweep
 from app.views import Update
 from core.types import Grid
 from tests.app.serving import served
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with served(pause=0.0) as address:
-        yield address
 
 
 def test_nothing_internal_is_offered_as_an_endpoint(url: str) -> None:

@@ -10,11 +10,10 @@ from tests.app.serving import served
 
 pytest.importorskip("playwright", reason="no browser tests: playwright is not installed (requirements-dev.txt)")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import FLAGS, find_chromium
-
-TIMEOUT_MS = 45_000
+from tests.browser.visitor import PHONE, ready, visitor
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +42,27 @@ def slow() -> Iterator[str]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A visitor of their own."""
-    context = browser.new_context(viewport={"width": 1360, "height": 900})
-    context.set_default_timeout(TIMEOUT_MS)
-    expect.set_options(timeout=TIMEOUT_MS)
-    yield context.new_page()
-    context.close()
+    with visitor(browser) as page:
+        yield page
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Page]:
+    """Another visitor."""
+    with visitor(browser) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A visitor with a phone."""
+    with visitor(browser, viewport=PHONE, has_touch=True) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def drawn(browser: Browser, quick: str) -> Iterator[Page]:
+    """A page with a finished picture, for tests that only look at it."""
+    with visitor(browser) as page:
+        ready(page, quick)
+        yield page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.request import urlopen
 
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.app.test_views import unpack
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import PAYLOADS, generate, visit, wait_for
+from tests.browser.visitor import PAYLOADS, generate, until, visit, visitor, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -22,7 +23,7 @@ def open_tab(page: Page, url: str, prompt: str = "a red disc") -> None:
     """The page with its comparison in view, and a prompt."""
     visit(page, url)
     page.get_by_role("tab", name="Compare").click()
-    expect(page.locator("#compare")).to_have_attribute("data-state", "idle")
+    until(page, "#compare", state="idle")
     page.locator("#prompt textarea").fill(prompt)
 
 
@@ -30,7 +31,15 @@ def compared(page: Page, url: str, prompt: str = "a red disc") -> None:
     """The methods side by side."""
     open_tab(page, url, prompt)
     page.locator("#compare-methods").click()
-    expect(page.locator("#compare")).to_have_attribute("data-state", "ready")
+    until(page, "#compare", state="ready")
+
+
+@pytest.fixture(scope="module")
+def methods(browser: Browser, quick: str) -> Iterator[Page]:
+    """The methods side by side, for tests that only look at them."""
+    with visitor(browser) as page:
+        compared(page, quick)
+        yield page
 
 
 def part(page: Page, name: str) -> str:
@@ -40,7 +49,7 @@ def part(page: Page, name: str) -> str:
 
 def at(page: Page, step: int) -> None:
     """Expect the comparison to stand at a step."""
-    expect(page.locator("#compare")).to_have_attribute("data-step", str(step))
+    until(page, "#compare", step=step)
 
 
 def traces(page: Page) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -59,6 +68,7 @@ def test_compare_methods_draws_them_side_by_side(page: Page, quick: str) -> None
     page.locator("#compare-methods").click()
     page.wait_for_function("document.querySelector('#compare').dataset.state === 'streaming'")
     page.wait_for_function("document.querySelector('#compare').dataset.state === 'ready'")
+    at(page, 255)
     names = page.locator(f"{PICTURES} .cp-name").all_inner_texts()
     assert [name.split("\n") for name in names] == [
         ["A", "Model only"],
@@ -74,46 +84,44 @@ def test_compare_methods_draws_them_side_by_side(page: Page, quick: str) -> None
     assert len({header["settings"]["seed"] for header, _ in found}) == 1
 
 
-def test_differences_are_those_of_the_codes(page: Page, quick: str) -> None:
-    compared(page, quick)
-    codes = [arrays["code"] for _, arrays in traces(page)]
-    counts = page.locator(f"{PICTURES} .cp-foot span").all_inner_texts()
+def test_differences_are_those_of_the_codes(methods: Page) -> None:
+    codes = [arrays["code"] for _, arrays in traces(methods)]
+    counts = methods.locator(f"{PICTURES} .cp-foot span").all_inner_texts()
     for text, mine in list(zip(counts, codes, strict=True))[1:]:
         assert text.split()[0] == str(int((mine != codes[0]).sum()))
     distinct = [len({int(code[p]) for code in codes}) for p in range(256)]
     places = [p for p in range(256) if distinct[p] > 1]
     assert len(places) > 2
-    assert f"codes differ at {len(places)} of 256 positions" in part(page, "summary")
+    assert f"codes differ at {len(places)} of 256 positions" in part(methods, "summary")
     for n in {count for count in distinct if count > 1}:
-        assert f"{n} codes: {distinct.count(n)} cell" in page.locator(".cp-map .cp-foot").inner_text()
-    page.locator("[data-part=cp-scrub]").fill("0")
+        assert f"{n} codes: {distinct.count(n)} cell" in methods.locator(".cp-map .cp-foot").inner_text()
+    methods.locator("[data-part=cp-scrub]").fill("0")
     for place in places[:3]:
-        page.get_by_role("button", name="Next difference").click()
-        at(page, place)
-    page.get_by_role("button", name="Previous difference").click()
-    at(page, places[1])
-    page.keyboard.press("n")
-    at(page, places[2])
-    page.keyboard.press("p")
-    page.keyboard.press("p")
-    at(page, places[0])
-    page.keyboard.press("p")
-    at(page, places[-1])  # round the end
-    verdicts = page.locator(".cp-verdict").all_inner_texts()
+        methods.get_by_role("button", name="Next difference").click()
+        at(methods, place)
+    methods.get_by_role("button", name="Previous difference").click()
+    at(methods, places[1])
+    methods.keyboard.press("n")
+    at(methods, places[2])
+    methods.keyboard.press("p")
+    methods.keyboard.press("p")
+    at(methods, places[0])
+    methods.keyboard.press("p")
+    at(methods, places[-1])  # round the end
+    verdicts = methods.locator(".cp-verdict").all_inner_texts()
     assert verdicts[1:] == [
         "differs from A" if code[places[-1]] != codes[0][places[-1]] else "as A" for code in codes[1:]
     ]
 
 
-def test_readings_are_the_numbers_of_the_files(page: Page, quick: str) -> None:
-    compared(page, quick)
-    found = traces(page)
+def test_readings_are_the_numbers_of_the_files(methods: Page) -> None:
+    found = traces(methods)
     for step in (5, 136, 201):
-        page.locator("[data-part=cp-scrub]").fill(str(step))
-        at(page, step)
-        expect(page.locator("[data-part=cp-shared]")).to_contain_text(f"Position {step}, row {step // 16}")
-        assert f"{found[0][1]['u'][step]:.4f}, drew all of them" in part(page, "shared")
-        readings = page.locator(".cp-reading").all()
+        methods.locator("[data-part=cp-scrub]").fill(str(step))
+        at(methods, step)
+        expect(methods.locator("[data-part=cp-shared]")).to_contain_text(f"Position {step}, row {step // 16}")
+        assert f"{found[0][1]['u'][step]:.4f}, drew all of them" in part(methods, "shared")
+        readings = methods.locator(".cp-reading").all()
         for reading, (_, arrays) in zip(readings, found, strict=True):
             text = reading.inner_text()
             assert f"code {arrays['code'][step]}" in text
@@ -122,12 +130,11 @@ def test_readings_are_the_numbers_of_the_files(page: Page, quick: str) -> None:
             assert ("Nothing retrieved" in text) == (not retrieved)
 
 
-def test_rapid_scrubbing_makes_no_request_and_keeps_up(page: Page, quick: str) -> None:
-    compared(page, quick)
-    page.wait_for_timeout(500)
+def test_rapid_scrubbing_makes_no_request_and_keeps_up(methods: Page) -> None:
+    methods.wait_for_timeout(500)
     requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    late = page.evaluate(
+    methods.on("request", lambda request: requests.append(request.url))
+    late = methods.evaluate(
         """async () => {
           const scrub = document.querySelector("[data-part=cp-scrub]");
           const readings = document.querySelectorAll(".cp-reading .lp-choice");
@@ -162,9 +169,9 @@ def test_kept_runs_are_chosen_on_the_shelf(page: Page, quick: str) -> None:
     runs = page.locator("#shelf .sh-run")
     assert "Model only" in runs.nth(2).inner_text()  # the newest stands first
     runs.nth(2).click()
-    expect(page.locator("#compare")).to_have_attribute("data-state", "idle")
+    until(page, "#compare", state="idle")
     runs.nth(1).click()
-    expect(page.locator("#compare")).to_have_attribute("data-state", "ready")
+    until(page, "#compare", state="ready")
     assert page.locator(f"{PICTURES} .cp-name span").all_inner_texts() == ["Model only", "DAiD"]
     runs.nth(0).click()
     expect(page.locator(PICTURES)).to_have_count(3)
@@ -202,33 +209,31 @@ def test_a_run_opens_in_the_stepper(page: Page, quick: str) -> None:
     wait_for(page, "ready")
     expect(page.locator("#stepper")).to_have_attribute("data-trace-id", wanted)
     expect(page.locator("[data-part=facts]")).to_contain_text("FAiD")
-    expect(page.locator("#compare")).to_have_attribute("data-state", "ready")  # the comparison stays
+    until(page, "#compare", state="ready")  # the comparison stays
     expect(page.locator("#shelf .sh-run")).to_have_count(4)
 
 
-def test_keyboard_pointer_and_overlays(page: Page, quick: str) -> None:
-    compared(page, quick)
-    at(page, 255)
-    page.locator("[data-part=cp-scrub]").focus()
+def test_keyboard_pointer_and_overlays(methods: Page) -> None:
+    methods.locator("[data-part=cp-scrub]").focus()
     for key, step in [("Home", 0), ("ArrowRight", 1), ("ArrowDown", 17), ("ArrowUp", 1), ("End", 255)]:
-        page.keyboard.press(key)
-        at(page, step)
-    for canvas in (page.locator(f"{PICTURES} canvas").nth(1), page.locator(".cp-map canvas")):
+        methods.keyboard.press(key)
+        at(methods, step)
+    for canvas in (methods.locator(f"{PICTURES} canvas").nth(1), methods.locator(".cp-map canvas")):
         box = canvas.bounding_box()
         assert box
         canvas.click(position={"x": box["width"] * 3.5 / 16, "y": box["height"] * 2.5 / 16})
-        at(page, 35)
-        page.get_by_role("button", name="All one position on").click()
-        at(page, 36)
+        at(methods, 35)
+        methods.get_by_role("button", name="All one position on").click()
+        at(methods, 36)
     for name, words in [
         ("Entropy", "nats"),
         ("KL", "nats"),
         ("Distance", "squared L2"),
         ("Differences", "not that of A"),
     ]:
-        page.locator("#compare .lp-segments label", has_text=name).click()
-        expect(page.locator("[data-part=cp-meaning]")).to_contain_text(words)
-    expect(page.locator("[data-part=cp-spoken]")).to_contain_text("Position 36, row 2, column 4. A code")
+        methods.locator("#compare .lp-segments label", has_text=name).click()
+        expect(methods.locator("[data-part=cp-meaning]")).to_contain_text(words)
+    expect(methods.locator("[data-part=cp-spoken]")).to_contain_text("Position 36, row 2, column 4. A code")
 
 
 def test_stop_keeps_what_was_drawn_and_errors_are_told(page: Page, slow: str) -> None:
@@ -236,7 +241,7 @@ def test_stop_keeps_what_was_drawn_and_errors_are_told(page: Page, slow: str) ->
     page.locator("#compare-weights").click()
     page.wait_for_function("Number(document.querySelector('#compare').dataset.steps) > 2")
     page.locator("#compare-stop").click()
-    expect(page.locator("#compare")).to_have_attribute("data-state", "ready")
+    until(page, "#compare", state="ready")
     expect(page.locator("[data-part=cp-notice]")).to_contain_text("Stopped after")
     steps = int(page.locator("#compare").get_attribute("data-steps") or 0)
     assert 2 < steps < 256
@@ -258,15 +263,3 @@ def test_texts_are_shown_and_never_run(page: Page, quick: str) -> None:
     assert page.locator("#shelf .sh-name").first.inner_text() == PAYLOADS[2]
     assert page.locator("#compare img").count() == 0
     assert surprises == []
-
-
-def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, quick: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    phone = context.new_page()
-    compared(phone, quick)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    right = (
-        "Math.max(...[...document.querySelectorAll('#compare canvas')].map(node => node.getBoundingClientRect().right))"
-    )
-    assert phone.evaluate(right) <= 390
-    context.close()

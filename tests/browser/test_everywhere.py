@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.tabs import TABS
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import generate, open_tab, visit, wait_for
+from tests.browser.visitor import generate, open_tab, until, visit, visitor, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -86,14 +86,24 @@ TOO_FAINT = """
 """
 
 
+PANELS = ".loupe > *, #compare canvas, .so-panel *, #metrics > *, #me-download *"
+RIGHTMOST = """panels => {
+  const seen = [...document.querySelectorAll(panels)].filter(node => node.checkVisibility());
+  return Math.max(...seen.map(node => node.getBoundingClientRect().right));
+}"""
+
+
 @pytest.fixture(scope="module")
 def full(browser: Browser, quick: str) -> Iterator[Page]:
     """A page where everything has been drawn that can be."""
-    context = browser.new_context(viewport={"width": 1360, "height": 900}, color_scheme="light")
-    context.set_default_timeout(45_000)
-    expect.set_options(timeout=45_000)
-    page = context.new_page()
-    visit(page, quick)
+    with visitor(browser, color_scheme="light") as page:
+        draw_everything(page, quick)
+        yield page
+
+
+def draw_everything(page: Page, url: str) -> None:
+    """Fill every tab."""
+    visit(page, url)
     page.locator("#image-number input").fill("4")
     page.locator("#image-take").click()
     expect(page.locator("#image-maps .wm-map")).to_have_count(3)
@@ -104,15 +114,13 @@ def full(browser: Browser, quick: str) -> Iterator[Page]:
     wait_for(page, "ready")
     open_tab(page, "Compare")
     page.locator("#compare-methods").click()
-    expect(page.locator("#compare")).to_have_attribute("data-state", "ready")
+    until(page, "#compare", state="ready")
     open_tab(page, "Sweep")
     for axis in ("across", "down"):
         page.locator(f"#sweep-{axis}-values").locator("textarea, input").fill("0.1, 0.2")
     page.locator("#sweep-draw").click()
-    expect(page.locator("#sweep")).to_have_attribute("data-state", "ready")
+    until(page, "#sweep", state="ready")
     page.locator("[data-part=scrub]").fill("136")
-    yield page
-    context.close()
 
 
 def tabs(page: Page) -> Iterator[str]:
@@ -152,6 +160,7 @@ def test_every_tab_fits_a_phone(full: Page) -> None:
             full.set_viewport_size({"width": width, "height": 844})
             full.wait_for_timeout(50)
             assert full.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+            assert full.evaluate(RIGHTMOST, PANELS) <= width, (name, width)
         full.set_viewport_size({"width": 1360, "height": 900})
     full.set_viewport_size({"width": 390, "height": 844})
     full.locator("#tour-start").click()

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.app.serving import served
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import at, fetched_arrays, generate, ready, visit, wait_for
+from tests.browser.visitor import at, fetched_arrays, generate, ready, visit, visitor, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -128,33 +128,29 @@ def test_the_skip_link_comes_first_and_leads_to_the_picture(page: Page, quick: s
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark_follow_the_system_until_the_visitor_chooses(browser: Browser, quick: str, scheme: str) -> None:
-    context = browser.new_context(color_scheme=scheme)
-    page = context.new_page()
-    visit(page, quick)
-    is_dark = "document.body.classList.contains('dark')"
-    assert page.evaluate(is_dark) is (scheme == "dark")
-    page.get_by_role("button", name="Switch between light and dark").click()
-    assert page.evaluate(is_dark) is (scheme == "light")
-    visit(page, quick)
-    assert page.evaluate(is_dark) is (scheme == "light")
-    context.close()
+    with visitor(browser, color_scheme=scheme) as page:
+        visit(page, quick)
+        is_dark = "document.body.classList.contains('dark')"
+        assert page.evaluate(is_dark) is (scheme == "dark")
+        page.get_by_role("button", name="Switch between light and dark").click()
+        assert page.evaluate(is_dark) is (scheme == "light")
+        visit(page, quick)
+        assert page.evaluate(is_dark) is (scheme == "light")
 
 
 def test_reduced_motion_is_respected(browser: Browser, quick: str) -> None:
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
-    ready(page, quick)
-    moving = """() => [...document.querySelectorAll('*')].filter((node) => {
-      const style = getComputedStyle(node);
-      const last = (text) => Math.max(...text.split(',').map(parseFloat));
-      return last(style.transitionDuration) > 0.01 || last(style.animationDuration) > 0.01;
-    }).map((node) => node.outerHTML.slice(0, 120))"""
-    assert page.evaluate(moving) == []
-    page.locator("[data-part=canvas]").press("Home")
-    page.keyboard.press("Space")
-    page.wait_for_timeout(900)
-    assert 1 <= int(page.locator("#stepper").get_attribute("data-step") or 0) <= 3
-    context.close()
+    with visitor(browser, reduced_motion="reduce") as page:
+        ready(page, quick)
+        moving = """() => [...document.querySelectorAll('*')].filter((node) => {
+          const style = getComputedStyle(node);
+          const last = (text) => Math.max(...text.split(',').map(parseFloat));
+          return last(style.transitionDuration) > 0.01 || last(style.animationDuration) > 0.01;
+        }).map((node) => node.outerHTML.slice(0, 120))"""
+        assert page.evaluate(moving) == []
+        page.locator("[data-part=canvas]").press("Home")
+        page.keyboard.press("Space")
+        page.wait_for_timeout(900)
+        assert 1 <= int(page.locator("#stepper").get_attribute("data-step") or 0) <= 3
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -162,23 +158,27 @@ def test_reduced_motion_is_respected(browser: Browser, quick: str) -> None:
 
 
 def test_labels_are_german_for_a_german_browser(browser: Browser, quick: str) -> None:
-    context = browser.new_context(locale="de-DE")
-    page = context.new_page()
-    visit(page, quick)
-    expect(page.locator("#generate")).to_have_text("Zeichnen")
-    expect(page.locator("#method")).to_contain_text("Nur Modell")
-    expect(page.locator("#panel")).to_contain_text("Nur in diesen suchen. Keiner gewählt heißt: in allen. (3d, flat)")
-    expect(page.get_by_role("tab", name="Was wäre wenn")).to_be_visible()
-    assert "__i18n__" not in page.locator("body").inner_text()
-    assert page.evaluate("document.documentElement.lang") == "de"
-    assert page.locator("#stepper > * [lang=en]").count() + page.locator(".loupe[lang=en]").count() > 0
-    page.keyboard.press("6")
-    expect(page.get_by_role("tab", name="Behalten und teilen")).to_be_focused()
-    expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute("placeholder", "Erst etwas zeichnen.")
-    generate(page, "a red disc")
-    wait_for(page, "ready")
-    expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute("placeholder", re.compile("Link kop"))
-    context.close()
+    with visitor(browser, locale="de-DE") as page:
+        visit(page, quick)
+        expect(page.locator("#generate")).to_have_text("Zeichnen")
+        expect(page.locator("#method")).to_contain_text("Nur Modell")
+        expect(page.locator("#panel")).to_contain_text(
+            "Nur in diesen suchen. Keiner gewählt heißt: in allen. (3d, flat)"
+        )
+        expect(page.get_by_role("tab", name="Was wäre wenn")).to_be_visible()
+        assert "__i18n__" not in page.locator("body").inner_text()
+        assert page.evaluate("document.documentElement.lang") == "de"
+        assert page.locator("#stepper > * [lang=en]").count() + page.locator(".loupe[lang=en]").count() > 0
+        page.keyboard.press("6")
+        expect(page.get_by_role("tab", name="Behalten und teilen")).to_be_focused()
+        expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute(
+            "placeholder", "Erst etwas zeichnen."
+        )
+        generate(page, "a red disc")
+        wait_for(page, "ready")
+        expect(page.locator("#run-link textarea, #run-link input")).to_have_attribute(
+            "placeholder", re.compile("Link kop")
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_the_page_works_behind_the_node_server_as_well(page: Page) -> None:
     hosts: set[str | None] = set()
     page.on("pageerror", lambda error: surprises.append(str(error)))
     page.on("console", lambda message: surprises.append(message.text) if message.type == "error" else None)
-    with served(0.0, ssr=True) as url:
+    with served(0.0, "usual", "ssr") as url:
         with urlopen(url) as answer:
             assert answer.headers["x-sveltekit-page"] == "true", "this is not the Node server"
         page.on("request", lambda request: hosts.add(urlparse(request.url).netloc))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from app.charts import CHARTS
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import choose, fetched_arrays, generate, open_tab, ready, visit, wait_for
+from tests.browser.visitor import choose, fetched_arrays, generate, open_tab, ready, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -24,7 +24,7 @@ def open_metrics(page: Page) -> None:
     expect(page.locator("#me-time .js-plotly-plot .xtitle")).to_be_visible()
 
 
-def drawn(page: Page, name: str) -> list[float | None]:
+def series(page: Page, name: str) -> list[float | None]:
     """The values of the first series of a chart."""
     values: list[float | None] = page.locator(f"#me-{name} .js-plotly-plot").evaluate("plot => [...plot.data[0].y]")
     return values
@@ -42,15 +42,15 @@ def test_charts_are_drawn_when_the_tab_is_opened(page: Page, quick: str) -> None
     assert page.locator("#metrics .js-plotly-plot").count() == len(CHARTS)
     expect(page.locator(".me-empty")).to_be_hidden()
     _, arrays = fetched_arrays(page)
-    assert drawn(page, "kl") == pytest.approx(arrays["kl"].tolist(), abs=1e-5)
+    assert series(page, "kl") == pytest.approx(arrays["kl"].tolist(), abs=1e-5)
     entropy = arrays["entropy"].reshape(16, 16, 3)[..., 0].mean(axis=1)
-    assert drawn(page, "entropy") == pytest.approx(entropy.tolist(), abs=1e-5)
+    assert series(page, "entropy") == pytest.approx(entropy.tolist(), abs=1e-5)
 
 
 def test_charts_follow_the_run_while_the_tab_is_open(page: Page, quick: str) -> None:
     ready(page, quick)
     open_metrics(page)
-    before = drawn(page, "kl")
+    before = series(page, "kl")
     choose(page, "method", "model")
     generate(page, "another disc")
     page.wait_for_function("document.querySelector('#me-kl .js-plotly-plot')?.data[0].y.every(value => value === 0)")
@@ -62,37 +62,22 @@ COLOURS = """() => [".xtitle", ".xtick text", ".legendtext"].map(
   part => getComputedStyle(document.querySelector(`#me-entropy ${part}`)).fill)"""
 
 
-def test_charts_change_with_the_theme_at_once(page: Page, quick: str) -> None:
-    ready(page, quick)
-    open_metrics(page)
-    light = page.evaluate(COLOURS)
-    page.get_by_role("button", name="Switch between light and dark").click()
-    dark = page.evaluate(COLOURS)
+def test_charts_change_with_the_theme_at_once(drawn: Page) -> None:
+    open_metrics(drawn)
+    light = drawn.evaluate(COLOURS)
+    drawn.get_by_role("button", name="Switch between light and dark").click()
+    dark = drawn.evaluate(COLOURS)
     assert all(one != other for one, other in zip(light, dark, strict=True))
 
 
-def test_figures_can_be_downloaded(page: Page, quick: str, tmp_path: Path) -> None:
-    ready(page, quick)
-    open_metrics(page)
-    with page.expect_download() as png:
-        page.locator("#me-png").click()
+def test_figures_can_be_downloaded(drawn: Page) -> None:
+    open_metrics(drawn)
+    with drawn.expect_download() as png:
+        drawn.locator("#me-png").click()
     with Image.open(io.BytesIO(Path(png.value.path()).read_bytes())) as picture:
         assert picture.width == pytest.approx(3.35 * 300, abs=1)
-    page.locator("#me-width label", has_text="two columns").click()
-    with page.expect_download() as svg:
-        page.locator("#me-svg").click()
+    drawn.locator("#me-width label", has_text="two columns").click()
+    with drawn.expect_download() as svg:
+        drawn.locator("#me-svg").click()
     assert svg.value.suggested_filename == "all.svg"
     assert float(ET.parse(svg.value.path()).getroot().attrib["width"].removesuffix("pt")) == pytest.approx(6.9 * 72)
-
-
-def test_metrics_on_a_phone(browser: Browser, quick: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    phone = context.new_page()
-    ready(phone, quick)
-    open_metrics(phone)
-    phone.wait_for_timeout(300)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    rights = "[...document.querySelectorAll('#metrics > *, #me-download *')].map(n => n.getBoundingClientRect().right)"
-    widest = f"Math.max(...{rights})"
-    assert phone.evaluate(widest) <= 390
-    context.close()

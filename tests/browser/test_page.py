@@ -2,102 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import urlparse
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.app.serving import served
-from tests.app.test_views import unpack
 from tests.browser.chromium import find_chromium
+from tests.browser.visitor import (
+    PAYLOADS,
+    at,
+    choose,
+    fetched_arrays,
+    generate,
+    numbers,
+    part,
+    ready,
+    ready_with_blenders,
+    visit,
+    visitor,
+    wait_for,
+)
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
 
 LAST = "255"
-PAYLOADS = ("${alert(1)}", "{{7*7}}", "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "`${1}`\\")
 
 
-def visit(page: Page, url: str) -> None:
-    """Open the page and wait until the stepper is there, and the keys work."""
-    page.goto(url)
-    expect(page.locator("#stepper[data-state=idle]")).to_be_visible()
-    expect(page.locator(".page-keys[aria-keyshortcuts]")).to_be_visible()
-
-
-def generate(page: Page, prompt: str) -> None:
-    """Type a prompt and press Generate."""
-    page.locator("#prompt textarea").fill(prompt)
-    page.locator("#generate").click()
-
-
-def wait_for(page: Page, state: str) -> None:
-    """Wait for a state of the stepper."""
-    expect(page.locator("#stepper")).to_have_attribute("data-state", state)
-
-
-def ready(page: Page, url: str, prompt: str = "a red disc") -> None:
-    """A page with a finished picture."""
-    visit(page, url)
-    generate(page, prompt)
-    wait_for(page, "ready")
-
-
-def ready_with_blenders(page: Page, url: str, method: str = "faid", recorded: bool = False) -> None:
-    """A page with a finished picture of a method with FAiD."""
-    visit(page, url)
-    choose(page, "method", method)
-    if recorded:
-        page.get_by_label("Also record each position without the blend").check()
-    generate(page, "a red disc")
-    wait_for(page, "ready")
-
-
-def choose(page: Page, where: str, value: str) -> None:
-    """Choose one of the options beside each other; the labels are what a visitor sees."""
-    name = f"#{where} input[value='{value}']" if where == "method" else f"[name={where}][value={value}]"
-    page.locator(name).locator("..").click()
-    expect(page.locator(name)).to_be_checked()
-
-
-def open_tab(page: Page, name: str) -> None:
-    """Open a tab below the stepper; on a narrow page it may be in the menu of those that do not fit."""
-    expect(page.get_by_role("tab").filter(visible=True).first).to_be_visible()
-    tab = page.get_by_role("tab", name=name)
-    if not tab.is_visible():
-        page.get_by_role("button", name="More tabs").click()
-        tab = page.locator("#workbench .overflow-dropdown button", has_text=name)
-    tab.click()
-
-
-def numbers(page: Page, kind: str) -> dict[tuple[str, str], str]:
-    """Numbers of the blenders' section that have a value, as they are read, by layer and rank or hop."""
-    cells = page.locator(f"[data-part=blenders] td[data-kind={kind}][data-value]")
-    rows = cells.evaluate_all(
-        "cells => cells.map(c => [c.dataset.blender, c.dataset.rank || c.dataset.hop || '', c.innerText.trim()])"
-    )
-    return {(blender, place): text for blender, place, text in rows}
-
-
-def fetched_arrays(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and arrays of the trace file that the page fetched last, from the browser's own record of its requests."""
-    entries = (
-        "performance.getEntriesByType('resource').map(entry => entry.name).filter(name => name.endsWith('trace.bin'))"
-    )
-    with urlopen(page.evaluate(entries)[-1]) as answer:
-        return unpack(answer.read())
-
-
-def at(page: Page, step: int | str) -> None:
-    """Expect the stepper to stand at a step."""
-    expect(page.locator("#stepper")).to_have_attribute("data-step", str(step))
-
-
-def part(page: Page, name: str) -> str:
-    """Text of a part of the stepper."""
-    return page.locator(f"[data-part={name}]").inner_text()
+@pytest.fixture(scope="module")
+def blended(browser: Browser, quick: str) -> Iterator[Page]:
+    """As `drawn`, by a method with blenders."""
+    with visitor(browser) as page:
+        ready_with_blenders(page, quick)
+        yield page
 
 
 def test_generate_streams_patches_and_ends_ready(page: Page, quick: str) -> None:
@@ -116,17 +55,16 @@ def test_generate_streams_patches_and_ends_ready(page: Page, quick: str) -> None
     assert page.locator("[data-part=codes] tr").count() == 12
 
 
-def test_reading_shows_context_neighbours_and_reasons(page: Page, quick: str) -> None:
-    ready(page, quick)
-    page.locator("[data-part=scrub]").fill("136")
-    at(page, 136)
-    expect(page.locator("[data-part=choice]")).to_contain_text("row 8, column 8")
-    expect(page.locator("[data-part=neighbours-text]")).to_contain_text("16 of 64 shown")
-    expect(page.locator("[data-part=cards] li:visible")).to_have_count(16)
-    expect(page.locator("[data-part=cards] li").first).to_contain_text("disc number")
-    page.locator("[data-part=scrub]").fill("5")
-    expect(page.locator("[data-part=nothing]")).to_contain_text("first row")
-    expect(page.locator("[data-part=cards] li:visible")).to_have_count(0)
+def test_reading_shows_context_neighbours_and_reasons(drawn: Page) -> None:
+    drawn.locator("[data-part=scrub]").fill("136")
+    at(drawn, 136)
+    expect(drawn.locator("[data-part=choice]")).to_contain_text("row 8, column 8")
+    expect(drawn.locator("[data-part=neighbours-text]")).to_contain_text("16 of 64 shown")
+    expect(drawn.locator("[data-part=cards] li:visible")).to_have_count(16)
+    expect(drawn.locator("[data-part=cards] li").first).to_contain_text("disc number")
+    drawn.locator("[data-part=scrub]").fill("5")
+    expect(drawn.locator("[data-part=nothing]")).to_contain_text("first row")
+    expect(drawn.locator("[data-part=cards] li:visible")).to_have_count(0)
 
 
 @pytest.mark.parametrize("method", ["daid", "faid+daid"])
@@ -188,9 +126,8 @@ def test_a_step_of_24_x_24_positions_with_blenders_is_little_work(page: Page) ->
         expect(page.locator("[data-part=cards] li:visible")).to_have_count(16)
 
 
-def test_keyboard(page: Page, quick: str) -> None:
-    ready(page, quick)
-    page.locator("[data-part=canvas]").focus()
+def test_keyboard(drawn: Page) -> None:
+    drawn.locator("[data-part=canvas]").focus()
     for key, step in [
         ("Home", 0),
         ("ArrowRight", 1),
@@ -199,81 +136,77 @@ def test_keyboard(page: Page, quick: str) -> None:
         ("ArrowUp", 0),
         ("End", 255),
     ]:
-        page.keyboard.press(key)
-        at(page, step)
-    page.keyboard.press("ArrowRight")
-    at(page, 255)
-    page.keyboard.press("Space")
-    page.wait_for_function("Number(document.querySelector('#stepper').dataset.step) > 3")
-    page.keyboard.press("Space")
-    assert page.locator("[data-part=play]").get_attribute("aria-label") == "Play"
-    here = int(page.locator("#stepper").get_attribute("data-step") or 0)
-    page.wait_for_timeout(300)
-    at(page, here)
-    page.locator("#prompt textarea").press("Home")  # typing elsewhere does not move
-    at(page, here)
+        drawn.keyboard.press(key)
+        at(drawn, step)
+    drawn.keyboard.press("ArrowRight")
+    at(drawn, 255)
+    drawn.keyboard.press("Space")
+    drawn.wait_for_function("Number(document.querySelector('#stepper').dataset.step) > 3")
+    drawn.keyboard.press("Space")
+    assert drawn.locator("[data-part=play]").get_attribute("aria-label") == "Play"
+    here = int(drawn.locator("#stepper").get_attribute("data-step") or 0)
+    drawn.wait_for_timeout(300)
+    at(drawn, here)
+    drawn.locator("#prompt textarea").press("Home")  # typing elsewhere does not move
+    at(drawn, here)
 
 
-def test_buttons_and_a_click_on_a_cell(page: Page, quick: str) -> None:
-    ready(page, quick)
-    canvas = page.locator("[data-part=canvas]")
+def test_buttons_and_a_click_on_a_cell(drawn: Page) -> None:
+    canvas = drawn.locator("[data-part=canvas]")
     box = canvas.bounding_box()
     assert box
     canvas.click(position={"x": box["width"] * 3.5 / 16, "y": box["height"] * 2.5 / 16})
-    at(page, 35)
-    page.get_by_role("button", name="Next position").click()
-    at(page, 36)
-    page.get_by_role("button", name="Previous position").click()
-    at(page, 35)
-    page.keyboard.press("Home")  # focus is inside of the stepper
-    at(page, 0)
+    at(drawn, 35)
+    drawn.get_by_role("button", name="Next position").click()
+    at(drawn, 36)
+    drawn.get_by_role("button", name="Previous position").click()
+    at(drawn, 35)
+    drawn.keyboard.press("Home")  # focus is inside of the stepper
+    at(drawn, 0)
 
 
-def test_overlays_have_a_legend_with_units(page: Page, quick: str) -> None:
-    ready(page, quick)
+def test_overlays_have_a_legend_with_units(drawn: Page) -> None:
     for name, words in [("Entropy", "nats"), ("KL", "nats"), ("Flips", "flip"), ("Distance", "squared L2")]:
-        page.locator("#stepper .lp-segments label", has_text=name).click()
-        expect(page.locator("[data-part=legend-text]")).to_contain_text(words)
-    page.locator("#stepper .lp-segments label", has_text="None").click()
-    expect(page.locator("[data-part=legend]")).to_be_hidden()
+        drawn.locator("#stepper .lp-segments label", has_text=name).click()
+        expect(drawn.locator("[data-part=legend-text]")).to_contain_text(words)
+    drawn.locator("#stepper .lp-segments label", has_text="None").click()
+    expect(drawn.locator("[data-part=legend]")).to_be_hidden()
 
 
-def test_blenders_show_the_numbers_of_the_file_at_every_position(page: Page, quick: str) -> None:
-    ready_with_blenders(page, quick)
-    header, arrays = fetched_arrays(page)
+def test_blenders_show_the_numbers_of_the_file_at_every_position(blended: Page) -> None:
+    header, arrays = fetched_arrays(blended)
     layers, features = header["blenders"], header["shown"]["features"]
     scores = arrays["faid_compatibility"].reshape(256, len(layers), features) / header["fraction"]
     cosines = arrays["faid_start_cosine"].reshape(256, len(layers), features) / header["fraction"]
     hops = arrays["faid_hop_weights"].reshape(256, len(layers), -1)
     seen = []
     for step in (136, 137, 200):
-        page.locator("[data-part=scrub]").fill(str(step))
-        at(page, step)
-        page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        blended.locator("[data-part=scrub]").fill(str(step))
+        at(blended, step)
+        blended.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         for kind, values in (("compatibility", scores), ("start-cosine", cosines)):
             expected = {
                 (str(layer), str(rank + 1)): values[step, place, rank]
                 for place, layer in enumerate(layers)
                 for rank in range(features)
             }
-            shown = {key: float(text) for key, text in numbers(page, kind).items()}
+            shown = {key: float(text) for key, text in numbers(blended, kind).items()}
             assert shown == pytest.approx(expected, abs=0.0051)
-        assert numbers(page, "hop")["0", "1"] == f"{hops[step, 0, 0]:.2f}"
-        assert all(text.endswith("%") for text in numbers(page, "share").values())
-        seen.append(tuple(numbers(page, "compatibility").values()))
+        assert numbers(blended, "hop")["0", "1"] == f"{hops[step, 0, 0]:.2f}"
+        assert all(text.endswith("%") for text in numbers(blended, "share").values())
+        seen.append(tuple(numbers(blended, "compatibility").values()))
     assert len(set(seen)) == 3, "the heat map does not change with the position"
     best = max(scores[200, -1])
-    expect(page.locator("[data-part=spoken]")).to_contain_text(f"Best compatibility {best:.2f}")
-    expect(page.locator("[data-part=cards] li").first.locator(".lp-fit b")).to_have_text(f"{scores[200, -1, 0]:.2f}")
+    expect(blended.locator("[data-part=spoken]")).to_contain_text(f"Best compatibility {best:.2f}")
+    expect(blended.locator("[data-part=cards] li").first.locator(".lp-fit b")).to_have_text(f"{scores[200, -1, 0]:.2f}")
 
 
-def test_a_blank_feature_goes_through_the_blenders_where_nothing_was_retrieved(page: Page, quick: str) -> None:
-    ready_with_blenders(page, quick)
-    page.locator("[data-part=scrub]").fill("5")
-    expect(page.locator("[data-part=blenders-text]")).to_contain_text("ran with a blank feature")
-    assert set(numbers(page, "compatibility")) == {("0", "1"), ("3", "1")}
-    assert numbers(page, "start-cosine") == {}
-    assert len(numbers(page, "share")) == 2
+def test_a_blank_feature_goes_through_the_blenders_where_nothing_was_retrieved(blended: Page) -> None:
+    blended.locator("[data-part=scrub]").fill("5")
+    expect(blended.locator("[data-part=blenders-text]")).to_contain_text("ran with a blank feature")
+    assert set(numbers(blended, "compatibility")) == {("0", "1"), ("3", "1")}
+    assert numbers(blended, "start-cosine") == {}
+    assert len(numbers(blended, "share")) == 2
 
 
 def test_runs_without_blenders_hide_their_section_and_overlays(page: Page, quick: str) -> None:
@@ -337,8 +270,7 @@ def test_generating_again_replaces_the_run_under_way(page: Page, slow: str) -> N
     assert part(page, "title") == "the second disc"
 
 
-def test_two_visitors_do_not_see_each_other(browser: Browser, page: Page, slow: str) -> None:
-    other = browser.new_context().new_page()
+def test_two_visitors_do_not_see_each_other(page: Page, other: Page, slow: str) -> None:
     visit(page, slow)
     visit(other, slow)
     generate(page, "what Ann wants")
@@ -354,7 +286,6 @@ def test_two_visitors_do_not_see_each_other(browser: Browser, page: Page, slow: 
     wait_for(other, "stopped")
     ids = {who.locator("#stepper").get_attribute("data-trace-id") for who in (page, other)}
     assert len(ids) == 2
-    other.context.close()
 
 
 def test_an_error_says_what_to_do_and_keeps_the_picture(page: Page, quick: str) -> None:
@@ -405,9 +336,7 @@ def test_examples_seed_and_theme(page: Page, quick: str) -> None:
     assert page.evaluate("document.body.classList.contains('dark')") is not dark
 
 
-def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, quick: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    phone = context.new_page()
+def test_a_phone_shows_everything_without_scrolling_sideways(phone: Page, quick: str) -> None:
     ready_with_blenders(phone, quick, "faid+daid", recorded=True)
     phone.locator("[data-part=scrub]").fill("136")
     expect(phone.locator("[data-part=blenders]")).to_be_visible()
@@ -415,11 +344,9 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, q
     widest = "Math.max(...[...document.querySelectorAll('.loupe > *')].map(node => node.getBoundingClientRect().right))"
     assert phone.evaluate(widest) <= 390
     expect(phone.locator("[data-part=canvas]")).to_be_visible()
-    context.close()
 
 
-def test_a_screen_reader_hears_the_step(page: Page, quick: str) -> None:
-    ready(page, quick)
-    page.locator("[data-part=canvas]").press("Home")
-    expect(page.locator("[data-part=spoken]")).to_contain_text("Position 0, row 0, column 0")
-    expect(page.locator("[data-part=spoken]")).to_contain_text("Nothing retrieved: first row")
+def test_a_screen_reader_hears_the_step(drawn: Page) -> None:
+    drawn.locator("[data-part=canvas]").press("Home")
+    expect(drawn.locator("[data-part=spoken]")).to_contain_text("Position 0, row 0, column 0")
+    expect(drawn.locator("[data-part=spoken]")).to_contain_text("Nothing retrieved: first row")

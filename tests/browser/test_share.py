@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Page, Request, expect
 
 from app.tour import Recording
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import PAYLOADS, at, generate, open_tab, part, ready, visit, wait_for
+from tests.browser.visitor import PAYLOADS, at, generate, open_tab, part, ready, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    """Another visitor."""
-    context = browser.new_context(viewport={"width": 1360, "height": 900})
-    yield context.new_page()
-    context.close()
 
 
 def notice(page: Page, text: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import at, choose, fetched_arrays, generate, open_tab, part, ready, visit, wait_for
+from tests.browser.visitor import at, choose, fetched_arrays, generate, open_tab, part, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -37,35 +37,41 @@ def settle(page: Page) -> None:
     page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-def test_the_overlay_colours_cells_by_source(page: Page, quick: str) -> None:
-    ready(page, quick)
-    canvas = page.locator("[data-part=canvas]")
+def plain_pixels(page: Page, step: int) -> list[str]:
+    """Colours of the cells at a step, without an overlay."""
+    choose(page, "lp-overlay", "none")
+    page.locator("[data-part=scrub]").fill(str(step))
+    at(page, step)
     settle(page)
-    plain = canvas.evaluate(PIXELS)
-    choose(page, "lp-overlay", "source")
-    expect(page.locator("[data-part=legend-text]")).to_contain_text("Coloured by source")
-    settle(page)
+    pixels: list[str] = page.locator("[data-part=canvas]").evaluate(PIXELS)
+    return pixels
+
+
+def test_the_overlay_colours_cells_by_source(drawn: Page) -> None:
+    plain, canvas = plain_pixels(drawn, 255), drawn.locator("[data-part=canvas]")
+    choose(drawn, "lp-overlay", "source")
+    expect(drawn.locator("[data-part=legend-text]")).to_contain_text("Coloured by source")
+    settle(drawn)
     coloured = canvas.evaluate(PIXELS)
-    header, arrays = fetched_arrays(page)
+    header, arrays = fetched_arrays(drawn)
     owned = arrays["owner"] >= 0
     changed = [before != after for before, after in zip(plain, coloured, strict=True)]
     assert changed[:255] == owned.tolist()[:255]  # the last cell is outlined
-    keys = page.locator("[data-part=legend-sources] li").all_inner_texts()
+    keys = drawn.locator("[data-part=legend-sources] li").all_inner_texts()
     first = header["provenance"]["listed"][0]
     assert keys[0].startswith("1")
     assert f"{header['sources'][header['provenance']['places'][0]][1]}, " in keys[0]
     assert int(keys[0].split()[-1]) == first["patches"]
     step = int(owned.nonzero()[0][0])
-    page.locator("[data-part=scrub]").fill(str(step))
-    expect(page.locator("[data-part=legend-text]")).to_contain_text("% from disc number")
+    drawn.locator("[data-part=scrub]").fill(str(step))
+    expect(drawn.locator("[data-part=legend-text]")).to_contain_text("% from disc number")
 
 
-def test_the_tab_lists_sources_with_the_figures_of_the_file(page: Page, quick: str) -> None:
-    ready(page, quick)
-    open_sources(page)
-    header, _ = fetched_arrays(page)
+def test_the_tab_lists_sources_with_the_figures_of_the_file(drawn: Page) -> None:
+    open_sources(drawn)
+    header, _ = fetched_arrays(drawn)
     listed = header["provenance"]["listed"]
-    rows = page.locator(".so-row")
+    rows = drawn.locator(".so-row")
     expect(rows).to_have_count(len(listed))
     for row, figures in list(zip(rows.all(), listed, strict=True))[:5]:
         mass, credit, patches = row.locator(".so-number").all_inner_texts()
@@ -73,35 +79,34 @@ def test_the_tab_lists_sources_with_the_figures_of_the_file(page: Page, quick: s
         assert shares(credit) == pytest.approx(figures["credit"], abs=0.006)
         assert int(patches.split()[0]) == figures["patches"]  # "patches" follows, for those who only hear it
     patches = sum(figures["patches"] for figures in [*listed, header["provenance"]["others"]])
-    expect(page.locator("[data-part=summary]")).to_contain_text(f"shaped {patches} of 256 patches")
+    expect(drawn.locator("[data-part=summary]")).to_contain_text(f"shaped {patches} of 256 patches")
     copying = header["provenance"]["copying"]
-    assert page.locator(".so-copying [data-part=largest]").inner_text() == str(copying["largest"])
-    assert shares(page.locator(".so-copying [data-part=share]").inner_text()) == pytest.approx(
+    assert drawn.locator(".so-copying [data-part=largest]").inner_text() == str(copying["largest"])
+    assert shares(drawn.locator(".so-copying [data-part=share]").inner_text()) == pytest.approx(
         copying["share"], abs=0.006
     )
-    expect(page.locator("[data-part=note]")).to_contain_text("was not measured with this database")
+    expect(drawn.locator("[data-part=note]")).to_contain_text("was not measured with this database")
 
 
-def test_choosing_a_source_highlights_what_it_shaped(page: Page, quick: str) -> None:
-    ready(page, quick)
-    open_sources(page)
-    _, arrays = fetched_arrays(page)
-    page.locator("[data-part=scrub]").fill("0")
-    canvas, second = page.locator("[data-part=canvas]"), page.locator(".so-row").nth(1)
-    settle(page)
-    plain = canvas.evaluate(PIXELS)
+def test_choosing_a_source_highlights_what_it_shaped(drawn: Page) -> None:
+    open_sources(drawn)
+    _, arrays = fetched_arrays(drawn)
+    plain = plain_pixels(drawn, 0)
+    canvas, second = drawn.locator("[data-part=canvas]"), drawn.locator(".so-row").nth(1)
     second.click()
     expect(second).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("[name=lp-overlay][value=source]")).to_be_checked()
-    settle(page)
+    expect(drawn.locator("[name=lp-overlay][value=source]")).to_be_checked()
+    settle(drawn)
     width = arrays["credit"].size // 256
     mine = arrays["credit"].reshape(256, width)[:, 1] > 0
     changed = [before != after for before, after in zip(plain, canvas.evaluate(PIXELS), strict=True)]
     assert changed[1:] == mine.tolist()[1:]
     step = int(mine.nonzero()[0][0])
-    page.locator("[data-part=scrub]").fill(str(step))
+    drawn.locator("[data-part=scrub]").fill(str(step))
     origin = int(arrays["origin"].reshape(256, -1)[step, 1])
-    expect(page.locator("[data-part=here]")).to_contain_text(f"row {origin // 16}, column {origin % 16} of this source")
+    expect(drawn.locator("[data-part=here]")).to_contain_text(
+        f"row {origin // 16}, column {origin % 16} of this source"
+    )
     second.click()
     expect(second).to_have_attribute("aria-pressed", "false")
 
@@ -125,14 +130,13 @@ def test_a_click_on_the_small_picture_and_on_a_region_goes_there(page: Page, qui
     expect(regions.first).to_contain_text(str(int((arrays["copied"] == 1).sum())))
 
 
-def test_scrubbing_with_the_tab_open_makes_no_request_and_keeps_up(page: Page, quick: str) -> None:
-    ready(page, quick)
-    open_sources(page)
-    page.locator(".so-row").first.click()
-    page.wait_for_timeout(500)
+def test_scrubbing_with_the_tab_open_makes_no_request_and_keeps_up(drawn: Page) -> None:
+    open_sources(drawn)
+    drawn.locator(".so-row").first.click()
+    drawn.wait_for_timeout(500)
     requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    late = page.evaluate(
+    drawn.on("request", lambda request: requests.append(request.url))
+    late = drawn.evaluate(
         """async () => {
           const scrub = document.querySelector("[data-part=scrub]"), here = document.querySelector("[data-part=here]");
           const frame = () => new Promise(requestAnimationFrame);
@@ -170,17 +174,3 @@ def test_the_tab_follows_runs_and_comes_back(page: Page, quick: str) -> None:
     expect(page.locator(".so-empty")).to_contain_text("This run retrieved nothing")
     expect(page.locator("[name=lp-overlay][value=source]")).to_be_disabled()
     assert part(page, "title") == "a third disc"
-
-
-def test_sources_on_a_phone(browser: Browser, quick: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    phone = context.new_page()
-    ready(phone, quick)
-    open_sources(phone)
-    expect(phone.locator(".so-row").first).to_be_visible()
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    widest = (
-        "Math.max(...[...document.querySelectorAll('.so-panel *')].map(node => node.getBoundingClientRect().right))"
-    )
-    assert phone.evaluate(widest) <= 390
-    context.close()

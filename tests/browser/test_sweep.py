@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import visit, wait_for
+from tests.browser.visitor import until, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -23,7 +23,7 @@ def open_tab(page: Page, url: str, across: str = "0, 0.5, 1", down: str = "0.1, 
 
 def state(page: Page, name: str) -> None:
     """Wait for a state of the sweep."""
-    expect(page.locator("#sweep")).to_have_attribute("data-state", name)
+    until(page, "#sweep", state=name)
 
 
 def test_a_sweep_fills_a_table_and_a_picture_opens(page: Page, quick: str) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.test_page import PAYLOADS, at, fetched_arrays, generate, part, ready, visit, wait_for
+from tests.browser.visitor import PAYLOADS, at, fetched_arrays, generate, part, ready, until, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -27,7 +27,7 @@ def look(page: Page, step: int) -> None:
     """Stand at a step and bring the tab into sight."""
     page.locator("[data-part=scrub]").fill(str(step))
     page.locator(PANEL).scroll_into_view_if_needed()
-    expect(page.locator(PANEL)).to_have_attribute("data-step", str(step))
+    until(page, PANEL, step=step)
 
 
 def set_knob(page: Page, name: str, value: float) -> None:
@@ -116,17 +116,17 @@ def test_a_picture_is_paused_drawn_on_and_chosen_by_hand(page: Page, slow: str) 
     wait_for(page, "stopped")
     steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
     page.locator("#onward-patch").click()
-    expect(page.locator("#stepper[data-state=stopped]")).to_have_attribute("data-steps", str(steps + 1))
+    until(page, "#stepper", state="stopped", steps=steps + 1)
     page.locator("#onward-row").click()
     row = ((steps + 1) // 16 + 1) * 16
-    expect(page.locator("#stepper[data-state=stopped]")).to_have_attribute("data-steps", str(row))
+    until(page, "#stepper", state="stopped", steps=row)
     page.locator(PANEL).scroll_into_view_if_needed()
-    expect(page.locator(PANEL)).to_have_attribute("data-step", str(row))
+    until(page, PANEL, step=row)
     assert "The next patch" in page.locator("#whatif [data-wi=title]").inner_text()
     other = page.locator("#whatif tr[data-code]:not(.is-taken)").first
     code = other.get_attribute("data-code")
     other.get_by_role("button").click()
-    expect(page.locator("#stepper[data-state=stopped]")).to_have_attribute("data-steps", str(row + 1))
+    until(page, "#stepper", state="stopped", steps=row + 1)
     expect(page.locator("[data-part=choice]")).to_contain_text(f"code {code} at")
     expect(page.locator("[data-part=flip]")).to_contain_text("Chosen by hand: u would have taken code")
     assert len(runs(page)) == 1

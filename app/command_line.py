@@ -1,0 +1,48 @@
+"""What app.py is told on the command line, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and exits with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse, without the usage text."""
+        self.exit(2, f"error: {' '.join(message.split())}\n")
+
+
+def main() -> None:
+    """Read the options and serve until interrupted; Gradio's own environment variables set their defaults."""
+    host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), os.environ.get("GRADIO_SERVER_PORT", "7860")
+    parser = Parser(description="AR-RAG Loupe: a visual debugger for retrieval in image generation.")
+    parser.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=port, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools, for agents")
+    options = parser.parse_args()
+    try:
+        listen_for_a_moment(options.host, options.port)
+    except (OSError, TypeError) as error:
+        parser.error(f"cannot serve on {options.host}:{options.port} ({error}); choose another --host or --port")
+
+    from app.ui import launch  # noqa: PLC0415  (torch and Gradio load for seconds: only for an address that works)
+
+    launch(**vars(options))
+
+
+def port_number(text: str) -> int:
+    """What --port says, from 1 to 65535."""
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 to 65535")
+    return int(text)
+
+
+def listen_for_a_moment(host: str, port: int) -> None:
+    """Raise OSError, or TypeError for a malformed name, when an address (IPv6 with [] or without) is no good."""
+    name = host.removeprefix("[").removesuffix("]")
+    with socket.create_server((name, port), family=socket.AF_INET6 if ":" in name else socket.AF_INET):
+        pass

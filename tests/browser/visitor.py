@@ -1,0 +1,115 @@
+"""What a visitor does and sees, for the tests in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.app.test_views import unpack
+
+PAYLOADS = ("${alert(1)}", "{{7*7}}", "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "`${1}`\\")
+
+
+DESK = {"width": 1360, "height": 900}
+PHONE = {"width": 390, "height": 844}
+TIMEOUT_MS = 45_000
+
+
+@contextmanager
+def visitor(browser: Browser, **options: Any) -> Iterator[Page]:
+    """A page that shares nothing with other visitors; options as Playwright's contexts take them."""
+    context = browser.new_context(**{"viewport": DESK, **options})
+    context.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
+    yield context.new_page()
+    context.close()
+
+
+def until(page: Page, selector: str, **data: object) -> None:
+    """Wait for data attributes of an element; `expect` looks once a second, this sees them at once."""
+    said = "".join(f"[data-{name}='{value}']" for name, value in data.items())
+    page.locator(selector + said).wait_for(state="attached")
+
+
+def visit(page: Page, url: str) -> None:
+    """Open the page and wait until the stepper is there, and the keys work."""
+    page.goto(url)
+    page.locator("#stepper[data-state=idle]").wait_for()
+    page.locator(".page-keys[aria-keyshortcuts]").wait_for()
+
+
+def generate(page: Page, prompt: str) -> None:
+    """Type a prompt and press Generate."""
+    page.locator("#prompt textarea").fill(prompt)
+    page.locator("#generate").click()
+
+
+def wait_for(page: Page, state: str) -> None:
+    """Wait for a state of the stepper."""
+    until(page, "#stepper", state=state)
+
+
+def ready(page: Page, url: str, prompt: str = "a red disc") -> None:
+    """A page with a finished picture."""
+    visit(page, url)
+    generate(page, prompt)
+    wait_for(page, "ready")
+
+
+def ready_with_blenders(page: Page, url: str, method: str = "faid", recorded: bool = False) -> None:
+    """A page with a finished picture of a method with FAiD."""
+    visit(page, url)
+    choose(page, "method", method)
+    if recorded:
+        page.get_by_label("Also record each position without the blend").check()
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+
+
+def choose(page: Page, where: str, value: str) -> None:
+    """Choose one of the options beside each other; the labels are what a visitor sees."""
+    name = f"#{where} input[value='{value}']" if where == "method" else f"[name={where}][value={value}]"
+    page.locator(name).locator("..").click()
+    expect(page.locator(name)).to_be_checked()
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Open a tab below the stepper; on a narrow page it may be in the menu of those that do not fit."""
+    expect(page.get_by_role("tab").filter(visible=True).first).to_be_visible()
+    tab = page.get_by_role("tab", name=name)
+    if not tab.is_visible():
+        page.get_by_role("button", name="More tabs").click()
+        tab = page.locator("#workbench .overflow-dropdown button", has_text=name)
+    tab.click()
+
+
+def numbers(page: Page, kind: str) -> dict[tuple[str, str], str]:
+    """Numbers of the blenders' section that have a value, as they are read, by layer and rank or hop."""
+    cells = page.locator(f"[data-part=blenders] td[data-kind={kind}][data-value]")
+    rows = cells.evaluate_all(
+        "cells => cells.map(c => [c.dataset.blender, c.dataset.rank || c.dataset.hop || '', c.innerText.trim()])"
+    )
+    return {(blender, place): text for blender, place, text in rows}
+
+
+def fetched_arrays(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and arrays of the trace file that the page fetched last, from the browser's own record of its requests."""
+    entries = (
+        "performance.getEntriesByType('resource').map(entry => entry.name).filter(name => name.endsWith('trace.bin'))"
+    )
+    with urlopen(page.evaluate(entries)[-1]) as answer:
+        return unpack(answer.read())
+
+
+def at(page: Page, step: int | str) -> None:
+    """Expect the stepper to stand at a step."""
+    until(page, "#stepper", step=step)
+
+
+def part(page: Page, name: str) -> str:
+    """Text of a part of the stepper."""
+    return page.locator(f"[data-part={name}]").inner_text()
