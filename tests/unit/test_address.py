@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from app.command_line import host_name
+
 ROOT = Path(__file__).parents[2]
 ADVICE = "choose another --host or --port"
 RANGE = "expected a whole number from 1 to 65535"
@@ -33,11 +35,15 @@ def test_a_port_is_a_number_in_range(port: str) -> None:
     assert refusal(GRADIO_SERVER_PORT=port) == said
 
 
-@pytest.mark.parametrize("host", ["256.0.0.1", "a..b", "256::fffff"])
+@pytest.mark.parametrize("host", ["256.0.0.1", "a..b", "[256::fffff]"])
 def test_a_host_can_be_listened_on(host: str) -> None:
     said = refusal("--host", host)
     assert said.startswith(f"error: cannot serve on {host}:7860 (")
     assert ADVICE in said
+
+
+def test_an_ipv6_address_gets_its_brackets() -> None:
+    assert [host_name(text) for text in ("::1", "[::1]", "localhost")] == ["[::1]", "[::1]", "localhost"]
 
 
 def test_a_port_in_use_is_refused_before_anything_is_loaded() -> None:
