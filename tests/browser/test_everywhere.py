@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.tabs import TABS
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import generate, open_tab, until, visit, visitor, wait_for
+from tests.browser.visitor import DESK, PHONE, generate, open_tab, until, visit, visitor, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -123,46 +123,48 @@ def draw_everything(page: Page, url: str) -> None:
     page.locator("[data-part=scrub]").fill("136")
 
 
-def tabs(page: Page) -> Iterator[str]:
-    """Every tab, opened, with what it shows."""
-    for name in TABS:
-        open_tab(page, name)
-        page.mouse.move(0, 0)
-        page.wait_for_timeout(1000 if name == "Metrics" else 200)
-        if name == "Sources" and page.locator(".so-row[aria-pressed=true]").count() == 0:
-            page.locator(".so-row").first.click()
-        yield name
+def open_fully(page: Page, tab: str) -> None:
+    """Open a tab and wait for what it shows."""
+    open_tab(page, tab)
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1000 if tab == "Metrics" else 200)
+    if tab == "Sources" and page.locator(".so-row[aria-pressed=true]").count() == 0:
+        page.locator(".so-row").first.click()
 
 
-def test_every_control_and_number_says_what_it_is_and_can_be_read(full: Page) -> None:
-    session = full.context.new_cdp_session(full)
-    for name in tabs(full):
-        assert full.evaluate(WITHOUT_TIP, [f"{CONTROLS}, {NUMBERS}", PICTURES]) == [], name
-        assert full.evaluate(UNSEEN) == [], name
-        assert full.evaluate(TOO_FAINT) == [], name
-        nodes = session.send("Accessibility.getFullAXTree")["nodes"]
-        roles = [
-            (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
-        ]
-        assert {role for role, said in roles if role in NAMED and not said.strip()} == set(), name
+@pytest.mark.parametrize("tab", TABS)
+def test_every_control_and_number_says_what_it_is_and_can_be_read(full: Page, tab: str) -> None:
+    open_fully(full, tab)
+    assert full.evaluate(WITHOUT_TIP, [f"{CONTROLS}, {NUMBERS}", PICTURES]) == []
+    assert full.evaluate(UNSEEN) == []
+    assert full.evaluate(TOO_FAINT) == []
+    nodes = full.context.new_cdp_session(full).send("Accessibility.getFullAXTree")["nodes"]
+    roles = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+    assert {role for role, said in roles if role in NAMED and not said.strip()} == set()
 
 
-def test_text_stands_out_from_its_ground_in_the_dark(full: Page) -> None:
+@pytest.mark.parametrize("tab", TABS)
+def test_text_stands_out_from_its_ground_in_the_dark(full: Page, tab: str) -> None:
     full.emulate_media(color_scheme="dark")
     full.wait_for_function("document.body.classList.contains('dark')")
-    for name in tabs(full):
-        assert full.evaluate(TOO_FAINT) == [], name
+    open_fully(full, tab)
+    assert full.evaluate(TOO_FAINT) == []
+    full.emulate_media(color_scheme="light")
 
 
-def test_every_tab_fits_a_phone(full: Page) -> None:
-    for name in tabs(full):
-        for width in (420, 390):
-            full.set_viewport_size({"width": width, "height": 844})
-            full.wait_for_timeout(50)
-            assert full.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
-            assert full.evaluate(RIGHTMOST, PANELS) <= width, (name, width)
-        full.set_viewport_size({"width": 1360, "height": 900})
-    full.set_viewport_size({"width": 390, "height": 844})
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_fits_a_phone(full: Page, tab: str) -> None:
+    open_fully(full, tab)
+    for width in (420, 390):
+        full.set_viewport_size({"width": width, "height": 844})
+        full.wait_for_timeout(50)
+        assert full.evaluate("document.documentElement.scrollWidth") <= width
+        assert full.evaluate(RIGHTMOST, PANELS) <= width
+    full.set_viewport_size(DESK)
+
+
+def test_the_tour_fits_a_phone(full: Page) -> None:
+    full.set_viewport_size(PHONE)
     full.locator("#tour-start").click()
     expect(full.locator(".tour-card")).to_be_visible()
-    assert full.evaluate("document.documentElement.scrollWidth") <= 390
+    assert full.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.app.test_views import unpack
 
 PAYLOADS = ("${alert(1)}", "{{7*7}}", "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "`${1}`\\")
 
 
-DESK = {"width": 1360, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESK = ViewportSize(width=1360, height=900)
+PHONE = ViewportSize(width=390, height=844)
 TIMEOUT_MS = 45_000
 
 
