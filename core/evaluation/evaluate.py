@@ -292,7 +292,8 @@ def identify(backend: Backend, judges: Judges, settings: DecodeSettings, count: 
     combos = generate(backend, None, pairs, settings, seeds)
     figures |= {"combo_mrr": identification(judges, combos)["mrr_other_style"]}
     figures["combo_style_accuracy"] = style_accuracy(judges, combos)
-    hues = generate(backend, None, drawn(combinations(judges.database, tuning=False), count), settings, seeds)
+    combined = drawn(combinations(judges.database, tuning=False), count * seeds)  # there are many: each one once
+    hues = generate(backend, None, combined, settings, 1)
     wanted = [subject.colour for subject in hues.subjects]
     figures["colour_accuracy"] = judges.colour.accuracy(in_parts(palette, hues.pictures), wanted)
     return figures
@@ -371,7 +372,7 @@ def main() -> int:
     """Command line; exit status 2 and one line on an error that the user can mend."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=tuple(SUITES), default="identify", help="identify: everything")
-    parser.add_argument("--prompts", type=int, default=100, help="trained prompts, and colours, to judge")
+    parser.add_argument("--prompts", type=int, default=100, help="trained prompts to judge, and colours for each seed")
     parser.add_argument("--seeds", type=int, default=3, help="pictures of each prompt")
     parser.add_argument("--json", action="store_true", help="print one flat JSON object on the last line")
     chosen = parser.parse_args()
