@@ -5,15 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-from typing import NoReturn
 
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and exits with status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """As argparse, without the usage text."""
-        self.exit(2, f"error: {' '.join(message.split())}\n")
+from core.arguments import Parser
 
 
 def main() -> None:

@@ -11,12 +11,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from core.arguments import Parser
 from core.backends import BACKENDS, Backend, ModelSource, load_backend
 from core.catalogue import DATABASES, find_database
 from core.collect import collect
@@ -30,14 +31,6 @@ from core.types import MEANINGS, ArragError, ConfigError, DecodeSettings
 
 IMAGE_SUFFIXES = (".png", ".webp", ".jpg")
 HELP = {**MEANINGS, "neighbours": MEANINGS["n_neighbours"]}
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and exits with status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """As argparse, without the usage text."""
-        sys.exit(_complain(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

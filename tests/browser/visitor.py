@@ -25,8 +25,10 @@ def visitor(browser: Browser, **options: Any) -> Iterator[Page]:
     context = browser.new_context(**{"viewport": DESK, **options})
     context.set_default_timeout(TIMEOUT_MS)
     expect.set_options(timeout=TIMEOUT_MS)
-    yield context.new_page()
-    context.close()
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
 
 
 def until(page: Page, selector: str, **data: object) -> None:

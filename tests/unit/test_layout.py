@@ -32,7 +32,7 @@ LAYERS = (
     ("core.transformer", "core.checkpoint"),
     ("core.faid",),
     ("core.text", "core.tokenizer"),
-    ("core.types",),
+    ("core.types", "core.arguments"),
 )
 
 
