@@ -1,11 +1,12 @@
 """What a server serves, from its environment: the embedded models, or Janus-Pro with a database of its own.
 
 ARRAG_BACKEND: embedded (default) | janus. With janus: ARRAG_MODEL and ARRAG_FAID (folder or hub repository),
-ARRAG_DATABASE (folder), ARRAG_DEVICE, ARRAG_DTYPE.
+ARRAG_DATABASE (folder), ARRAG_DEVICE, ARRAG_DTYPE. ARRAG_THREADS: see core/threads.py.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,9 @@ from core.types import ConfigError
 
 PREFIX: Final = "ARRAG_"
 CHOICES: Final = ("embedded", "janus")
+_INJECTED: Final = re.compile(
+    r"(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
 _FIELDS: Final = {"model": "MODEL", "faid": "FAID", "device": "DEVICE", "dtype": "DTYPE"}
 
 
@@ -38,11 +42,12 @@ class Deployment:
         pixels_device: see ModelSource, for servers whose main process has no GPU.
         """
         given = {k.removeprefix(PREFIX): v.strip() for k, v in environment.items() if k.startswith(PREFIX)}
-        given = {name: value for name, value in given.items() if value}
-        known = {"BACKEND", "DATABASE", *_FIELDS.values()}
+        given = {name: value for name, value in given.items() if value and not is_injected(name, value)}
+        known = {"BACKEND", "DATABASE", "THREADS", *_FIELDS.values()}
         if unknown := sorted(set(given) - known):
             names = ", ".join(sorted(PREFIX + name for name in known))
             raise ConfigError(f"environment: got {PREFIX}{unknown[0]}, expected some of {names}")
+        given.pop("THREADS", None)
         choice = given.pop("BACKEND", "embedded")
         if choice not in CHOICES:
             raise ConfigError(f"{PREFIX}BACKEND: got {choice!r}, expected one of {', '.join(CHOICES)}")
@@ -62,3 +67,10 @@ class Deployment:
         }  # fmt: skip
         first = backends[self.backends[0]]
         return backends, {name: find_database(name, first) for name in self.databases}
+
+
+def is_injected(name: str, value: str) -> bool:
+    """Whether a variable, without its prefix, is one of those that Kubernetes sets for a service of such a name."""
+    if _INJECTED.fullmatch(name):
+        return True
+    return (name == "PORT" or name.endswith("_PORT")) and "://" in value

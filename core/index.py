@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import faiss
 import numpy as np
 
+from core.arrays import unreadable
 from core.context import keys
 from core.tokenizer import Codebook
 from core.types import CodeArray, DatabaseError, FloatArray, IntArray
@@ -78,15 +79,12 @@ class SavedIndex:
     """A faiss index in a file, over the keys of entries; its answers are only as exact as its kind.
 
     lists: how many inverted lists a query looks at (nprobe), for an index that has them. It is set on the inverted file
-    itself: on the transformation in front of it, faiss ignores it. Raises DatabaseError for a file that is no index.
+    itself: on the transformation in front of it, faiss ignores it. Raises DatabaseError for a file that is no index,
+    or one by another measure than squared L2.
     """
 
     def __init__(self, path: Path, lists: int) -> None:
-        try:
-            self._index = faiss.read_index(str(path))
-        except RuntimeError as error:
-            reason = str(error).split(" at ")[0][-120:]
-            raise DatabaseError(f"{path}: not a readable faiss index ({reason}); download it again") from None
+        self._index = _read_index(path)
         try:
             inverted = faiss.extract_index_ivf(self._index)
         except RuntimeError:  # another kind: there is nothing to set
@@ -111,6 +109,23 @@ class SavedIndex:
         distances, found = self._index.search(np.ascontiguousarray(key[None]), k)
         there = found[0] >= 0  # faiss fills up with -1 when its lists hold too few
         return np.maximum(distances[0][there], 0), found[0][there].astype(np.int64)
+
+
+def _read_index(path: Path) -> faiss.Index:
+    """The index in a file; DatabaseError when it cannot be read, or is not by squared L2."""
+    try:
+        with path.open("rb"):  # faiss does not say why it cannot
+            pass
+        index = faiss.read_index(str(path))
+    except OSError as error:
+        raise unreadable(path, error, "released database", "download it again") from None
+    except RuntimeError as error:
+        reason = str(error).split(" at ")[0][-120:]
+        raise DatabaseError(f"{path}: not a readable faiss index ({reason}); download it again") from None
+    if index.metric_type != faiss.METRIC_L2:
+        measure = "inner product" if index.metric_type == faiss.METRIC_INNER_PRODUCT else "another measure"
+        raise DatabaseError(f"{path}: got an index by {measure}, expected one by squared L2; build it with METRIC_L2")
+    return index
 
 
 INDEX_KINDS: Final[dict[str, type[ContextIndex]]] = {"scan": ScanIndex, "quantizer": QuantizerIndex}

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from core.arrays import open_array
 from core.context import Context, context_codes, keys, retrieving_positions
 from core.database import ImageInfo, PatchDatabase
 from core.index import SavedIndex
@@ -26,6 +27,7 @@ CODES_FILE: Final = "next_codes.npy"
 GRIDS_FILE: Final = "grids.npy"
 LISTS: Final = 128
 MOST_NEIGHBOURS: Final = 1024
+BLOCK: Final = 4096
 SOURCE: Final = "released database"
 
 
@@ -44,7 +46,7 @@ class ReleasedDatabase:
         """Internal: use open. values: [E] code of each entry."""
         self.folder, self.codebook, self.grid, self.context = folder, codebook, grid, Context()
         self._index, self._values = index, values
-        self.fingerprint = _fingerprint(codebook, grid, index.lists, values)
+        self.fingerprint = _fingerprint(codebook, grid, index.lists, values, folder / INDEX_FILE)
         self._positions = retrieving_positions(self.context, grid)
         self.images: IntArray = np.arange(-(-len(values) // len(self._positions)))
 
@@ -72,6 +74,11 @@ class ReleasedDatabase:
     def lists(self) -> int | None:
         """How many inverted lists a query looks at; None for an index without them."""
         return self._index.lists
+
+    @property
+    def caption_encoder(self) -> str:
+        """There are no caption vectors."""
+        return ""
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -184,23 +191,28 @@ class ReleasedDatabase:
         return float((distances <= nearest[-1] + 1e-4).sum() / len(nearest))
 
 
-def _fingerprint(codebook: Codebook, grid: Grid, lists: int | None, values: npt.NDArray[Any]) -> str:
-    """Hash of codebook, of what is set of the search, and of a million of the values."""
+def _fingerprint(codebook: Codebook, grid: Grid, lists: int | None, values: npt.NDArray[Any], index_file: Path) -> str:
+    """Hash of codebook, of what is set of the search, of a million of the values, and of blocks of the index."""
     head = f"{codebook.fingerprint} {grid} {lists} {len(values)}".encode()
     sampled = values[:: max(1, len(values) // 1_000_000)].astype("<i8")
-    return hashlib.sha256(head + sampled.tobytes()).hexdigest()[:16]
+    return hashlib.sha256(head + sampled.tobytes() + _blocks(index_file)).hexdigest()[:16]
+
+
+def _blocks(path: Path) -> bytes:
+    """The size of a file and about a thousand blocks of it, evenly spread, with its first and its last bytes."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        parts = [f" {size} ".encode()]
+        for start in np.linspace(0, max(0, size - BLOCK), num=min(1000, 2 + size // BLOCK)).astype(int).tolist():
+            file.seek(start)
+            parts.append(file.read(BLOCK))
+    return b"".join(parts)
 
 
 def _read(path: Path, dimensions: int) -> npt.NDArray[Any]:
     """A .npy file of whole numbers; DatabaseError for anything else. Never unpickles."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise DatabaseError(f"{path}: no such file, expected a part of a {SOURCE}; download it again") from None
-    except Exception as error:  # numpy parses the header as a Python literal: a damaged one raises nearly anything
-        reason = str(error).split("\n")[0][:160] or type(error).__name__
-        raise DatabaseError(f"{path}: got {reason}, expected an array; download it again") from None
+    array = open_array(path, SOURCE, "download it again")
     if array.ndim != dimensions or not np.issubdtype(array.dtype, np.integer):
         got = f"got {array.dtype} {array.shape}"
         raise DatabaseError(f"{path}: {got}, expected whole numbers of {dimensions} dimensions; download it again")
-    return np.asarray(array)
+    return array

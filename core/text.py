@@ -7,10 +7,14 @@ heart" and "blue heart" lie close together.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-import unicodedata
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from core.prompt import clean, clean_prompt, emoji_names, read_emoji
 from core.types import CheckpointError, ConfigError, FloatArray, IntArray
 
 STYLES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -67,8 +72,23 @@ NOT_COLOURED = (
 )
 """What follows "orange" when it is the fruit: parts of it, and words that begin something else."""
 
-MAX_PROMPT = 300
-"""Longest prompt, in characters after cleaning."""
+FILLERS = (
+    *("a", "an", "the", "and", "or", "of", "in", "on", "at", "by", "with", "without", "for", "from", "to", "as", "is"),
+    *("are", "it", "its", "this", "that", "these", "those", "some", "s"),
+)
+"""Words that alone say nothing of what is to be seen."""
+
+READING = (STYLES, AMBIGUOUS_STYLES, STYLE_NOUNS, COLOURS, NOUN_COLOURS, NOT_COLOURED, FILLERS)
+"""All that style and colour are parsed by: what a model draws depends on it."""
+
+SAMPLES = (
+    "a red heart",
+    "Two DOGS, 3d-style (café)!",
+    "猫 \U0001f355 \u200b x\ty",
+    "unbelievable" * 12,
+    "a house " * 40,
+)
+"""Texts that tell tokenizers of one vocabulary apart: cases, accents, marks, scripts, long words, long texts."""
 
 TABLE_FILE = "text.safetensors"
 TOKENIZER_FILE = "text_tokenizer.json"
@@ -91,6 +111,19 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word or a sign of a text, and its word-piece ids [n]."""
+
+    text: str
+    pieces: IntArray
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it is more than a sign or a filler."""
+        return any(map(str.isalnum, self.text)) and self.text.lower() not in FILLERS
+
+
+@dataclass(frozen=True)
 class TextEncoder:
     """Static word-piece vectors, V rows of D: row i is scales[i] * codes[i], with the weight of the piece folded in.
 
@@ -109,6 +142,18 @@ class TextEncoder:
         codes, scales = _load_table(Path(folder) / TABLE_FILE, tokenizer.get_vocab_size())
         return cls(tokenizer, codes, scales)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what the vectors of captions depend on: the table, the vocabulary, and how texts are cut.
+
+        The tokenizer's own description is not hashed: other releases of the library may write it differently.
+        """
+        cut = [self.tokenizer.encode(sample, add_special_tokens=False).ids for sample in SAMPLES]
+        digest = hashlib.sha256(json.dumps([sorted(self.tokenizer.get_vocab().items()), cut]).encode())
+        for array in (self.codes.astype("i1"), self.scales.astype("<f2")):
+            digest.update(f"{array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()[:16]
+
     @property
     def vocab_size(self) -> int:
         """Number of word pieces, V."""
@@ -121,7 +166,7 @@ class TextEncoder:
 
     def encode(self, prompt: str) -> Caption:
         """What the prompt asks for; raises ConfigError when it is no text of 1 to 300 characters."""
-        text, style = split_style(clean_prompt(prompt))
+        text, style = split_style(read_emoji(clean_prompt(prompt)))
         return Caption(text, self._pieces(text), style, find_colour(text))
 
     def negative(self, caption: Caption, mixed_up: Mapping[str, str]) -> Caption | None:
@@ -136,7 +181,8 @@ class TextEncoder:
 
     def _pieces(self, text: str) -> IntArray:
         """Word-piece ids of a text, as many as count."""
-        return np.array(self._ids([text])[0][: self.max_pieces], dtype=np.int64)
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        return np.array(encoding.ids[: self.max_pieces], dtype=np.int64)
 
     def vectors(self, pieces: IntArray) -> FloatArray:
         """Vectors [L, D] of the word pieces [L]; raises ConfigError for an id that is not in the vocabulary."""
@@ -149,34 +195,59 @@ class TextEncoder:
     def pooled(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, D] of N texts of any length: the normalised sum of their weighted piece vectors.
 
-        A text without a known word gives the zero vector. Texts are taken as they are, so pass Caption.text when the
-        style phrase must not count.
+        A text without a known word that says something gives the zero vector. Pass `content` of a text when its style
+        phrase must not count.
         """
-        sums = [self.vectors(np.array(ids, dtype=np.int64)).sum(axis=0) for ids in self._ids(texts)]
+        sums = [self._sum(text) for text in texts]
         stacked = np.array(sums, dtype=np.float32).reshape(len(texts), self.dim)
         lengths = np.linalg.norm(stacked, axis=1, keepdims=True)
         unit: FloatArray = stacked / np.where(lengths > 0, lengths, np.float32(1))
         return unit
 
+    def _sum(self, text: str) -> FloatArray:
+        """Sum [D] of the vectors of the known words of a text; 0 when these are fillers and signs only."""
+        known = [word for word in self._words(text) if self._knows(word)]
+        if not any(word.says_something for word in known):
+            return np.zeros(self.dim, np.float32)
+        total: FloatArray = self.vectors(np.concatenate([word.pieces for word in known])).sum(axis=0)
+        return total
+
+    def _knows(self, word: Word) -> bool:
+        """Whether a word has a vector that means it.
+
+        Not so one that the table can only spell, letter by letter; but names of emoji were learned so ("ewe").
+        """
+        first = self.tokenizer.id_to_token(int(word.pieces[0])) or ""
+        spelled = len(first) == 1 and first.isalpha() and (len(word.pieces) > 1 or not first.isascii())
+        learned = not spelled or word.text.lower() in emoji_names().words
+        return bool(self.codes[word.pieces].any()) and learned
+
+    def _words(self, text: str) -> list[Word]:
+        """The words of a text, cleaned, with emoji by their names; signs are words, too."""
+        text = read_emoji(clean(text))
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        rows = zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True)
+        words = []
+        for number, group in groupby(rows, key=lambda row: row[0]):
+            ids, places = zip(*((piece, place) for _, piece, place in group), strict=True)
+            if number is not None:  # as special tokens have
+                words.append(Word(text[places[0][0] : places[-1][1]], np.array(ids, dtype=np.int64)))
+        return words
+
     def table(self) -> FloatArray:
         """All vectors [V, D], dequantised; a new array at every call."""
         return self.codes.astype(np.float32) * self.scales[:, None].astype(np.float32)
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Word-piece ids of each text, without [CLS] and [SEP]."""
-        encodings = self.tokenizer.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+
+def content(text: str) -> str:
+    """What a prompt or a caption of any length shows: cleaned, with emoji by their names, without style phrases."""
+    return split_style(read_emoji(clean(text)))[0]
 
 
-def clean_prompt(prompt: object) -> str:
-    """Prompt on one line, without control characters; raises ConfigError unless 1 to 300 characters are left."""
-    if not isinstance(prompt, str):
-        raise ConfigError(f"prompt: got {type(prompt).__name__}, expected text of 1 to {MAX_PROMPT} characters")
-    text = _clean(prompt)
-    if not 1 <= len(text) <= MAX_PROMPT:
-        remedy = "shorten it" if text else "say what to draw, such as 'a red heart'"
-        raise ConfigError(f"prompt: got {len(text)} characters, expected 1 to {MAX_PROMPT}; {remedy}")
-    return text
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of `content` that may say something, each once, as they stand there."""
+    bare = (word.strip(string.punctuation) for word in re.split(r"[\s<>()\[\]{}/,;:|\"]+", content(text)))
+    return tuple(dict.fromkeys(word for word in bare if word and word.lower() not in FILLERS))
 
 
 def split_style(text: str) -> tuple[str, str | None]:
@@ -225,12 +296,6 @@ def _describes(rest: str) -> bool:
         return pair[1].lower() in _COLOUR_NAMES
     following = re.match(r"\s+([^\W\d_]+)", rest)
     return following is not None and following[1].lower() not in NOT_COLOURED
-
-
-def _clean(text: str) -> str:
-    """Text with every run of white space, control characters and lone surrogates as one space, stripped."""
-    spaced = (" " if unicodedata.category(c) in ("Cc", "Cs", "Zs", "Zl", "Zp") else c for c in text)
-    return " ".join("".join(spaced).split())
 
 
 def _tidy(text: str) -> str:

@@ -188,7 +188,8 @@ def concepts(emojibase: list[dict[str, Any]]) -> list[Concept]:
     return found
 
 
-def _member(archive: Path, name: str) -> bytes:
+def member(archive: Path, name: str) -> bytes:
+    """A file of a package; ConfigError when it cannot be read."""
     try:
         with tarfile.open(archive) as tar:
             file = tar.extractfile(f"package/{name}")
@@ -206,8 +207,8 @@ def _on_white(data: bytes) -> Pictures:
 
 def _svg_sources(archive: Path) -> dict[str, str]:
     """Hexcode -> SVG text of an Iconify package."""
-    icons = json.loads(_member(archive, "icons.json"))
-    characters = json.loads(_member(archive, "chars.json"))
+    icons = json.loads(member(archive, "icons.json"))
+    characters = json.loads(member(archive, "chars.json"))
     aliases = icons.get("aliases", {})
     sources = {}
     for hexcode, name in characters.items():
@@ -252,7 +253,7 @@ def build(out: Path) -> None:
     """Write `<style>.npy`, `<style>.json` for every style, and `index.json`, into `out`; finished styles are kept."""
     packages = out / "packages"
     archives = {style: fetch(package, packages) for style, package in STYLES.items()}
-    wanted = concepts(json.loads(_member(fetch(CAPTIONS, packages), "en/data.json")))
+    wanted = concepts(json.loads(member(fetch(CAPTIONS, packages), "en/data.json")))
     by_key = {concept.key: concept for concept in wanted}
     index = []
     for style, archive in archives.items():

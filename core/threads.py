@@ -1,0 +1,42 @@
+"""How many threads the arithmetic uses: one, unless ARRAG_THREADS says otherwise, on the page and the command line.
+
+Sums are split by threads, so that one more changes last digits and with them, now and then, a picture. More threads
+than free processors also make each step wait for the slowest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+import faiss
+import torch
+
+from core.types import ConfigError
+
+VARIABLE: Final = "ARRAG_THREADS"
+MOST: Final = 256
+
+
+def pin(environment: Mapping[str, str] = os.environ) -> int:
+    """Set the threads of this process, and return how many; ConfigError for what is no number of threads."""
+    count = wanted(environment)
+    torch.set_num_threads(count)
+    faiss.omp_set_num_threads(count)
+    return count
+
+
+def wanted(environment: Mapping[str, str]) -> int:
+    """How many threads an environment asks for: 1 when it says nothing."""
+    text = environment.get(VARIABLE, "").strip() or "1"
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST):
+        raise ConfigError(f"{VARIABLE}: got {text!r:.40}, expected a whole number from 1 to {MOST}")
+    return int(text)
+
+
+def machine() -> str:
+    """What decides the last digits of this process's arithmetic, in words: version, instructions, threads."""
+    count = torch.get_num_threads()
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"torch {torch.__version__}, {instructions}, {count} thread{'s'[: count - 1]}"
