@@ -11,7 +11,8 @@ run: .venv/run.stamp
 
 test: .venv/dev.stamp lint
 	./tests/browser/ensure_chromium.sh
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m tests.processors  # the reference tests, as on other processors and with two threads
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

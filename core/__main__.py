@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from core import threads
 from core.arguments import Parser
 from core.backends import BACKENDS, Backend, ModelSource, load_backend
 from core.catalogue import DATABASES, find_database
@@ -25,6 +27,7 @@ from core.context import Context
 from core.database import PatchDatabase
 from core.engine import decode
 from core.evaluation import bench
+from core.prompt import clean_prompt
 from core.released import ReleasedDatabase
 from core.trace import Trace
 from core.types import MEANINGS, ArragError, ConfigError, DecodeSettings
@@ -40,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_generate(commands.add_parser("generate", help="draw one picture"))
     _add_database(commands.add_parser("database", help="build or describe a patch database"))
     bench.add_arguments(commands.add_parser("bench", help="measure speed, loss and sizes on this machine"))
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_args(prompt_behind(sys.argv[1:] if arguments is None else arguments))
     try:
+        threads.pin()
         result: int = chosen.run(chosen)
     except ArragError as error:
         return _complain(str(error))
@@ -52,13 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result
 
 
+def prompt_behind(arguments: Sequence[str]) -> list[str]:
+    """The arguments of `generate` with a prompt like "-heart" behind "--", where argparse takes it for no option."""
+    given, flags = list(arguments), {f"--{name.replace('_', '-')}" for name, default in _options() if default is False}
+    if given[:1] != ["generate"] or "--" in given:
+        return given
+    takes_next = [text.startswith("--") and "=" not in text and text not in flags for text in given]
+    prompts = [
+        place for place, text in enumerate(given)
+        if re.match("-[^-]", text) and text not in ("-h", "-help") and not takes_next[place - 1]
+    ]  # fmt: skip
+    others = [text for place, text in enumerate(given) if place not in prompts]
+    return [*others, "--", *(given[place] for place in prompts)] if prompts else given
+
+
 def _complain(message: str) -> int:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return 2
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prompt")
+    parser.add_argument("prompt", help="what to draw; one that begins with two hyphens stands behind --")
     _add_backend(parser)
     parser.add_argument("--database", default="emoji", help=f"{' | '.join(DATABASES)}, or a folder")
     for name, default in _options():
@@ -108,25 +126,29 @@ def _settings(chosen: argparse.Namespace) -> DecodeSettings:
 
 
 def _generate(chosen: argparse.Namespace) -> int:
-    settings = _settings(chosen)
+    prompt, settings = clean_prompt(chosen.prompt), _settings(chosen)
     for path, suffixes in ((chosen.out, IMAGE_SUFFIXES), (chosen.trace, (".npz",))):
         _check_output(path, suffixes)
     backend = _backend(chosen)
     database = find_database(chosen.database, backend) if settings.retrieves else None
     begin = time.perf_counter()
-    steps = decode(backend, database, [chosen.prompt], settings)
+    steps = decode(backend, database, [prompt], settings)
     records = [step[0] for step in tqdm(steps, total=backend.grid.positions, unit="patch", desc="generate")]
     seconds = time.perf_counter() - begin
-    trace = Trace.record(backend, database, chosen.prompt, settings, records)
+    trace = Trace.record(backend, database, prompt, settings, records)
+    if trace.unfiltered:
+        print(f"note: {trace.unfiltered}: the caption filter is skipped", file=sys.stderr)
     codes = trace.codes.astype("<u2")
     pictures = backend.decode_codes(codes.reshape(1, backend.grid.height, backend.grid.width))
-    Image.fromarray(pictures[0]).save(chosen.out)
+    with _writing(chosen.out):
+        Image.fromarray(pictures[0]).save(chosen.out)
     if chosen.trace:
-        trace.save(chosen.trace)
+        with _writing(chosen.trace):
+            trace.save(chosen.trace)
     report = {
         "image": str(chosen.out),
         "trace": str(chosen.trace) if chosen.trace else None,
-        "codes_sha256": hashlib.sha256(codes.tobytes()).hexdigest(),
+        "codes_sha256": trace.codes_sha256,
         "positions": len(records),
         "retrieving_positions": trace.retrieving_positions,
         "flips": len(trace.flips()) if trace.flips_known else None,
@@ -137,6 +159,16 @@ def _generate(chosen: argparse.Namespace) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """ConfigError that names the file when it cannot be written after all, as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"output file: {path} cannot be written ({reason}); make room, or choose another") from None
+
+
 def _check_output(path: Path | None, suffixes: tuple[str, ...]) -> None:
     """Raise ConfigError before any work when a result could not be written."""
     if path is None:
@@ -145,6 +177,25 @@ def _check_output(path: Path | None, suffixes: tuple[str, ...]) -> None:
         raise ConfigError(f"output file: got {str(path)!r}, expected a name that ends in {' or '.join(suffixes)}")
     if not path.parent.is_dir():
         raise ConfigError(f"output file: got {str(path)!r}, but there is no folder {str(path.parent)!r}; make it first")
+    if path.is_dir():
+        raise ConfigError(f"output file: got {str(path)!r}, which is a folder; add the name of a file")
+    try:
+        with path.open("ab") if path.exists() else TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"output file: got {str(path)!r}, which cannot be written ({error.strerror}); choose another"
+        ) from None
+
+
+def _check_output_folder(path: Path) -> None:
+    """Raise ConfigError before any work when a database could not be written to a folder, which need not be there."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ConfigError(f"out: got {str(path)!r}, but {there} cannot be written ({error.strerror})") from None
 
 
 def _add_database(parser: argparse.ArgumentParser) -> None:
@@ -167,6 +218,7 @@ def _database(chosen: argparse.Namespace) -> int:
         if given is None:
             raise ConfigError(f"{name}: got nothing, expected a folder; give --{name}")
     context = Context(chosen.radius, chosen.border)
+    _check_output_folder(chosen.out)
     made = collect(_backend(chosen), chosen.images, context, lambda p: tqdm(p, unit="picture", desc="encode"))
     made.save(chosen.out)
     print(json.dumps({"out": str(chosen.out), **_info(made)}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from core.types import CheckpointError
 
 Config = TypeVar("Config")
+Part = TypeVar("Part", bound=nn.Module)
 
+LARGEST_SIZE = 65536
+"""Largest number in a config.json."""
 
 MAX_BYTES = 9_000_000  # of one file, so that hosts without large-file storage take it
 SMALL = 4096  # matrices below this many values are not worth a scale
@@ -91,9 +94,14 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     """Short hash of named tensors, the same on every machine."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].detach().contiguous().cpu().numpy().tobytes())
+        value = tensors[name].detach().contiguous().cpu()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode() + value.numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def joint_fingerprint(*parts: object) -> str:
+    """Short hash of the reprs of several things: hashes, sizes, constants."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -127,11 +135,25 @@ def write_config(folder: Path, part: str, values: Mapping[str, Any]) -> None:
 
 
 def config_part(config: Mapping[str, Any], part: str, kind: type[Config]) -> Config:
-    """One part of a config.json as its dataclass; CheckpointError names what is missing, unknown or no whole number."""
+    """One part of a config.json as its dataclass; CheckpointError names what is missing, unknown or no size.
+
+    Sizes are whole numbers, from 1 on unless the dataclass itself begins with 0.
+    """
     values = config.get(part)
-    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    if not isinstance(values, dict) or set(values) != names:
-        raise CheckpointError(f"config.json: {part} must have exactly {', '.join(sorted(names))}; restore the file")
-    if bad := [k for k, v in values.items() if not isinstance(v, int) or isinstance(v, bool) or v < 0]:
-        raise CheckpointError(f"config.json: {part}.{bad[0]}: got {values[bad[0]]!r}, expected a whole number from 0")
+    least = {f.name: 0 if f.default == 0 else 1 for f in fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(values, dict) or set(values) != set(least):
+        raise CheckpointError(f"config.json: {part} must have exactly {', '.join(sorted(least))}; restore the file")
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or not least[name] <= value <= LARGEST_SIZE:
+            expected = f"expected a whole number from {least[name]} to {LARGEST_SIZE}; restore the file"
+            raise CheckpointError(f"config.json: {part}.{name}: got {value!r:.80}, {expected}")
     return kind(**values)
+
+
+def build(part: str, make: Callable[[], Part]) -> Part:
+    """A module of the sizes in config.json; CheckpointError when they do not go together."""
+    try:
+        return make()
+    except (ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError) as error:
+        reason = str(error).split("\n")[0][:160]
+        raise CheckpointError(f"config.json: {part}: got sizes that do not fit ({reason}); restore the file") from None

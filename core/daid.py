@@ -11,11 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from core.draw import Distribution
 from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
-
-Distribution = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,8 @@ def model_distribution(logits: FloatArray, temperature: float, top_k: int = 0, t
     """
     peak = float(logits.max())
     if not math.isfinite(peak):
-        raise ConfigError(f"logits: got a maximum of {peak}, expected finite numbers; the weights may be damaged")
+        remedy = "take dtype float32, or restore the weights"
+        raise ConfigError(f"logits: got a maximum of {peak}, expected finite numbers; {remedy}")
     mass = np.exp((logits.astype(np.float64) - peak) / temperature)
     if 0 < top_k < len(mass) or top_p < 1:
         mass = _truncate(mass, top_k, top_p)
@@ -140,17 +139,3 @@ def _truncate(mass: Distribution, top_k: int, top_p: float) -> Distribution:
 def blend(model: Distribution, retrieval: Distribution, weight: float) -> Distribution:
     """(1 - weight) * model + weight * retrieval, after guidance and truncation of the model's side."""
     return (1 - weight) * model + weight * retrieval
-
-
-def sample(probabilities: Distribution, u: float) -> int:
-    """The code that the uniform u in [0, 1] picks by inverse CDF in code order.
-
-    Codes of probability 0 are never picked. Raises ConfigError for a u outside of the unit interval or without mass.
-    """
-    cumulative = np.cumsum(probabilities)
-    total = float(cumulative[-1])
-    if not 0 <= u <= 1 or not 0 < total < math.inf:
-        raise ConfigError(f"sample: got u = {u}, mass = {total}; expected u in [0, 1] and a positive mass")
-    code = int(np.searchsorted(cumulative, u * total, side="right"))
-    # u = 1, or a product that rounds up to the total, points behind the last code
-    return code if code < len(cumulative) else int(np.flatnonzero(probabilities)[-1])

@@ -14,12 +14,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from core.arrays import open_array, unreadable
 from core.context import Context, context_codes, entry_places, retrieving_positions
 from core.index import (
     INDEX_KINDS,
@@ -40,7 +42,12 @@ VERSION: Final = 1
 CACHED_NEIGHBOURS: Final = 1_000_000
 """How many neighbours (20 bytes each) one view remembers at most."""
 
+UNIT_TOLERANCE: Final = 0.01
+"""How far the length of a caption vector may be from 1; float16 alone makes it 0.0005."""
+
 _LARGEST_JSON: Final = 64 << 20
+OWNER: Final = "patch database"
+REMEDY: Final = "copy it again"
 
 Float16Array = npt.NDArray[np.float16]
 ByteArray = npt.NDArray[np.uint8]
@@ -57,6 +64,14 @@ class ImageInfo:
     source: str = ""
 
 
+def check_caption_encoder(database: Database, encoder: str) -> None:
+    """Raise DatabaseError when the caption vectors of a database were made by another encoder than this one."""
+    made_by = database.caption_encoder
+    if made_by and made_by != encoder:
+        got = f"got a database whose captions were embedded by {made_by}, expected {encoder}"
+        raise DatabaseError(f"caption_filter: {got}, as of this model; build it again, or set caption_filter to 0")
+
+
 class Database(Protocol):
     """What decoding and traces need of a database; entry = image * P + number of the position, as in PatchDatabase."""
 
@@ -68,6 +83,11 @@ class Database(Protocol):
     def context(self) -> Context: ...
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def caption_encoder(self) -> str:
+        """Hash of what its caption vectors were made with, "" when that is not known."""
+        ...
+
     @property
     def styles(self) -> tuple[str, ...]: ...
     @property
@@ -105,7 +125,7 @@ class Database(Protocol):
 # The database
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Store:
     """What all views of a database share: N images, P retrieving positions, U unique contexts of n codes."""
 
@@ -116,11 +136,22 @@ class _Store:
     grids: CodeArray  # [N, H, W]
     metadata: tuple[ImageInfo, ...]  # [N]
     captions: Float16Array | None  # [N, E]
+    caption_encoder: str  # what made the captions, "" when that is not known
     pictures: ByteArray | None  # the bytes of all pictures, one after the other
     picture_offsets: IntArray  # [N + 1]
     positions: IntArray  # [P]
     contexts: CodeArray  # [n, U]
     context_of: Int32Array  # [P, N]: number of the unique context at each position of each image
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that search and the caption and style filters depend on, and of what is said of the images."""
+        said = [self.codebook.fingerprint, asdict(self.context), self.grids.shape, self.caption_encoder]
+        digest = hashlib.sha256(json.dumps([said, [asdict(info) for info in self.metadata]]).encode())
+        digest.update(self.grids.astype("<u2").tobytes())
+        if self.captions is not None:
+            digest.update(f"{self.captions.shape}".encode() + self.captions.astype("<f2").tobytes())
+        return digest.hexdigest()
 
 
 class PatchDatabase:
@@ -162,18 +193,22 @@ class PatchDatabase:
         captions: npt.NDArray[np.floating] | None = None,
         pictures: Sequence[bytes] | None = None,
         index: str | None = None,
+        caption_encoder: str = "",
     ) -> PatchDatabase:
         """Database of token grids [N, H, W] with the metadata of each image.
 
         captions: unit vectors [N, E] for the caption filter; pictures: one encoded image (e.g. webp) each, b"" for
-        none; index: a name of INDEX_KINDS instead of the choice by size (also for load). Raises DatabaseError when
-        they do not fit together.
+        none; index: a name of INDEX_KINDS instead of the choice by size (also for load); caption_encoder: hash of what
+        made the captions (`Backend.caption_encoder`), "" when that is not known. Raises DatabaseError when they do not
+        fit together.
         """
         bytes_of = pictures or [b""] * len(metadata)
         offsets = np.cumsum([0, *map(len, bytes_of)], dtype=np.int64)
         joined = np.frombuffer(b"".join(bytes_of), np.uint8) if pictures else None
         half = None if captions is None else captions.astype(np.float16)
-        store = _make_store(codebook, context or Context(), np.array(grids), tuple(metadata), half, joined, offsets)
+        store = _make_store(
+            codebook, context or Context(), np.array(grids), tuple(metadata), half, caption_encoder, joined, offsets
+        )
         return cls(store, np.arange(len(grids)), index)
 
     @classmethod
@@ -189,7 +224,8 @@ class PatchDatabase:
             offsets = _read_array(folder / "picture_offsets.npy", np.dtype("<i8"), (manifest.images + 1,))
             pictures = _read_bytes(folder / "pictures.bin")
         metadata = _read_metadata(folder / "images.json")
-        store = _make_store(codebook, manifest.context, grids, metadata, captions, pictures, offsets)
+        named = manifest.caption_encoder
+        store = _make_store(codebook, manifest.context, grids, metadata, captions, named, pictures, offsets)
         if manifest.entries != store.context_of.size:
             got = f"got {manifest.entries} entries, expected {store.context_of.size}"
             raise DatabaseError(f"{folder / 'manifest.json'}: {got}; build it again")
@@ -265,13 +301,19 @@ class PatchDatabase:
         """Number of different contexts among the entries of this view."""
         return len(self._starts)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything that search results depend on: codebook, context kind, grids and images of the view."""
-        store = self._store
-        head = f"{store.codebook.fingerprint} {store.context} {store.grids.shape}".encode()
-        digest = hashlib.sha256(head + store.grids.astype("<u2").tobytes() + self.images.astype("<i8").tobytes())
-        return digest.hexdigest()[:16]
+        """Hash of everything that search results depend on, and of what is said of the images; not of their pictures.
+
+        These are codebook, context kind, grids, captions with their vectors, styles, and images of the view.
+        """
+        shared = self._store.fingerprint.encode()
+        return hashlib.sha256(shared + self.images.astype("<i8").tobytes()).hexdigest()[:16]
+
+    @property
+    def caption_encoder(self) -> str:
+        """Hash of what the caption vectors were made with, "" when that is not known."""
+        return self._store.caption_encoder
 
     @property
     def notice(self) -> str:
@@ -332,7 +374,9 @@ class PatchDatabase:
     def with_context(self, context: Context) -> PatchDatabase:
         """The same images looked up by another kind of context; entries are numbered anew."""
         s = self._store
-        store = _make_store(s.codebook, context, s.grids, s.metadata, s.captions, s.pictures, s.picture_offsets)
+        store = _make_store(
+            s.codebook, context, s.grids, s.metadata, s.captions, s.caption_encoder, s.pictures, s.picture_offsets
+        )
         return PatchDatabase(store, self.images, self._kind)
 
     def __reduce__(self) -> tuple[type[PatchDatabase], tuple[_Store, IntArray, str | None]]:
@@ -350,6 +394,9 @@ class PatchDatabase:
         captions = [store.captions[images] for _, store, images in both if store.captions is not None]
         if len({vectors.shape[1] for vectors in captions}) > 1:
             raise DatabaseError("joined: got caption vectors of two dimensions; embed both with one model")
+        encoders = {self.caption_encoder, other.caption_encoder}
+        if len(captions) == 2 and len(encoders - {""}) == 2:
+            raise DatabaseError("joined: got caption vectors of two encoders; embed both with one model")
         return PatchDatabase.build(
             self.codebook,
             np.concatenate([store.grids[images] for _, store, images in both]),
@@ -358,6 +405,7 @@ class PatchDatabase:
             np.concatenate(captions) if len(captions) == 2 else None,
             [view.picture(int(i)) or b"" for view, _, images in both for i in images],
             self._kind,
+            encoders.pop() if len(encoders) == 1 else "",
         )
 
     def without(self, other: PatchDatabase) -> PatchDatabase:
@@ -369,13 +417,16 @@ class PatchDatabase:
     def nearest_captions(self, vector: FloatArray, n: int) -> IntArray:
         """Numbers of the n images in this view whose captions are nearest to a unit vector [E], nearest first.
 
-        Ties go to the lowest number; all images when n is larger. DatabaseError without caption vectors.
+        Ties go to the lowest number; all images when n is larger, and for the zero vector, which is near to none of
+        them more than to others. DatabaseError without caption vectors.
         """
         captions = self._store.captions
         if captions is None:
             raise DatabaseError("caption filter: got a database without caption vectors; rebuild it with captions")
         if vector.shape != captions.shape[1:]:
             raise ConfigError(f"caption vector: got shape {vector.shape}, expected {captions.shape[1:]}")
+        if not vector.any():
+            return self.images
         similarity = captions[self.images].astype(np.float32) @ vector.astype(np.float32)
         nearest: IntArray = self.images[np.argsort(-similarity, kind="stable")[:n]]
         return nearest
@@ -516,6 +567,7 @@ def _make_store(
     grids: npt.NDArray[np.integer],
     metadata: tuple[ImageInfo, ...],
     captions: Float16Array | None,
+    caption_encoder: str,
     pictures: ByteArray | None,
     picture_offsets: IntArray,
 ) -> _Store:
@@ -524,8 +576,8 @@ def _make_store(
     count = len(grids)
     if len(metadata) != count:
         raise DatabaseError(f"metadata: got {len(metadata)} images, expected {count}, one for each token grid")
-    if captions is not None and (captions.ndim != 2 or len(captions) != count or not np.isfinite(captions).all()):
-        raise DatabaseError(f"captions: got {captions.shape}, expected finite unit vectors [{count}, E]; rebuild")
+    if captions is not None:
+        _check_captions(captions, count)
     _check_pictures(pictures, picture_offsets, count)
     grid = Grid(*grids.shape[1:])
     positions = retrieving_positions(context, grid)
@@ -541,6 +593,7 @@ def _make_store(
         grids=_read_only(codes),
         metadata=metadata,
         captions=captions,
+        caption_encoder="" if captions is None else caption_encoder,
         pictures=pictures,
         picture_offsets=picture_offsets,
         positions=positions,
@@ -560,6 +613,17 @@ def _check_grids(grids: npt.NDArray[np.integer], codebook: Codebook, context: Co
         raise DatabaseError(f"grids: got codes {got}, expected 0..{codebook.size - 1}; encode with this tokenizer")
     if context.border == "zero" and codebook.size > 65535:
         raise DatabaseError(f"border zero: got {codebook.size} codes, expected at most 65535; use border skip")
+
+
+def _check_captions(captions: Float16Array, count: int) -> None:
+    """Raise DatabaseError unless they are one unit vector for each image, or zero where no word is known."""
+    if captions.ndim != 2 or len(captions) != count or not np.isfinite(captions).all():
+        raise DatabaseError(f"captions: got {captions.shape}, expected finite unit vectors [{count}, E]; rebuild")
+    lengths = np.sqrt(np.einsum("ij,ij->i", captions, captions, dtype=np.float32))
+    wrong = np.flatnonzero((np.abs(lengths - 1) > UNIT_TOLERANCE) & (lengths != 0))
+    if len(wrong):
+        got = f"got a vector of length {lengths[wrong[0]]:.4g} for image {wrong[0]}"
+        raise DatabaseError(f"captions: {got}, expected unit vectors, or zero for a caption without a word; rebuild")
 
 
 def _check_pictures(pictures: ByteArray | None, offsets: IntArray, count: int) -> None:
@@ -612,7 +676,10 @@ def _read_only(array: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Manifest:
-    """The content of manifest.json; captions is the dimension of the caption vectors, None without them."""
+    """The content of manifest.json; captions is the dimension of the caption vectors, None without them.
+
+    caption_encoder may be missing: then it is not known.
+    """
 
     format: str
     version: int
@@ -623,6 +690,7 @@ class _Manifest:
     entries: int
     captions: int | None
     pictures: bool
+    caption_encoder: str = ""
 
 
 def _manifest_of(store: _Store, images: int) -> _Manifest:
@@ -637,6 +705,7 @@ def _manifest_of(store: _Store, images: int) -> _Manifest:
         entries=images * len(store.positions),
         captions=None if store.captions is None else store.captions.shape[1],
         pictures=store.pictures is not None,
+        caption_encoder=store.caption_encoder,
     )
 
 
@@ -666,6 +735,7 @@ _MANIFEST_CHECKS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("entries", lambda v: _is_count(v), "a number from 1 on"),
     ("captions", lambda v: v is None or _is_count(v), "null or a dimension"),
     ("pictures", lambda v: isinstance(v, bool), "true or false"),
+    ("caption_encoder", lambda v: isinstance(v, str), "a fingerprint"),
 )
 
 
@@ -682,6 +752,7 @@ def _read_manifest(folder: Path, codebook: Codebook) -> _Manifest:
         raise DatabaseError(f"{path}: got something else, expected the manifest of a patch database")
     if values.get("version") != VERSION:
         raise DatabaseError(f"{path}: got version {values.get('version')!r}, expected {VERSION}; build it again")
+    values.setdefault("caption_encoder", "")
     for name, valid, expected in _MANIFEST_CHECKS:
         if not valid(values.get(name)):
             raise DatabaseError(f"{path}: got {name} {values.get(name)!r:.80}, expected {expected}; build it again")
@@ -725,13 +796,10 @@ def _read_json(path: Path) -> Any:
 
 def _read_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
     """Memory map of a .npy file; DatabaseError unless it has exactly that type and shape."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")  # reads nothing but .npy, and never pickle
-    except Exception as error:  # numpy parses the header as a Python literal: a damaged one raises nearly anything
-        raise _unreadable(path, error) from error
+    array = open_array(path, OWNER, REMEDY)
     if array.dtype != dtype or array.shape != shape:
         raise DatabaseError(f"{path}: got {array.dtype} {array.shape}, expected {dtype} {shape}; build it again")
-    return np.asarray(array)
+    return array
 
 
 def _read_bytes(path: Path) -> ByteArray:
@@ -745,6 +813,4 @@ def _read_bytes(path: Path) -> ByteArray:
 
 def _unreadable(path: Path, error: BaseException) -> DatabaseError:
     """One line about a file that is missing or damaged."""
-    reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0][:200]
-    got = reason or type(error).__name__
-    return DatabaseError(f"{path}: got {got}, expected a part of a patch database; copy it again")
+    return unreadable(path, error, OWNER, REMEDY)

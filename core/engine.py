@@ -1,20 +1,21 @@
-"""The decoding loop: model, neighbours, blend, sample, record; one code per prompt and turn, from any position on."""
+"""The decoding loop: model, neighbours, blend, draw, record; one code per prompt and turn, from any position on."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Hashable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from core.backends.protocol import Backend, Decoding
+from core.backends.protocol import Backend, Decoding, Predicted
 from core.context import context_codes, skip_reason
-from core.daid import blend_step, sample
-from core.database import Database
+from core.daid import blend_step
+from core.database import Database, check_caption_encoder
+from core.draw import race
+from core.prompt import clean_prompt
 from core.types import (
     Change,
     ConfigError,
@@ -33,6 +34,8 @@ from core.types import (
 Step = tuple[StepRecord, ...]
 Steps = Generator[Step, None, None]
 
+NO_KNOWN_WORD = "no word of this prompt is known"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -48,7 +51,7 @@ class Request:
         """What decides how the model runs; requests with an equal one are rows of one batch."""
         settings = self.settings
         blends = (settings.faid_neighbours, settings.record_unblended) if settings.blends else ()
-        return (id(self.backend), settings.cfg_scale != 1, *blends)
+        return (id(self.backend), settings.cfg_scale != 1, settings.negative_share > 0, *blends)
 
     @property
     def part_of_database(self) -> tuple[Hashable, ...]:
@@ -68,18 +71,18 @@ def decode(
 ) -> Steps:
     """Generate one image per prompt; yields, for every position from `first` on, one record per prompt.
 
-    Row i draws its uniforms from seed + i, so it equals a run of its own with that seed. Closing the generator cancels
+    Row i draws with seed + i (modulo 2^32), so it equals a run of its own with that seed. Closing the generator cancels
     the run. changes: what differs from `settings` at some positions. codes: those of the first positions, given instead
     of drawn; the ones before `first` are read in one pass, as what the method at `first` makes of them, and have no
     records. So a branch at position p is `decode` with another change, `codes` of its parent and `first=p`; a run that
     was interrupted goes on in the same way; and an image is inspected with `codes` alone.
 
-    At every change the model reads the codes so far anew. Raises ConfigError at once for a bad prompt, for changes or
-    codes that do not fit, and when the settings ask for a database or for FAiD weights that are not there.
+    Where the settings change, the model reads the codes so far anew. Raises ConfigError at once for a bad prompt, for
+    changes or codes that do not fit, and when the settings ask for a database or for FAiD weights that are not there.
     """
     changes = check_changes(settings, changes, backend.grid, backend.codebook.size)
     _check_codes(codes, first, backend)
-    rows = [replace(settings, seed=settings.seed + row) for row in range(len(prompts))]
+    rows = [replace(settings, seed=(settings.seed + row) % 2**32) for row in range(len(prompts))]
     return _batch(
         backend, [Request(backend, database, *row) for row in zip(prompts, rows, strict=True)], changes, codes, first
     )
@@ -98,13 +101,22 @@ def decode_together(requests: Sequence[Request]) -> Steps:
     if len({request.backend.grid for request in requests}) != 1:
         raise ConfigError(f"requests: got {len(requests)} of different grids, expected at least one, all of one grid")
     batches = [[requests[number] for number in numbers] for numbers in groups.values()]
-    runs = [_batch(batch[0].backend, batch) for batch in batches]
-    return _in_turns(runs, np.argsort(np.concatenate(list(groups.values()))))
+    with ExitStack() as begun:
+        runs = [begun.enter_context(closing(_batch(batch[0].backend, batch))) for batch in batches]
+        begun.pop_all()  # from here on the runs are closed by what takes turns
+    return _started(_in_turns(runs, np.argsort(np.concatenate(list(groups.values())))))
+
+
+def _started(steps: Steps) -> Steps:
+    """A generator that has run to its first, empty yield: closing it ends what it holds even if it is never asked."""
+    next(steps)
+    return steps
 
 
 def _in_turns(runs: Sequence[Steps], order: IntArray) -> Steps:
     """Several batches, one position of each after the other; order: [B] where each request is among their rows."""
     try:
+        yield ()
         for steps in zip(*runs, strict=True):
             rows = [record for step in steps for record in step]
             yield tuple(rows[place] for place in order)
@@ -136,12 +148,11 @@ class _Part:
 class _Course:
     """What parts hand on: codes [B, S], of which those to come are filled in, and what is fixed for all positions.
 
-    given: how many of the first codes are not drawn; randoms: [B, S] uniforms; changes: by position.
+    given: how many of the first codes are not drawn; changes: by position.
     """
 
     codes: IntArray
     given: int
-    randoms: npt.NDArray[np.float64]
     changes: Mapping[int, Change]
 
 
@@ -153,14 +164,14 @@ def _batch(
     first: int = 0,
 ) -> Steps:
     """The run of requests that share every pass of the model, and the changes and codes as in `decode`."""
+    requests = [replace(request, prompt=clean_prompt(request.prompt)) for request in requests]
     parts = _parts(backend.grid, requests, changes, first)
     if any(part.settings.blends for part in parts) and backend.faid is None:
         raise ConfigError(f"backend {backend.name}: got no FAiD weights, expected some; take method model or daid")
-    states = [_start(backend, part) for part in parts[:1]]  # which checks the prompts
     drawn = np.zeros((len(requests), backend.grid.positions), np.int64)
     drawn[:, : len(codes)] = codes
-    randoms = np.stack([uniforms(request.settings.seed, drawn.shape[1]) for request in requests])
-    return _run(backend, parts, states, _Course(drawn, len(codes), randoms, {c.position: c for c in changes}))
+    state = _start(backend, parts[0]) if parts else None  # which checks the prompts
+    return _started(_run(backend, parts, state, _Course(drawn, len(codes), {c.position: c for c in changes})))
 
 
 def check_changes(settings: DecodeSettings, changes: Sequence[Change], grid: Grid, codes: int) -> tuple[Change, ...]:
@@ -201,8 +212,9 @@ def _check_codes(codes: Sequence[int], first: int, backend: Backend) -> None:
 
 
 def _parts(grid: Grid, requests: Sequence[Request], changes: Sequence[Change], first: int) -> list[_Part]:
-    """The positions from `first` on, cut at every change."""
-    cuts = [first, *(c.position for c in changes if first < c.position < grid.positions), grid.positions]
+    """The positions from `first` on, cut where the settings change."""
+    news = [change.position for change in changes if change.settings is not None]
+    cuts = [first, *(position for position in news if first < position < grid.positions), grid.positions]
     parts = []
     for begin, end in pairwise(cuts):
         rows = [replace(request, settings=settings_at(request.settings, changes, begin)) for request in requests]
@@ -222,13 +234,8 @@ def _views(rows: Sequence[Request]) -> list[Database | None]:
 def _start(backend: Backend, part: _Part) -> Decoding:
     """A new state of the model for a part."""
     settings, prompts = part.settings, [row.prompt for row in part.rows]
-    return backend.start(prompts, settings.cfg_scale != 1, settings.faid_neighbours if settings.blends else 0)
-
-
-def uniforms(seed: int, count: int) -> npt.NDArray[np.float64]:
-    """The uniforms [count] in [0, 1) of a run; the same on every machine."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, generator=generator, dtype=torch.float64).numpy()
+    features = settings.faid_neighbours if settings.blends else 0
+    return backend.start(prompts, settings.cfg_scale != 1, features, settings.negative_share > 0)
 
 
 def _view(request: Request) -> Database | None:
@@ -243,19 +250,36 @@ def _view(request: Request) -> Database | None:
     view = database.with_styles(settings.styles)
     if settings.caption_filter == 0:
         return view
+    check_caption_encoder(database, backend.caption_encoder)
     vector = backend.embed_captions([request.prompt])[0]
-    return view.subset(view.nearest_captions(vector, settings.caption_filter))
+    chosen = view.nearest_captions(vector, settings.caption_filter)
+    return view if len(chosen) == len(view.images) else view.subset(chosen)
 
 
-def _run(backend: Backend, parts: Sequence[_Part], states: Sequence[Decoding], course: _Course) -> Steps:
-    """One part after the other, each with a state of its own; that of the first is there already."""
-    for number, part in enumerate(parts):
-        decoding = states[0] if number == 0 else _start(backend, part)
-        try:
+def why_unfiltered(backend: Backend, prompt: str, settings: DecodeSettings) -> str | None:
+    """Why the caption filter of a run does nothing; None when it does its work, or is off."""
+    if not settings.retrieves or settings.caption_filter == 0 or backend.embed_captions([prompt]).any():
+        return None
+    return NO_KNOWN_WORD
+
+
+def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, course: _Course) -> Steps:
+    """One part after the other, each with a state of its own; that of the first is there already.
+
+    Begins with an empty step, see `_started`.
+    """
+    decoding = state
+    try:
+        yield ()
+        for part in parts:
+            decoding = decoding or _start(backend, part)
             if part.first:
                 decoding.replay(course.codes[:, : part.first], _replayed(part, course))
             yield from _decode(decoding, part, course)
-        finally:
+            decoding.close()
+            decoding = None
+    finally:
+        if decoding is not None:
             decoding.close()
 
 
@@ -273,18 +297,16 @@ def _decode(decoding: Decoding, part: _Part, course: _Course) -> Steps:
         begin = time.perf_counter()
         answers = _retrieve_all(part, course, position)
         searched = time.perf_counter()
-        logits, unblended = _predict(decoding, answers, settings)
+        logits, others = _predict(decoding, answers, settings)
         predicted = time.perf_counter()
-        u = course.randoms[:, position]
-        drawn = [_choose(logits[row], answers[row], u[row], settings[row]) for row in rows]
+        drawn = [_draw(logits[row], answers[row], settings[row], position) for row in rows]
         chosen = _taken(course, position, drawn)
-        blends = _blends(decoding, chosen, unblended) if part.settings.blends else [None for _ in rows]
+        blends = _blends(decoding, chosen, others) if part.settings.blends else [None for _ in rows]
         seconds = Seconds(predicted - searched, searched - begin, time.perf_counter() - predicted)
         course.codes[:, position] = chosen
         own = [logits[row].copy() for row in rows]  # so that a kept record does not hold on to those of the others
         yield tuple(
-            StepRecord(position, own[row], answers[row], float(u[row]), int(chosen[row]), blends[row], seconds)
-            for row in rows
+            StepRecord(position, own[row], answers[row], int(chosen[row]), blends[row], seconds) for row in rows
         )
         decoding.append(chosen)
 
@@ -297,31 +319,63 @@ def _taken(course: _Course, position: int, drawn: Sequence[int]) -> IntArray:
     return course.codes[:, position].copy() if position < course.given else np.array(drawn, np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """Guided logits [B, V] that were not drawn from: had nothing been retrieved here, and without the blenders."""
+
+    blank: FloatArray
+    unblended: FloatArray
+
+
 def _predict(
     decoding: Decoding, answers: Sequence[Retrieval | Skipped], settings: Sequence[DecodeSettings]
-) -> tuple[FloatArray, FloatArray | None]:
-    """Guided logits [B, V] of the next codes and, if asked for, what they would be without the blenders here."""
-    scales = np.array([[row.cfg_scale] for row in settings], np.float32)
+) -> tuple[FloatArray, _Others | None]:
+    """Guided logits [B, V] of the next codes and, if asked for, what else is recorded of blenders."""
     if not settings[0].blends:
-        return guide(*decoding.logits(None), scales), None
-    unblended = guide(*decoding.logits(None), scales) if settings[0].record_unblended else None
-    return guide(*decoding.logits([_heard(answer) for answer in answers]), scales), unblended
+        return guide(decoding.logits(None), settings), None
+    others = decoding.counterfactuals() if settings[0].record_unblended else None
+    features = [_heard(answer) for answer in answers]
+    predicted = decoding.logits(features)
+    logits = guide(predicted, settings)
+    if others is None:
+        return logits, None
+    # the other rows of guidance never have blenders, so they are the same ones
+    blank, unblended = (guide(replace(predicted, conditional=conditional), settings) for conditional in others)
+    nothing = np.array([not found for found in features])
+    blank[nothing] = logits[nothing]  # the same pass, free of the rounding of another batch
+    return logits, _Others(blank, unblended)
 
 
-def _blends(decoding: Decoding, chosen: IntArray, unblended: FloatArray | None) -> Sequence[FaidStep]:
-    """What the blenders did, with the logits without them if those were asked for."""
+def _blends(decoding: Decoding, chosen: IntArray, others: _Others | None) -> Sequence[FaidStep]:
+    """What the blenders did, with the logits that were not drawn from if those were asked for."""
     blends = decoding.blends(chosen)
-    if unblended is None:
+    if others is None:
         return blends
-    return [replace(blend, unblended=row.copy()) for blend, row in zip(blends, unblended, strict=True)]
+    rows = zip(blends, others.blank, others.unblended, strict=True)
+    return [replace(blend, blank=blank.copy(), unblended=bare.copy()) for blend, blank, bare in rows]
 
 
-def guide(conditional: FloatArray, unconditional: FloatArray | None, scales: FloatArray) -> FloatArray:
-    """Classifier-free guidance on logits [B, V] with scales [B, 1]: uncond + scale * (cond - uncond)."""
-    if unconditional is None:
-        return conditional
-    guided: FloatArray = unconditional + scales * (conditional - unconditional)
+def guide(predicted: Predicted, settings: Sequence[DecodeSettings]) -> FloatArray:
+    """Classifier-free guidance (Ho & Salimans 2022) of the logits [B, V] of B rows with their settings: [B, V].
+
+    away + cfg_scale * (conditional - away), where away = unconditional + negative_share * (negative - unconditional):
+    what guidance turns away from is the prediction without a prompt, mixed with that of the negative prompt (this
+    project's, not the paper's).
+    """
+    if predicted.unconditional is None:
+        plain: FloatArray = predicted.conditional.copy()
+        return plain
+    away = predicted.unconditional
+    if predicted.negative is not None:
+        away = away + _column(settings, "negative_share") * (predicted.negative - away)
+    guided: FloatArray = away + _column(settings, "cfg_scale") * (predicted.conditional - away)
     return guided
+
+
+def _column(settings: Sequence[DecodeSettings], name: str) -> FloatArray:
+    """One setting of every row [B, 1]."""
+    column: FloatArray = np.array([[getattr(row, name)] for row in settings], np.float32)
+    return column
 
 
 def _retrieve_all(part: _Part, course: _Course, position: int) -> list[Retrieval | Skipped]:
@@ -355,6 +409,7 @@ def _heard(answer: Retrieval | Skipped) -> Neighbours | None:
     return answer.neighbours.heard if isinstance(answer, Retrieval) else None
 
 
-def _choose(logits: FloatArray, answer: Retrieval | Skipped, u: float, settings: DecodeSettings) -> int:
-    """The code that u picks from the blend."""
-    return sample(blend_step(logits, neighbours_of(answer), settings).blended, u)
+def _draw(logits: FloatArray, answer: Retrieval | Skipped, settings: DecodeSettings, position: int) -> int:
+    """The code that the position's noise takes from the blend."""
+    noise = race(settings.seed, position, len(logits))
+    return noise.draw(blend_step(logits, neighbours_of(answer), settings).blended)

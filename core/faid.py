@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Final, Literal, TypeVar, cast, get_args
 
@@ -484,8 +485,8 @@ class BlendRecord:
         gate: [B, 1, D] what the layer multiplies its attention's output by, if it does (see `attach`).
         """
         added = self.added if gate is None else self.added * gate
-        norm = torch.linalg.vector_norm
-        share: Tensor = norm(added, dim=-1) / norm(self.hidden, dim=-1).clamp_min(torch.finfo(torch.float32).tiny)
+        norm = partial(torch.linalg.vector_norm, dim=-1, dtype=torch.float32)  # float16 ends at 65504
+        share: Tensor = norm(added) / norm(self.hidden).clamp_min(torch.finfo(torch.float32).tiny)
         return share
 
 

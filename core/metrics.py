@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.daid import Blend, Distribution
+from core.daid import Blend
+from core.draw import Distribution
 from core.provenance import effective_number, neighbour_mass
 from core.trace import Trace, entropy, kl_divergence, neighbours
 from core.types import FloatArray, Grid
@@ -62,7 +63,8 @@ class Metrics:
 def measure(trace: Trace) -> Metrics:
     """The metrics of a trace with at least one step."""
     found = [neighbours(step) for step in trace.steps]
-    blends = [(trace.blend(step.position), trace.without_retrieval(step.position)) for step in trace.steps]
+    told = [trace.explain(step.position) for step in trace.steps]
+    blends = [(explanation.blend, explanation.nothing) for explanation in told]
     seconds = [(step.seconds.model, step.seconds.search, step.seconds.blend) for step in trace.steps]
     masses = [neighbour_mass(step, trace.settings_at(step.position))[1] for step in trace.steps]
     return Metrics(

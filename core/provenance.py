@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.context import entry_places
-from core.daid import Distribution, blend_step, neighbour_shares
+from core.daid import blend_step, neighbour_shares
+from core.draw import Distribution
 from core.trace import Trace, neighbours
 from core.types import DecodeSettings, FloatArray, IntArray, Neighbours, StepRecord
 

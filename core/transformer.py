@@ -9,6 +9,7 @@ residual stream to the output head, so it has logits of its own: a draft of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from core.faid import Faid
 from core.text import COLOURS, STYLES, Caption, TextEncoder
-from core.types import Grid
+from core.types import CheckpointError, Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class TransformerConfig:
     hidden: int = 640
     modulation_rank: int = 64
     canvas_channels: int = 192
+
+    def __post_init__(self) -> None:
+        if self.heads < 1 or self.width % (4 * self.heads):  # half of the pairs turn with the row, half with the column
+            expected = "expected four times as many, or a multiple of that; change one of them"
+            raise CheckpointError(f"transformer: got width {self.width} for {self.heads} heads, {expected}")
 
     @property
     def grid(self) -> Grid:
@@ -89,6 +95,11 @@ class Modulation:
     words: Tensor
     visible: Tensor
 
+    def rows(self, chosen: Tensor) -> Modulation:
+        """That of the chosen rows [n] alone."""
+        parts = self.head[chosen], self.canvas[chosen], self.words[chosen], self.visible[chosen]
+        return Modulation(self.layers[:, chosen], *parts)
+
 
 class KVCache:
     """Keys and values of all layers for the sequence so far; preallocated, one per generation.
@@ -100,6 +111,12 @@ class KVCache:
         length = config.prefix + config.grid.positions
         shape = (config.layers, batch, config.heads, length, config.width // config.heads)
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
+
+    def rows(self, chosen: Tensor) -> KVCache:
+        """A copy of the chosen rows [n]."""
+        copied = copy(self)
+        copied.keys, copied.values = self.keys[:, chosen], self.values[:, chosen]
+        return copied
 
     def extend(self, layer: int, offset: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Put [B, heads, n, head_dim] of the newest entries at `offset`; all of the layer's up to there."""

@@ -104,8 +104,10 @@ class FaidStep:
     of the K features came from neighbours, the nearest first, the others being blank; compatibility: [L, K] in 0..1;
     hop_weights: [L, H] of sum 1; share: [L] norm of what was added relative to the hidden state that it was added to;
     start_cosine, code_cosine: [L, K] cosine of the feature that leaves a blender to the one that entered the first, and
-    to the feature of the code that was sampled, 0 where there is none to compare; unblended: [V] logits of the model
-    without the blenders at this position alone, None unless they were asked for.
+    to the feature of the code that was sampled, 0 where there is none to compare.
+    blank, unblended: [V] logits that the model would have had at this position alone, None unless they were asked for:
+    with the same blenders had nothing been retrieved, and without the blenders. The first one tells what retrieval
+    changed, the second one what the blenders change by themselves.
     """
 
     layers: IntArray
@@ -116,7 +118,8 @@ class FaidStep:
     share: FloatArray
     start_cosine: FloatArray
     code_cosine: FloatArray
-    unblended: FloatArray | None
+    blank: FloatArray | None = None
+    unblended: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +135,33 @@ class Seconds:
 class StepRecord:
     """Everything that decided the code of one position.
 
-    logits: [V] float32 after guidance and before temperature; u: the uniform that the inverse CDF was sampled with;
-    faid: what the blenders did, None for methods without them.
+    logits: [V] float32 after guidance and before temperature; faid: what the blenders did, None for methods without
+    them; u: the uniform of a position that was drawn by inverse CDF, which only old traces have. The noise that decides
+    otherwise follows from seed and position, see `core.draw.race`.
     """
 
     position: int
     logits: FloatArray
     retrieval: Retrieval | Skipped
-    u: float
     code: int
     faid: FaidStep | None
     seconds: Seconds
+    u: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
     """Settings of one generation; validated when made.
 
-    temperature, top_k (0: off) and top_p (1: off) shape the model's distribution before the blend. retrieval_weight
+    temperature, top_k (0: off) and top_p (1: off) shape the model's distribution before the blend. cfg_scale (1: off)
+    is that of guidance; negative_share (0: off) is how much of what it turns away from is the negative prompt, for
+    models that have one. retrieval_weight
     is lambda (0..1); retrieval_temperature is tau, in units of squared L2; n_neighbours is K (0: all entries);
     gate (0: off) scales lambda by exp(-d_min / gate); caption_filter (0: off) keeps the n images whose captions are
     nearest to the prompt; position_weight (0: off) adds w * (drow^2 + dcol^2) to the distance; styles (empty: all)
     filters the database by art style. faid_neighbours is how many of the K, the nearest, go through the blenders of
-    FAiD; record_unblended also records what the model would have predicted without them (a second pass per position).
+    FAiD; record_unblended also records what the model would have predicted had nothing been retrieved, and without
+    the blenders (one more pass per position).
     """
 
     seed: int = 0
@@ -163,6 +170,7 @@ class DecodeSettings:
     top_k: int = 0
     top_p: float = 0.95
     cfg_scale: float = 2.0
+    negative_share: float = 0.5
     retrieval_weight: float = 0.1
     retrieval_temperature: float = 0.1
     n_neighbours: int = 64
@@ -176,7 +184,7 @@ class DecodeSettings:
 
     def __post_init__(self) -> None:
         for name, kind, low, high in _LIMITS:
-            _check_number(name, getattr(self, name), kind, low, high)
+            object.__setattr__(self, name, _number(name, getattr(self, name), kind, low, high))
         _check_choice("method", self.method, get_args(Method))
         _check_choice("aggregate", self.aggregate, get_args(Aggregate))
         if not isinstance(self.record_unblended, bool):
@@ -222,6 +230,8 @@ MEANINGS: Mapping[str, str] = {
     "top_k": "keep the k likeliest codes of the model; 0: off",
     "top_p": "keep the fewest codes of the model that hold this share of the mass; 1: off",
     "cfg_scale": "classifier-free guidance; 1: off, and twice as fast",
+    "negative_share": "how much of what guidance turns away from is a negative prompt (the embedded model's own: "
+    "without the colour, in the style that it mixes up) instead of no prompt; 0: off",
     "retrieval_weight": "lambda: share of the retrieval distribution in the blend, 0..1",
     "retrieval_temperature": "tau: softmax temperature over distances, in units of squared L2",
     "n_neighbours": "K: entries retrieved per position; 0: the whole database",
@@ -230,7 +240,8 @@ MEANINGS: Mapping[str, str] = {
     "caption_filter": "retrieve only from the n images whose captions are nearest to the prompt; 0: off",
     "position_weight": "add w * (drow^2 + dcol^2) to the distance; 0: off",
     "faid_neighbours": "how many of the K, the nearest, go through the blenders of FAiD",
-    "record_unblended": "for FAiD, also compute each position without the blenders, which shows flips; takes longer",
+    "record_unblended": "for FAiD, also compute each position with nothing retrieved and without the blenders, which "
+    "tells flips; takes longer",
     "styles": "retrieve only from these art styles, such as 3d,noto; empty: all",
 }
 """What every setting means, in one line."""
@@ -242,7 +253,7 @@ class Change:
 
     weights: (entry, factor) pairs, the factor being put on the mass of that neighbour here, 0 dropping it; others: the
     factor of all neighbours that are not named, so that 0 pins the named ones; settings: those from this position on,
-    None leaving them as they are; code: taken here whatever the blend says, None for the one that u draws.
+    None leaving them as they are; code: taken here whatever the blend says, None for the one that is drawn.
     """
 
     position: int
@@ -252,19 +263,24 @@ class Change:
     code: int | None = None
 
     def __post_init__(self) -> None:
-        _check_number("change position", self.position, int, 0, MAX_POSITIONS - 1)
+        object.__setattr__(self, "position", _number("change position", self.position, int, 0, MAX_POSITIONS - 1))
         if not isinstance(self.weights, tuple) or not all(isinstance(w, tuple) and len(w) == 2 for w in self.weights):
             raise ConfigError(f"change weights: got {self.weights!r:.80}, expected pairs of an entry and a factor")
-        for entry, factor in self.weights:
-            _check_number("change weights: entry", entry, int, 0, 2**63 - 1)
-            _check_number("change weights: factor", factor, float, 0, MAX_FACTOR)
+        numbers = (
+            (
+                _number("change weights: entry", entry, int, 0, 2**63 - 1),
+                _number("change weights: factor", factor, float, 0, MAX_FACTOR),
+            )
+            for entry, factor in self.weights
+        )
+        object.__setattr__(self, "weights", tuple(numbers))
         if len({entry for entry, _ in self.weights}) != len(self.weights):
             raise ConfigError("change weights: got an entry twice, expected every entry once")
-        _check_number("change others", self.others, float, 0, MAX_FACTOR)
+        object.__setattr__(self, "others", _number("change others", self.others, float, 0, MAX_FACTOR))
         if self.settings is not None and not isinstance(self.settings, DecodeSettings):
             raise ConfigError(f"change settings: got {type(self.settings).__name__}, expected settings or none")
         if self.code is not None:
-            _check_number("change code", self.code, int, 0, 65535)
+            object.__setattr__(self, "code", _number("change code", self.code, int, 0, 65535))
 
     def weighed(self, neighbours: Neighbours) -> Neighbours:
         """The neighbours with this change's factors; those that are named but were not found have no effect."""
@@ -300,6 +316,7 @@ _LIMITS: tuple[tuple[str, type, float, float], ...] = (
     ("top_k", int, 0, 65536),
     ("top_p", float, 0.01, 1),
     ("cfg_scale", float, 0, 20),
+    ("negative_share", float, 0, 1),
     ("retrieval_weight", float, 0, 1),
     ("retrieval_temperature", float, 1e-4, 100),
     ("n_neighbours", int, 0, 100_000),
@@ -310,17 +327,29 @@ _LIMITS: tuple[tuple[str, type, float, float], ...] = (
 )
 
 
-def _check_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
-    """Raise ConfigError unless value is a finite number of that kind in [low, high] (an int passes as a float)."""
-    allowed = (int,) if kind is int else (int, float)
-    number = "a whole number" if kind is int else "a number"
-    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    is_number = isinstance(value, allowed) and not isinstance(value, bool) and finite
-    if not is_number or not low <= value <= high:
-        raise ConfigError(f"{name}: got {value!r:.80}, expected {number} from {low:g} to {high:g}")
+def _number(name: str, value: Any, kind: type, low: float, high: float) -> Any:
+    """A number as a plain Python one, numpy's included; ConfigError unless it is of that kind and in [low, high].
+
+    A whole number passes as a float.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        plain: float = int(value)
+    elif kind is float and isinstance(value, (float, np.floating)):
+        plain = float(value)
+    else:
+        plain = math.nan
+    if not low <= plain <= high:  # which nan and what is infinite never is
+        number = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"{name}: got {value!r:.80}, expected {number} from {_shown(low)} to {_shown(high)}")
+    return plain
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise ConfigError unless value is one of the choices."""
     if value not in choices:
         raise ConfigError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
+
+
+def _shown(limit: float) -> str:
+    """A limit in words: whole numbers with all of their digits."""
+    return str(int(limit)) if float(limit).is_integer() else f"{limit:g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.daid import Blend, blend_step, sample
+from core.daid import Blend, blend_step
 from core.trace import Trace, neighbours
 from core.types import Change, DecodeSettings, Neighbours, StepRecord
 
@@ -16,8 +16,9 @@ _SEARCHES = ("caption_filter", "position_weight", "styles")
 class WhatIf:
     """One position as it was, and as a change would make it.
 
-    neighbours: those of the position with the weights of the change, None without; codes: what u picks before and after
-    (or what the change says); beyond: what the change does besides, which only the model or the database can tell.
+    neighbours: those of the position with the weights of the change, None without; codes: what the noise of the
+    position picks before and after, as in a branch from here (or what the change says); beyond: what the change does
+    besides, which only the model or the database can tell.
     """
 
     before: Blend
@@ -34,7 +35,7 @@ def what_if(trace: Trace, position: int, change: Change) -> WhatIf:
     found = _kept(neighbours(step), new.n_neighbours)
     weighed = change.weighed(found) if found else None
     before, after = trace.blend(position), blend_step(step.logits, weighed, new)
-    picked = sample(after.blended, step.u) if change.code is None else change.code
+    picked = trace.luck(position).draw(after.blended) if change.code is None else change.code
     return WhatIf(before, after, weighed, (trace.pick(position), picked), _beyond(step, old, new, change))
 
 
@@ -54,8 +55,8 @@ def _beyond(step: StepRecord, old: DecodeSettings, new: DecodeSettings, change: 
         reasons.append("FAiD works inside the model")
     elif new.blends and (new.n_neighbours != old.n_neighbours or change.weights or change.others != 1):
         reasons.append("the blenders would get other features")
-    if old.cfg_scale != new.cfg_scale:
-        reasons.append("the CFG scale works inside the model")
+    if (old.cfg_scale, old.negative_share) != (new.cfg_scale, new.negative_share):
+        reasons.append("guidance needs the model again")
     if new.retrieves and not old.retrieves:
         reasons.append("this run looked nothing up")
     elif new.retrieves and any(getattr(old, name) != getattr(new, name) for name in _SEARCHES):

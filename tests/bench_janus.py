@@ -31,6 +31,7 @@ from tests.tiny_janus import Size
 
 SIZE = Size(side=24, codes=16384, width=256, hidden=704, layers=8, heads=8, key_heads=8)
 SCALE = 5.0
+GUIDED = DecodeSettings(method="model", cfg_scale=SCALE, top_p=1)
 PROMPT = "a red heart"
 
 
@@ -51,8 +52,7 @@ def loop_figures(runs: int) -> dict[str, float]:
         generated = time.process_time()
         got = greedy(backend)
         looped = time.process_time()
-        settings = DecodeSettings(method="model", cfg_scale=SCALE, top_p=1)
-        for _step in decode(backend, None, [PROMPT], settings):
+        for _step in decode(backend, None, [PROMPT], GUIDED):
             pass
         seconds.append([generated - begin, looped - generated, time.process_time() - looped])
         assert expected.tolist() == got
@@ -72,7 +72,7 @@ def greedy(backend: Backend) -> list[int]:
     decoding = backend.start([PROMPT], guided=True, faid_neighbours=0)
     codes = []
     for _ in range(backend.grid.positions):
-        chosen = guide(*decoding.logits(None), SCALE).argmax(axis=-1)
+        chosen = guide(decoding.logits(None), [GUIDED]).argmax(axis=-1)
         codes.append(int(chosen[0]))
         decoding.append(chosen)
     decoding.close()

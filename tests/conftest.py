@@ -18,7 +18,7 @@ from tests.tiny import tiny_backend, tiny_database
 # no deadline, because machines are noisy; in continuous integration the same examples every time
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("project")
-torch.set_num_threads(1)  # two threads on a shared machine are slower than one, and results do not depend on it
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # two on a shared machine are slower than one
 
 
 @pytest.fixture(scope="session")

@@ -51,5 +51,6 @@ def tiny_database(backend: EmojiBackend, images: int = 12, context: Context | No
     ]
     infos = [ImageInfo(caption, ("3d", "flat")[n % 2], f"c{n}", "test") for n, caption in enumerate(captions)]
     return PatchDatabase.build(
-        backend.codebook, grids.astype(np.uint16), infos, context or Context(), backend.embed_captions(captions)
-    )
+        backend.codebook, grids.astype(np.uint16), infos, context or Context(), backend.embed_captions(captions),
+        caption_encoder=backend.caption_encoder,
+    )  # fmt: skip

@@ -1,12 +1,16 @@
-"""Small traces made by hand: a grid of 4 x 6 codes, three source images, four codes."""
+"""Small traces, made by hand (a grid of 4 x 6 codes, three source images, four codes) or drawn by the tiny model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from core.backends.emoji import EmojiBackend
 from core.context import Context, retrieving_positions
+from core.database import PatchDatabase
+from core.engine import decode
 from core.trace import Origin, Source, Trace
 from core.types import DecodeSettings, Grid, Neighbours, Retrieval, Seconds, Skipped, StepRecord
 
@@ -37,6 +41,16 @@ def trace_of(found: dict[int, Neighbours], codes: dict[int, int], settings: Deco
     steps = []
     for position in range(GRID.positions):
         answer = Retrieval(np.zeros(4, np.int64), found[position]) if position in found else Skipped("edge")
-        steps.append(StepRecord(position, LOGITS, answer, 0.5, codes.get(position, 0), None, Seconds(0, 0, 0)))
+        steps.append(StepRecord(position, LOGITS, answer, codes.get(position, 0), None, Seconds(0, 0, 0)))
     sources = {i: Source(i, f"caption {i}", "flat", "", "here", np.zeros((4, 6), np.uint16)) for i in (3, 5, 8)}
     return Trace("a prompt", settings, Origin("fake", "m", None, "c", 4, "d", CONTEXT), GRID, tuple(steps), sources)
+
+
+SETTINGS = DecodeSettings(seed=2, retrieval_weight=0.5, n_neighbours=6, gate=0.0, styles=("3d",), cfg_scale=2.0)
+FAID = replace(SETTINGS, method="faid", faid_neighbours=5, record_unblended=True)
+
+
+def traced(backend: EmojiBackend, database: PatchDatabase, settings: DecodeSettings) -> Trace:
+    """A run of the tiny model."""
+    records = [step[0] for step in decode(backend, database, ["a red heart"], settings)]
+    return Trace.record(backend, database, "a red heart", settings, records)

@@ -98,7 +98,6 @@ class Blending:
                 share=share[row],
                 start_cosine=start_cosine[row],
                 code_cosine=code_cosine[row],
-                unblended=None,
             )
             for row in range(self._rows)
         )
@@ -108,8 +107,12 @@ class Blending:
         return None if self._gates is None else self._gates[layer]
 
     def _cosine(self, leaving: Tensor, other: Tensor) -> FloatArray:
-        """Cosines [B, L, K] of features [B, L, K, D] with others that broadcast; 0 where there is no neighbour."""
-        return _array(F.cosine_similarity(leaving, other, dim=-1) * self._present.unsqueeze(1))
+        """Cosines [B, L, K] of features [B, L, K, D] with others that broadcast; 0 where there is no neighbour.
+
+        In float32: in float16 the number that keeps a blank feature from 0 / 0 is 0 itself.
+        """
+        cosines = F.cosine_similarity(leaving.float(), other.float(), dim=-1)
+        return _array(torch.where(self._present.unsqueeze(1), cosines, 0.0))
 
 
 def _array(tensor: Tensor) -> FloatArray:

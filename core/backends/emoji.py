@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from torch import Tensor, nn
 
 from core import checkpoint
 from core.backends.blending import Blending
+from core.backends.protocol import Predicted
 from core.faid import HOPS, CollapsedLayer
-from core.text import MIXED_UP, TextEncoder
+from core.prompt import emoji_names
+from core.text import MIXED_UP, READING, TextEncoder, content
 from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
 from core.transformer import ARTransformer, FaidConfig, KVCache, TransformerConfig, TunedFaid, conditions
 from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatArray, Grid, IntArray, Neighbours
@@ -23,28 +26,28 @@ from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatA
 MODELS = Path(__file__).resolve().parents[2] / "assets" / "models"
 FOLDER, NOVICE = MODELS / "emoji", MODELS / "novice"
 
-NEGATIVE_SHARE = 0.5
-"""How much of what guidance turns away from is the negative prompt, where there is one; see docs/model.md."""
-
 
 class EmojiDecoding:
     """One generation of the embedded transformer.
 
-    Its rows are the B conditional ones and, with guidance, the B unconditional ones and the negatives of the prompts
-    that have one: the prompt without its colour, in the style that its own is mixed up with. Guidance turns away from
-    both. Otherwise a known thing in a new colour comes out in a colour that it was seen in, and many a flat one in 3d.
+    Its rows are the B conditional ones and, with guidance, the B unconditional ones and, if asked for, the negatives of
+    the prompts that have one: the prompt without its colour, in the style that its own is mixed up with. Otherwise a
+    known thing in a new colour comes out in a colour that it was seen in, and many a flat one in 3d.
     """
 
-    def __init__(self, backend: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> None:
+    def __init__(
+        self, backend: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool
+    ) -> None:
         model, tuned = backend.transformer, backend.tuned
         captions = [backend.encoder.encode(prompt) for prompt in prompts]
         condition = conditions(captions, backend.encoder, model)
-        negatives = [backend.encoder.negative(caption, backend.mixed_up) if guided else None for caption in captions]
-        self._opposed = [row for row, negative in enumerate(negatives) if negative]
+        opposite = partial(backend.encoder.negative, mixed_up=backend.mixed_up)
+        opposites = [opposite(caption) if guided and negatives else None for caption in captions]
+        self._opposed = [row for row, negative in enumerate(opposites) if negative]
         if guided:
             condition = condition.joined(condition.null())
         if self._opposed:
-            condition = condition.joined(conditions([n for n in negatives if n], backend.encoder, model))
+            condition = condition.joined(conditions([n for n in opposites if n], backend.encoder, model))
         self._model, self._prompts, self._guided = model, len(prompts), guided
         rows = list(range(len(prompts)))
         self._owners = torch.tensor([*rows, *(rows if guided else []), *self._opposed])
@@ -63,17 +66,34 @@ class EmojiDecoding:
         self._newest: Tensor | None = None
 
     @torch.inference_mode()
-    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> tuple[FloatArray, FloatArray | None]:
-        """Conditional and unconditional logits [B, V] of the next code; see `Decoding.logits`."""
+    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> Predicted:
+        """Logits [B, V] of the next code; see `Decoding.logits`."""
         if self._cache is None:
             raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
         with nullcontext() if neighbours is None else self._blended().attached(self._position, neighbours):
             step = self._model.step(self._modulation, self._cache, self._position, self._newest, self._head)
         conditional, unconditional, negative = np.split(step.numpy(), [self._prompts, 2 * self._prompts])
         if not self._guided:
-            return conditional, None
-        unconditional[self._opposed] += NEGATIVE_SHARE * (negative - unconditional[self._opposed])
-        return conditional, unconditional
+            return Predicted(conditional)
+        if not self._opposed:
+            return Predicted(conditional, unconditional)
+        opposed = unconditional.copy()
+        opposed[self._opposed] = negative
+        return Predicted(conditional, unconditional, opposed)
+
+    @torch.inference_mode()
+    def counterfactuals(self) -> tuple[FloatArray, FloatArray]:
+        """Conditional logits [B, V] on blank features and without the blenders; see `Decoding.counterfactuals`."""
+        if self._cache is None:
+            raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
+        rows = torch.arange(self._prompts).repeat(2)  # the blenders' rows are the first ones
+        newest = None if self._newest is None else self._newest[rows]
+        with self._blended().attached(self._position, [None] * self._prompts):
+            step = self._model.step(
+                self._modulation.rows(rows), self._cache.rows(rows), self._position, newest, self._head
+            )
+        blank, unblended = np.split(step.numpy(), 2)
+        return blank, unblended
 
     @torch.inference_mode()
     def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
@@ -119,7 +139,6 @@ class EmojiBackend:
     encoder: TextEncoder
     transformer: ARTransformer
     codebook: Codebook
-    fingerprint: str
     tuned: TunedFaid | None
     blenders: tuple[CollapsedLayer, ...]
     faid: str | None
@@ -134,7 +153,8 @@ class EmojiBackend:
         """
         shared = shared or folder
         config = checkpoint.read_config(folder)
-        transformer = ARTransformer(checkpoint.config_part(config, "transformer", TransformerConfig))
+        sizes = checkpoint.config_part(config, "transformer", TransformerConfig)
+        transformer = checkpoint.build("transformer", lambda: ARTransformer(sizes))
         checkpoint.load_weights(folder, "transformer", transformer)
         tuned = load_faid(folder, transformer) if "faid" in config else None
         return cls.assemble(load_tokenizer(shared), TextEncoder.load(shared), transformer.eval(), tuned, name)
@@ -167,12 +187,31 @@ class EmojiBackend:
             encoder,
             transformer,
             Codebook.from_vectors(tokenizer.codebook.numpy()),
-            checkpoint.fingerprint(transformer.state_dict()),
             tuned,
             blenders,
             checkpoint.fingerprint(tuned.state_dict()) if tuned else None,
             name,
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that decides a picture but FAiD: weights, sizes, text table, and how prompts are read."""
+        return checkpoint.joint_fingerprint(
+            checkpoint.fingerprint(self.transformer.state_dict()),
+            self.transformer.config,
+            checkpoint.fingerprint(self.tokenizer.state_dict()),
+            self.tokenizer.config,
+            self.encoder.fingerprint,
+            self.encoder.max_pieces,
+            READING,
+            sorted(emoji_names().names.items()),
+            sorted(self.mixed_up.items()),
+        )
+
+    @property
+    def caption_encoder(self) -> str:
+        """Hash of the text table and its tokenizer."""
+        return self.encoder.fingerprint
 
     @property
     def grid(self) -> Grid:
@@ -189,17 +228,19 @@ class EmojiBackend:
         """Which model it is and where it runs."""
         return f"{self.name}, on the CPU"
 
-    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> EmojiDecoding:
+    def start(
+        self, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool = False
+    ) -> EmojiDecoding:
         """Begin a generation; ConfigError for a prompt that is empty or too long, and for FAiD without its weights."""
         if not prompts:
             raise ConfigError("prompts: got none, expected at least one")
         if faid_neighbours and self.tuned is None:
             raise ConfigError(f"backend {self.name}: got no FAiD weights, expected some; take method model or daid")
-        return EmojiDecoding(self, prompts, guided, faid_neighbours)
+        return EmojiDecoding(self, prompts, guided, faid_neighbours, negatives)
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, E] of texts, without their style words; zero where no word is known."""
-        return self.encoder.pooled([self.encoder.encode(text).text for text in texts])
+        return self.encoder.pooled([content(text) for text in texts])
 
     def encode_images(self, images: npt.NDArray[np.uint8]) -> CodeArray:
         """Token grids [N, height, width] of RGB images [N, pixels, pixels, 3]."""
@@ -218,7 +259,7 @@ def load_novice() -> EmojiBackend:
 def load_tokenizer(folder: Path = FOLDER) -> VQTokenizer:
     """The VQ tokenizer in `folder`, its code vectors of unit length."""
     config = checkpoint.config_part(checkpoint.read_config(folder), "tokenizer", TokenizerConfig)
-    tokenizer = VQTokenizer(config)
+    tokenizer = checkpoint.build("tokenizer", lambda: VQTokenizer(config))
     checkpoint.load_weights(folder, "tokenizer", tokenizer)
     tokenizer.codebook.copy_(torch.from_numpy(Codebook.from_vectors(tokenizer.codebook.numpy()).vectors.copy()))
     return tokenizer.eval()

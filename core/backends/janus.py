@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,12 @@ from transformers.models.janus.modeling_janus import JanusVQVAE, JanusVQVAEAlign
 from core.backends import emoji
 from core.backends.blending import Blending
 from core.backends.llama import Cache, Llama, LlamaConfig
-from core.backends.protocol import ModelSource
+from core.backends.protocol import ModelSource, Predicted
 from core.backends.weights import LAYERS, Weights
-from core.checkpoint import read_json
+from core.checkpoint import joint_fingerprint, read_json
 from core.faid import CollapsedLayer, Faid
-from core.text import TextEncoder, clean_prompt
+from core.prompt import clean_prompt
+from core.text import SAMPLES, TextEncoder
 from core.tokenizer import Codebook, to_pictures, to_pixels
 from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
@@ -45,6 +46,8 @@ SAMPLED_VALUES: Final = 1024
 CONFIG_FILES: Final = ["*.json", "*.jinja", "*.model", "*.txt"]
 WEIGHT_FILES: Final = ["*.safetensors", "*.bin"]
 IMAGE_START: Final = "<begin_of_image>"
+PLACE: Final = "\uf8ff"
+"""Where the prompt stands in its frame: a character that no template has."""
 PLAIN_TEMPLATE: Final = "<|User|>: {}\n\n<|Assistant|>:"
 """What the released chat template makes of one message, for folders without one."""
 
@@ -296,28 +299,61 @@ class Prompter:
         tokens["image start"] = self._tokenizer.get_vocab().get(IMAGE_START)
         if absent := [name for name, token in tokens.items() if token is None]:
             raise CheckpointError(f"{folder}: got a tokenizer without its {absent[0]} token; take one of Janus-Pro")
+        self._control = {token: i for token, i in self._tokenizer.get_added_vocab().items() if len(token) > 1}
         self._bos, self._pad, self._start = tokens["bos"], tokens["pad"], tokens["image start"]
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the vocabulary, the template, and what a few texts become with both."""
+        words = sorted(self._tokenizer.get_vocab().items())
+        samples = [self._tokenizer(sample)["input_ids"] for sample in (self.text("a"), *SAMPLES)]
+        return joint_fingerprint(words, self._template, self._bos, self._pad, self._start, samples)
+
     def text(self, prompt: str) -> str:
-        """What the model reads; ConfigError for an empty or too long prompt and for one with a special token."""
-        prompt = clean_prompt(prompt)
-        if special := [token for token in self._tokenizer.all_special_tokens if token in prompt]:
-            raise ConfigError(f"prompt: got the special token {special[0]!r}, expected plain text; leave it out")
+        """What the model reads; ConfigError for an empty or too long prompt."""
+        return "".join(self.pieces(prompt))
+
+    def pieces(self, prompt: str) -> list[str]:
+        """What the model reads, cut where a prompt spells a token that means more than its letters.
+
+        Each piece becomes tokens by itself, so that "<|User|>" in a prompt is text; nearly always there is one piece.
+        """
+        cut = cut_at(clean_prompt(prompt), self._control)
+        before, *others = self._framed().split(PLACE)
+        pieces = [before]
+        for after in others:
+            pieces = [*pieces[:-1], pieces[-1] + cut[0], *cut[1:]]
+            pieces[-1] += after
+        return pieces
+
+    def _framed(self) -> str:
+        """The text around a prompt, with PLACE where that stands."""
         if self._template is None:
-            return PLAIN_TEMPLATE.format(prompt) + IMAGE_START
-        message: Any = {"role": "user", "content": [{"type": "text", "text": prompt}]}
+            return PLAIN_TEMPLATE.format(PLACE) + IMAGE_START
+        message: Any = {"role": "user", "content": [{"type": "text", "text": PLACE}]}
         text = self._tokenizer.apply_chat_template(
             [message], chat_template=self._template, add_generation_prompt=True, tokenize=False
         )
         return f"{text}{IMAGE_START}"
+
+    def _ids(self, prompt: str) -> list[int]:
+        """Token ids of a prompt in its frame; ConfigError when it has more control tokens than the frame itself."""
+        first, *others = self.pieces(prompt)
+        ids: list[int] = list(self._tokenizer(first)["input_ids"])
+        for piece in others:
+            ids += self._tokenizer(piece, add_special_tokens=False)["input_ids"]
+        control = set(self._control.values()) - {self._tokenizer.unk_token_id}  # which any unknown word becomes
+        allowed = self._tokenizer(self._framed().replace(PLACE, ""))["input_ids"]
+        if sum(token in control for token in ids) > sum(token in control for token in allowed):
+            raise ConfigError("prompt: got a special token of the model in it, expected plain text; leave it out")
+        return ids if ids[0] == self._bos else [self._bos, *ids]
 
     def rows(self, prompts: Sequence[str], guided: bool) -> tuple[Tensor, Tensor]:
         """Token ids [R, T], filled up at the left, and how many were filled in [R].
 
         The rows after the conditional ones, if guided, keep the first and the last token only, as in transformers.
         """
-        encoded = [self._tokenizer(self.text(prompt))["input_ids"] for prompt in prompts]
-        encoded = [ids if ids[0] == self._bos else [self._bos, *ids] for ids in encoded]
+        encoded = [self._ids(prompt) for prompt in prompts]
         longest = max(map(len, encoded))
         padding = torch.tensor([longest - len(ids) for ids in encoded])
         rows = torch.tensor([[self._pad] * (longest - len(ids)) + ids for ids in encoded])
@@ -325,6 +361,14 @@ class Prompter:
             return rows, padding
         kept = (rows == self._bos) | (rows == self._start)
         return torch.cat([rows, rows.where(kept, self._pad)]), padding.repeat(2)
+
+
+def cut_at(text: str, tokens: Collection[str]) -> list[str]:
+    """A text in pieces that spell none of the tokens: each is cut behind its first letter."""
+    if not tokens or not (found := re.search("|".join(map(re.escape, tokens)), text)):
+        return [text]
+    middle = found.start() + 1
+    return [text[:middle], *cut_at(text[middle:], tokens)]
 
 
 def _template_beside(folder: Path) -> str | None:
@@ -359,8 +403,8 @@ class JanusDecoding:
                 )  # fmt: skip
 
     @torch.inference_mode()
-    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> tuple[FloatArray, FloatArray | None]:
-        """Conditional and unconditional logits [B, V] of the next code; see `Decoding.logits`."""
+    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> Predicted:
+        """Logits [B, V] of the next code; see `Decoding.logits`. This model knows no negative prompts."""
         if self._cache is None:
             raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
         start = self._length + self._position - 1 if self._position else 0
@@ -368,7 +412,20 @@ class JanusDecoding:
         with enough_memory(self._device), attached:
             hidden = self._parts.llama(self._entries, start, self._cache)
         rows: FloatArray = self._parts.head(hidden).float().cpu().numpy()
-        return rows[: self._prompts], rows[self._prompts :] if self._guided else None
+        return Predicted(rows[: self._prompts], rows[self._prompts :] if self._guided else None)
+
+    @torch.inference_mode()
+    def counterfactuals(self) -> tuple[FloatArray, FloatArray]:
+        """Conditional logits [B, V] on blank features and without the blenders; see `Decoding.counterfactuals`."""
+        if self._cache is None:
+            raise ConfigError("decoding: got a closed one, expected an open one; start a new generation")
+        start = self._length + self._position - 1 if self._position else 0
+        chosen = torch.arange(self._prompts, device=self._device).repeat(2)  # the blenders' rows are the first ones
+        attached = self._blended().attached(self._position, [None] * self._prompts)
+        with enough_memory(self._device), attached:
+            hidden = self._parts.llama(self._entries[chosen], start, self._cache.rows(chosen))
+        rows: FloatArray = self._parts.head(hidden).float().cpu().numpy()
+        return rows[: self._prompts], rows[self._prompts :]
 
     @torch.inference_mode()
     def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
@@ -457,22 +514,32 @@ class JanusBackend:
         faid = read_blenders(weights, model.sizes, device) if source.faid else None
         with torch.no_grad():
             blenders = faid.collapse() if faid else ()
+        encoder = TextEncoder.load(emoji.FOLDER)
         name, kind = Path(source.model or DEFAULT_MODEL).name, str(dtype).removeprefix("torch.")
         return cls(
             parts=parts,
             prompter=prompter,
-            encoder=TextEncoder.load(emoji.FOLDER),
+            encoder=encoder,
             codebook=Codebook.from_vectors(parts.vq.quantize.embedding.weight.cpu().numpy()),
             grid=model.sizes.grid,
             pixels=model.sizes.pixels,
             blenders=tuple(layer.to(dtype) for layer in blenders),
             hops=faid.hops if faid else (),
-            fingerprint=loading.fingerprint(),
+            fingerprint=joint_fingerprint(
+                loading.fingerprint(), model.sizes, prompter.fingerprint, encoder.fingerprint
+            ),
             faid=_hash(faid) if faid else None,
             description=f"{name} on {device.type}, {kind}" + (f", FAiD: {Path(source.faid).name}" if faid else ""),
         )
 
-    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> JanusDecoding:
+    @property
+    def caption_encoder(self) -> str:
+        """Hash of the embedded model's text table and its tokenizer."""
+        return self.encoder.fingerprint
+
+    def start(
+        self, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool = False
+    ) -> JanusDecoding:
         """Begin a generation; ConfigError for a bad prompt, and for FAiD without its weights."""
         if not prompts:
             raise ConfigError("prompts: got none, expected at least one")

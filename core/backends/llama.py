@@ -9,6 +9,7 @@ Symbols: R rows (all conditional, then all unconditional), T entries of the prom
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -87,6 +88,15 @@ class Cache:
         angles = positions[:, None, :, None] * config.theta ** -(half / config.head_width)
         angles = torch.cat([angles, angles], dim=-1)
         self._cosine, self._sine = angles.cos().to(like.dtype), angles.sin().to(like.dtype)
+
+    def rows(self, chosen: Tensor) -> Cache:
+        """A copy of the chosen rows [n]."""
+        copied = copy(self)
+        copied._held = self._held[:, :, chosen]
+        if self._seen is not None:
+            copied._seen = self._seen[chosen]
+            copied._cosine, copied._sine = self._cosine[chosen], self._sine[chosen]
+        return copied
 
     def step(self, start: int, count: int) -> Step:
         """What the layers need to know of a pass over entries start..start+count-1."""

@@ -29,14 +29,35 @@ class ModelSource:
     pixels_device: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Logits [B, V] of the next code, before guidance, which is the engine's.
+
+    conditional: of the prompts; unconditional: of no prompt, None when not guided; negative: of what each prompt is
+    mixed up with, or of no prompt where a row has nothing of the kind; None when no row has, or it was not asked for.
+    """
+
+    conditional: FloatArray
+    unconditional: FloatArray | None = None
+    negative: FloatArray | None = None
+
+
 class Decoding(Protocol):
     """The state of one running generation, B prompts at once; nothing is shared between two of them."""
 
-    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> tuple[FloatArray, FloatArray | None]:
-        """Logits of the next code: conditional [B, V] and unconditional [B, V], the latter None when not guided.
+    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> Predicted:
+        """Logits of the next code.
 
         neighbours: what each prompt retrieved, for the blenders of FAiD; where it is None or empty they run on blank
         features. None as a whole leaves the blenders out. A position may be asked for again; the last answer counts.
+        """
+        ...
+
+    def counterfactuals(self) -> tuple[FloatArray, FloatArray]:
+        """Conditional logits [B, V] of the next code as they would be, in one pass, to be asked for before `logits`.
+
+        First with the same blenders on blank features, as if nothing were retrieved at this position; then without the
+        blenders. What is before the position stays as it was. Only for a generation with FAiD.
         """
         ...
 
@@ -80,7 +101,12 @@ class Backend(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the weights; a trace records it."""
+        """Hash of all that decides what it draws, but what FAiD adds; a trace records it."""
+        ...
+
+    @property
+    def caption_encoder(self) -> str:
+        """Hash of what `embed_captions` depends on; databases name the one that made their caption vectors."""
         ...
 
     @property
@@ -108,11 +134,12 @@ class Backend(Protocol):
         """The code vectors that contexts are compared in."""
         ...
 
-    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> Decoding:
+    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool = False) -> Decoding:
         """Begin a generation for B prompts; `guided` also computes the unconditional rows for CFG.
 
         faid_neighbours: features K that go through the blenders of FAiD at each position; 0: a generation without
-        FAiD. Raises ConfigError for what the model cannot do.
+        FAiD. negatives: with guidance, also compute negative prompts, where the model knows some. Raises ConfigError
+        for what the model cannot do.
         """
         ...
 

@@ -23,7 +23,7 @@ from core.context import context_codes, retrieving_positions
 from core.context import keys as context_keys
 from core.database import PatchDatabase
 from core.engine import decode
-from core.evaluation import bench_faid
+from core.evaluation import bench_draw, bench_faid
 from core.evaluation.likelihood import CHOSEN, HeldOut, nats_per_code
 from core.types import DecodeSettings, IntArray, Method
 
@@ -44,6 +44,8 @@ def run(chosen: argparse.Namespace) -> int:
     backend = EmojiBackend.load()
     database = open_database("emoji", backend)
     figures |= image_seconds(backend, database, max(1, chosen.runs))
+    figures |= bench_draw.flip_figures(backend, database)
+    figures["draw_share_of_picture"] = bench_draw.draw_share(backend, database, max(1, chosen.runs))
     figures |= search_figures(backend, database)
     figures |= likelihood_figures(backend, database)
     if backend.tuned is not None:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from core import threads
 from core.backends import EMBEDDED, Backend, load_backend
 from core.catalogue import DATABASES, open_database
 from core.copying import MEASURED, Copying, Quantiles, Reference, copied_regions, copying
@@ -122,6 +123,7 @@ def main() -> int:
     if chosen.pictures < 1:
         parser.error("--pictures: got none, expected at least 1")
     try:
+        threads.pin()
         rows = [asdict(reference) for reference in references(chosen.pictures)]
         made = {
             "how": "python -m core.evaluation.copying",

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from core import threads
 from core.backends import Backend, load_backend
 from core.catalogue import ASSETS, open_database
 from core.database import PatchDatabase
@@ -380,6 +381,7 @@ def main() -> int:
         parser.error("got no prompts or no seeds, expected at least 1 of each")
     settings = DecodeSettings(method="model")
     try:
+        threads.pin()
         backend = load_backend("emoji")
         judges = Judges(backend, open_database("emoji", backend))
         figures = judges.own_figures()

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from core import threads
 from core.backends import Backend, load_backend
 from core.catalogue import ASSETS, open_database
 from core.context import context_codes, retrieving_positions
@@ -58,7 +59,7 @@ def teacher_forced(
     try:
         for position in tqdm(range(codes.shape[1]), desc="held-out codes", leave=False):
             here = None if found is None else [picture[position] for picture in found]
-            logits[:, position] = decoding.logits(here)[0]
+            logits[:, position] = decoding.logits(here).conditional
             decoding.append(codes[:, position])
     finally:
         decoding.close()
@@ -228,6 +229,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=32, help="validation images to choose by")
     parser.add_argument("--show", type=int, default=6, help="combinations to print")
     chosen = parser.parse_args()
+    threads.pin()
     backend = load_backend("emoji")
     database = open_database("emoji", backend)
     held = HeldOut(backend, "validation", chosen.images)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from core import threads
 from core.backends import Backend, load_backend
 from core.catalogue import ASSETS, open_database
 from core.database import PatchDatabase
@@ -111,6 +112,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ASSETS.parent / "docs", help="folder of the contact sheets")
     chosen = parser.parse_args()
     try:
+        threads.pin()
         backend = load_backend("emoji")
         trained(backend, open_database("emoji", backend), chosen.out)
         unseen(load_backend("novice"), chosen.out)

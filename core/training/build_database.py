@@ -80,6 +80,7 @@ def build(
         context,
         captions=encoder.pooled([item.label for item in items]),
         pictures=encoded,
+        caption_encoder=encoder.fingerprint,
     )
 
 

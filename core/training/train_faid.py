@@ -99,6 +99,11 @@ class Lessons:
     items: tuple[data.Item, ...]
     neighbours: Int16Array
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything in it."""
+        return loop.hash_of(repr(self.items), self.grids, self.neighbours)
+
 
 def pictures_of(dataset: data.DataSet, split: str, novice: bool = False) -> tuple[data.Pictures, tuple[data.Item, ...]]:
     """Pictures of one side, or a part of them; to learn from, also those that the transformer has never seen."""
@@ -159,6 +164,7 @@ def invented_lessons(dataset: data.DataSet, backend: EmojiBackend, context: Cont
             [ImageInfo(item.label, item.style, item.concept, " ".join(invented.style)) for item in held],
             context,
             captions=backend.embed_captions([item.label for item in held]),
+            caption_encoder=backend.caption_encoder,
         )
         grids = backend.encode_images(redrawn(dataset.pictures[invented.lessons], invented.style))
         made.append(looked_up(grids, items, backend, database, count))
@@ -217,18 +223,16 @@ def cached_lessons(
 ) -> dict[str, Lessons]:
     """Lessons of all sides of the data set in `folder`, kept in `run` for the next start."""
     dataset = data.load(folder)
-    stamp = f"{database.fingerprint} {count} {FILTERS} {INVENTED if novice else ''}"
+    known = f"{database.fingerprint} {backend.fingerprint} {count} {FILTERS} {novice} {INVENTED}"
+    stamp = loop.hash_of(known, repr(dataset.items), dataset.pictures)
 
     def kept(name: str, items: tuple[data.Item, ...], make: Callable[[], Lessons]) -> Lessons:
-        path = run / f"{name}.npz"
-        if path.exists():
-            with np.load(path, allow_pickle=False) as saved:
-                if str(saved["stamp"]) == stamp and len(saved["grids"]) == len(items):
-                    return Lessons(saved["grids"], items, saved["neighbours"])
-        found = make()
-        run.mkdir(parents=True, exist_ok=True)
-        np.savez(path, grids=found.grids, neighbours=found.neighbours, stamp=stamp)
-        return found
+        def arrays() -> dict[str, loop.AnyArray]:
+            found = make()
+            return {"grids": found.grids, "neighbours": found.neighbours}
+
+        saved = loop.cached(run / f"{name}.npz", stamp, arrays)
+        return Lessons(saved["grids"], items, saved["neighbours"])
 
     made = {
         split: kept(
@@ -388,7 +392,12 @@ def optimizer_of(tuned: TunedFaid, settings: FaidSettings) -> torch.optim.Optimi
 
 
 def train(
-    sides: Mapping[str, Lessons], backend: EmojiBackend, context: Context, run: Path, settings: FaidSettings
+    sides: Mapping[str, Lessons],
+    backend: EmojiBackend,
+    context: Context,
+    run: Path,
+    settings: FaidSettings,
+    novice: bool = False,
 ) -> TunedFaid:
     """Train, or go on with the run in `run`; the averaged TunedFaid."""
     torch.manual_seed(settings.seed)
@@ -396,7 +405,9 @@ def train(
     captioner = Captioner(encoder, model, TrainSettings(no_style=0.2))
     tuned = fresh(model)
     average, optimizer, start = loop.averaged(tuned, settings.average), optimizer_of(tuned, settings), 0
-    if (state := loop.load_state(run)) is not None:
+    learned = loop.hash_of(repr(context), *(f"{name} {sides[name].fingerprint}" for name in sorted(sides)))
+    stamp = loop.stamp("FAiD", settings, learned, novice, start=backend.fingerprint)
+    if (state := loop.load_state(run, stamp)) is not None:
         for part, name in ((tuned, "tuned"), (average, "average"), (optimizer, "optimizer")):
             part.load_state_dict(state[name])
         start = int(state["step"])
@@ -426,7 +437,7 @@ def train(
             )
             progress.write(f"step {step + 1}: loss {np.mean(losses):.3f}; {figures} nats a code; {rate:.1f} images/s")
             losses, since = [], time.monotonic()
-            loop.save_state(run, {
+            loop.save_state(run, stamp, {
                 "tuned": tuned.state_dict(), "average": average.state_dict(),
                 "optimizer": optimizer.state_dict(), "step": step + 1,
             })  # fmt: skip
@@ -462,12 +473,13 @@ def main() -> int:
         backend = EmojiBackend.load(out, model)
         database = open_database(base or ("seen" if novice else "emoji"), backend)
         sides = cached_lessons(folder, backend, database, run, settings.neighbours, novice)
+        folder = run / ("faid" if settings.retrieval > 0 else "control")
+        tuned = train(sides, backend, database.context, folder, settings, novice)
         if settings.retrieval > 0:
-            tuned = train(sides, backend, database.context, run / "faid", settings)
             checkpoint.save_weights(out, "faid", tuned, bits=8)
             checkpoint.write_config(out, "faid", asdict(FaidConfig()))
         else:
-            record_control(out, backend, train(sides, backend, database.context, run / "control", settings), settings)
+            record_control(out, backend, tuned, settings)
     except ArragError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

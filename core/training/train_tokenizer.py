@@ -158,15 +158,17 @@ def train(
     torch.manual_seed(settings.seed)
     held = np.array([item.split != "train" and item.iconic for item in dataset.items])
     held_out, pictures = dataset.pictures[held], dataset.pictures[~held]
-    model = VQTokenizer(TokenizerConfig())
-    if start_from is not None:
-        inherit(model, load_tokenizer(start_from))
+    model, old = VQTokenizer(TokenizerConfig()), None if start_from is None else load_tokenizer(start_from)
+    begun = "" if old is None else checkpoint.fingerprint(old.state_dict())
+    stamp = loop.stamp("tokenizer", settings, loop.hash_of(repr(dataset.items), dataset.pictures), start=begun)
+    if old is not None:
+        inherit(model, old)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = loop.averaged(model, settings.average)
     updater = CodeUpdater(model.codebook, settings.code_decay)
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     start = 0
-    if (state := loop.load_state(run)) is not None:
+    if (state := loop.load_state(run, stamp)) is not None:
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         updater.load(state["codes"])
@@ -199,7 +201,7 @@ def train(
                 f"step {step + 1}: loss {loss.item():.3f}, held-out PSNR {psnr:.2f} dB, {rate:.0f} "
                 f"{'crops' if crop else 'images'}/s"
             )
-            loop.save_state(run, {
+            loop.save_state(run, stamp, {
                 "model": model.state_dict(), "average": average.state_dict(), "codes": updater.state(),
                 "optimizer": optimizer.state_dict(), "step": step + 1,
             })  # fmt: skip

@@ -81,6 +81,11 @@ class GridSet:
         """About `count` of the pictures, evenly spread."""
         return self._chosen(list(range(0, len(self.items), max(1, len(self.items) // count))))
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything in it."""
+        return loop.hash_of(repr((self.items, self.colours)), self.coloured, self.grids)
+
     def _chosen(self, keep: list[int]) -> GridSet:
         colours, items = tuple(self.colours[n] for n in keep), tuple(self.items[n] for n in keep)
         return GridSet(self.grids[keep], self.coloured[keep], colours, items)
@@ -92,26 +97,18 @@ def tokenise(dataset: data.DataSet, tokenizer: VQTokenizer, cache: Path) -> Grid
     items = tuple(dataset.items[n] for n in chosen)
     pictures = dataset.pictures[chosen]
     colours = tuple(colour_name(picture) or "" for picture in pictures)
-    if cache.exists():
-        with np.load(cache, allow_pickle=False) as saved:
-            if saved["grids"].shape[:2] == (len(items), 1 + len(VARIANTS)) and str(saved["codes"]) == codes_of(
-                tokenizer
-            ):
-                return GridSet(saved["grids"], saved["coloured"], colours, items)
-    grids, coloured = [], []
-    for picture in tqdm(pictures, desc="token grids", unit="picture"):
-        variants = [v for colour in VARIANTS if (v := recolour(picture, colour)) is not None]
-        coloured.append(bool(variants))
-        grids.append(tokenizer.encode(np.stack([picture, *(variants or [picture] * len(VARIANTS))])))
-    result = GridSet(np.stack(grids), np.array(coloured), colours, items)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(cache, grids=result.grids, coloured=result.coloured, codes=codes_of(tokenizer))
-    return result
+    stamp = loop.hash_of(checkpoint.fingerprint(tokenizer.state_dict()), repr((items, VARIANTS)), pictures)
 
+    def make() -> dict[str, loop.AnyArray]:
+        grids, coloured = [], []
+        for picture in tqdm(pictures, desc="token grids", unit="picture"):
+            variants = [v for colour in VARIANTS if (v := recolour(picture, colour)) is not None]
+            coloured.append(bool(variants))
+            grids.append(tokenizer.encode(np.stack([picture, *(variants or [picture] * len(VARIANTS))])))
+        return {"grids": np.stack(grids), "coloured": np.array(coloured)}
 
-def codes_of(tokenizer: VQTokenizer) -> str:
-    """Hash of the tokenizer that grids belong to."""
-    return checkpoint.fingerprint(tokenizer.state_dict())
+    kept = loop.cached(cache, stamp, make)
+    return GridSet(kept["grids"], kept["coloured"], colours, items)
 
 
 class Captioner:
@@ -290,13 +287,15 @@ def train(
     model.known.copy_(known)
     average = loop.averaged(model, settings.average)
     steppers = optimizers(model, settings)
-    start = restore(model, average, steppers, run, settings)
-    if start == 0 and start_from is not None:
-        model.load_state_dict(flat_state(start_from)["model"])
+    begun = None if start_from is None else flat_state(start_from, novice)["model"]
+    learned = loop.hash_of(grids.fingerprint, encoder.fingerprint)
+    stamp = loop.stamp("transformer", settings, learned, novice, checkpoint.fingerprint(begun) if begun else "")
+    start = restore(model, average, steppers, loop.load_state(run, stamp), settings)
+    if start == 0 and begun:
+        model.load_state_dict(begun)
     captioner = Captioner(encoder, model, settings)
-    training = grids.select("train", novice)
-    batches = Batches(training, captioner, settings)
-    judged = sides | {"known": training.thinned(64)}
+    batches = Batches(grids.select("train", novice), captioner, settings)
+    judged = sides | {"known": batches.grids.thinned(64)}
     compiled = torch.compile(losses)
     progress = tqdm(
         range(start, settings.steps), initial=start, total=settings.steps, desc="transformer", mininterval=5
@@ -315,7 +314,7 @@ def train(
             average.update_parameters(model)
         done = step + 1
         if done == int(settings.flat * settings.steps):
-            loop.save_state(run, {"model": model.state_dict()}, FLAT)
+            loop.save_state(run, stamp, {"model": model.state_dict()}, FLAT)
         if done % settings.checkpoint_every == 0 or done == settings.steps:
             now = copy_of(average.module if average.n_averaged > 0 else model)
             rate = settings.batch * len(recent) / (time.monotonic() - since)
@@ -323,7 +322,7 @@ def train(
             figures = report(now, captioner, judged)
             progress.write(f"step {done}: loss {loss:.3f}, draft {draft:.3f}; {figures}; {rate:.1f} images/s")
             recent, since = [], time.monotonic()
-            loop.save_state(run, {
+            loop.save_state(run, stamp, {
                 "model": model.state_dict(), "average": average.state_dict(), "step": done,
                 "optimizers": [optimizer.state_dict() for optimizer in steppers],
             })  # fmt: skip
@@ -343,11 +342,10 @@ def restore(
     model: ARTransformer,
     average: AveragedModel,
     steppers: Sequence[torch.optim.Optimizer],
-    run: Path,
+    state: Mapping[str, Any] | None,
     settings: TrainSettings,
 ) -> int:
-    """Fill everything from the checkpoint of an interrupted run; its step, 0 for a new run."""
-    state = loop.load_state(run)
+    """Fill everything from the state of an interrupted run; its step, 0 for a new run."""
     if state is None:
         return 0
     step = int(state["step"])
@@ -359,11 +357,19 @@ def restore(
     return step
 
 
-def flat_state(run: Path) -> dict[str, Any]:
-    """What a run kept from the end of its flat learning rate; ConfigError when it has not come so far."""
-    state = loop.load_state(run, FLAT)
+def flat_state(run: Path, novice: bool = False) -> dict[str, Any]:
+    """What a run kept from the end of its flat learning rate; ConfigError when it has not come so far.
+
+    The novice must not begin with weights that have seen what it must not see.
+    """
+    path = run / f"{FLAT}.pt"
+    state = loop.read_state(path)
     if state is None:
         raise ConfigError(f"start-from: got no {FLAT}.pt in {run}, expected a run that came so far; train it first")
+    if novice and (side := state["stamp"].get("side")) != loop.NOVICE:
+        raise ConfigError(
+            f"{path}: got a run of side {side!r}, expected {loop.NOVICE!r}; start from a novice's, or none"
+        )
     return state
 
 

@@ -26,7 +26,10 @@ from core.faid import (
 )
 from core.transformer import KVCache, Modulation, conditions
 from core.types import ConfigError, DecodeSettings, Grid
+from tests.closeness import assert_close
 from tests.llama import Stack
+
+pytestmark = pytest.mark.processor
 
 RULES: tuple[Rule, ...] = ("consistent", "official")
 WIDTH, NEIGHBOURS, PREFIX, GRID = 8, 3, 3, Grid(4, 4)
@@ -110,10 +113,6 @@ class Generation:
         return torch.stack(self.outputs, dim=1)
 
 
-def close(got: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
-
-
 # -- Decoding, teacher forcing, the definition ------------------------------------------------------------------------
 
 
@@ -121,24 +120,24 @@ def close(got: Tensor, expected: Tensor) -> None:
 def test_decoding_equals_the_teacher_forced_pass(case: Case, rule: Rule) -> None:
     generation = Generation(case, rule)
     hidden, records = parallel(case, rule)
-    close(generation.run()[:2], hidden)
+    assert_close(generation.run()[:2], hidden)
     for number, record in enumerate(records):
         steps = [step[number] for step in generation.records]
         for name in ("compatibility", "features", "added", "hidden"):
-            close(torch.cat([getattr(step, name) for step in steps], dim=1), getattr(record, name))
-        close(torch.cat([step.share() for step in steps], dim=1), record.share())
+            assert_close(torch.cat([getattr(step, name) for step in steps], dim=1), getattr(record, name))
+        assert_close(torch.cat([step.share() for step in steps], dim=1), record.share())
 
 
 def test_the_last_code_may_be_there_and_is_not_read(case: Case) -> None:
     without, _ = parallel(case)
     with_it, _ = parallel(case, last=GRID.positions)
-    close(with_it, without)
+    assert_close(with_it, without)
 
 
 def test_the_rules_differ_only_after_the_first_blender(case: Case) -> None:
     (consistent, first), (official, second) = parallel(case), parallel(case, "official")
     assert (consistent - official).abs().max() > 1e-3
-    close(second[0].features, first[0].features)
+    assert_close(second[0].features, first[0].features)
     outside = ~case.present.any(-1)
     assert (first[1].features - second[1].features)[outside].abs().max() > 1e-3
 
@@ -156,10 +155,10 @@ def test_records_follow_the_definition(case: Case, rule: Rule) -> None:
         if rule == "consistent":
             centres = centres * case.present[..., None]
         blended = [direct(blender, GRID, cells, centres[:, p], p) for p in range(GRID.positions)]
-        close(record.features, torch.stack([b.features for b in blended], dim=1))
-        close(record.compatibility, torch.stack([b.compatibility for b in blended], dim=1))
-        close(record.added, record.features.mean(2))
-        close(record.hop_weights, blender.hop_weights())
+        assert_close(record.features, torch.stack([b.features for b in blended], dim=1))
+        assert_close(record.compatibility, torch.stack([b.compatibility for b in blended], dim=1))
+        assert_close(record.added, record.features.mean(2))
+        assert_close(record.hop_weights, blender.hop_weights())
         features = record.features
 
 
@@ -168,7 +167,7 @@ def test_a_position_sees_no_later_code_and_no_later_neighbour(case: Case) -> Non
     case.codes[:, 7:] += 1
     case.features[:, 8:] += 1
     after, _ = parallel(case)
-    close(after[:, :8], before[:, :8])
+    assert_close(after[:, :8], before[:, :8])
     assert (after[:, 8:] - before[:, 8:]).abs().max() > 1e-3
 
 
@@ -176,8 +175,8 @@ def test_a_batch_row_equals_the_prompt_alone(case: Case) -> None:
     together, _ = parallel(case)
     decoded = Generation(case).run()
     for row in range(2):
-        close(parallel(case.row(row))[0][0], together[row])
-        close(Generation(case.row(row)).run()[0], decoded[row])
+        assert_close(parallel(case.row(row))[0][0], together[row])
+        assert_close(Generation(case.row(row)).run()[0], decoded[row])
 
 
 def test_unconditional_rows_get_nothing(case: Case) -> None:
@@ -185,7 +184,7 @@ def test_unconditional_rows_get_nothing(case: Case) -> None:
     for position in range(GRID.positions):
         prompts = torch.zeros_like(case.prompts)
         plain.append(case.stack(case.codes[:, position - 1 : position] if position else prompts, caches)[:, -1])
-    close(Generation(case).run()[2:], torch.stack(plain, dim=1))
+    assert_close(Generation(case).run()[2:], torch.stack(plain, dim=1))
 
 
 def test_unconditional_rows_get_nothing_in_a_parallel_pass(case: Case) -> None:
@@ -193,8 +192,8 @@ def test_unconditional_rows_get_nothing_in_a_parallel_pass(case: Case) -> None:
     entries = torch.cat([case.prompts, case.codes], dim=1)
     with attach(case.stack.layers, blending):
         hidden = case.stack(entries, case.stack.caches())
-    close(hidden[0, PREFIX - 1 : -1], parallel(case)[0][0])
-    close(hidden[1], case.stack(entries, case.stack.caches())[1])
+    assert_close(hidden[0, PREFIX - 1 : -1], parallel(case)[0][0])
+    assert_close(hidden[1], case.stack(entries, case.stack.caches())[1])
 
 
 def test_blenders_act_on_every_position_and_on_nothing_before(case: Case) -> None:
@@ -307,7 +306,7 @@ def test_generations_in_two_threads_do_not_touch_each_other(case: Case) -> None:
     for thread in threads:
         thread.join()
     for row in range(2):
-        close(outputs[row], expected[[row, 2 + row]])
+        assert_close(outputs[row], expected[[row, 2 + row]])
 
 
 # -- The embedded transformer -----------------------------------------------------------------------------------------
@@ -362,11 +361,11 @@ def test_the_embedded_transformer_decodes_as_it_is_trained(embedded: Embedded) -
         expected = model(both, embedded.modulation)
     got, records = decode(embedded)
     assert (got - expected).abs().max() <= 1e-5 * expected.abs().max()
-    close(expected[1], plain[1])
+    assert_close(expected[1], plain[1])
     assert ((expected[0] - plain[0]).abs().amax(-1) > 1e-3).all()
     gate = 1 + embedded.modulation.layers[2, :1, 2, None]
     shares = torch.cat([record.share(gate) for record in records], dim=1)
-    close(shares, blending.records[-1].share(gate))
+    assert_close(shares, blending.records[-1].share(gate))
 
 
 @torch.no_grad()
@@ -377,7 +376,7 @@ def test_the_blend_goes_through_the_gate_of_the_embedded_layers(embedded: Embedd
     blending = teacher_forced(embedded.layers, grid, model.config.prefix, embedded.features, embedded.present)
     with attach(model.layers, blending):
         blended = model(embedded.codes.repeat(2, 1), embedded.modulation)
-    close(blended, model(embedded.codes.repeat(2, 1), embedded.modulation))
+    assert_close(blended, model(embedded.codes.repeat(2, 1), embedded.modulation))
 
 
 # -- The engine -------------------------------------------------------------------------------------------------------
@@ -416,11 +415,11 @@ def test_the_engine_decodes_as_a_teacher_forced_pass_over_what_it_made(
             return model(codes, modulation, tuned.head)[0]
 
     got = torch.tensor([step.logits.tolist() for step in steps])
-    torch.testing.assert_close(got, logits(None), rtol=1e-3, atol=1e-4)
+    assert_close(got, logits(None))
     for position in (0, 1, 8, 9, 30, 63):
         step = steps[position].faid
         assert step is not None
         assert step.unblended is not None
         unblended = torch.from_numpy(step.unblended)
-        torch.testing.assert_close(unblended, logits(position)[position], rtol=1e-3, atol=1e-4)
+        assert_close(unblended, logits(position)[position])
         assert (unblended - got[position]).abs().max() > 1e-2

@@ -15,6 +15,7 @@ from tests.golden import main
 GOLDEN = Path(os.environ.get("ARRAG_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
 
 
+@pytest.mark.processor
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="no golden vectors: set ARRAG_GOLDEN to their directory")
 def test_golden_vectors_are_reproduced(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(GOLDEN)]) == 0

@@ -8,16 +8,23 @@ import torch
 
 from core.backends.emoji import EmojiBackend
 from core.transformer import KVCache, attention_mask, conditions
+from tests.closeness import assert_close
+
+pytestmark = pytest.mark.processor
 
 PROMPTS = ["a red heart, 3d style", "pizza", "a very small blue dog that sits in the green grass near the old house"]
 
 
-def stepwise(backend: EmojiBackend, prompts: list[str], codes: np.ndarray, guided: bool = False) -> np.ndarray:
-    decoding = backend.start(prompts, guided, faid_neighbours=0)
+def stepwise(
+    backend: EmojiBackend, prompts: list[str], codes: np.ndarray, guided: bool = False, negatives: bool = False
+) -> np.ndarray:
+    """Logits of every position: of the prompts, with guidance of no prompt, then of what they are mixed up with."""
+    decoding = backend.start(prompts, guided, faid_neighbours=0, negatives=negatives)
     rows = []
     for position in range(codes.shape[1]):
-        conditional, unconditional = decoding.logits(None)
-        rows.append(conditional if unconditional is None else np.concatenate([conditional, unconditional]))
+        predicted = decoding.logits(None)
+        parts = (predicted.conditional, predicted.unconditional, predicted.negative)
+        rows.append(np.concatenate([part for part in parts if part is not None]))
         decoding.append(codes[:, position])
     decoding.close()
     return np.stack(rows, axis=1)
@@ -38,22 +45,20 @@ def teacher_forced(backend: EmojiBackend, prompts: list[str], codes: np.ndarray)
 def test_cached_decoding_equals_the_uncached_pass(backend: EmojiBackend, codes: np.ndarray) -> None:
     expected = teacher_forced(backend, PROMPTS, codes)
     assert np.abs(expected).max() > 0.1
-    np.testing.assert_allclose(stepwise(backend, PROMPTS, codes), expected, rtol=1e-4, atol=3e-5)
+    assert_close(stepwise(backend, PROMPTS, codes), expected)
 
 
 def test_a_batch_row_equals_the_prompt_alone(backend: EmojiBackend, codes: np.ndarray) -> None:
     together = stepwise(backend, PROMPTS, codes)
     for row, prompt in enumerate(PROMPTS):
-        np.testing.assert_allclose(
-            stepwise(backend, [prompt], codes[row : row + 1])[0], together[row], rtol=1e-4, atol=1e-5
-        )
+        assert_close(stepwise(backend, [prompt], codes[row : row + 1])[0], together[row])
 
 
 def test_guidance_rows_do_not_touch_the_conditional_ones(backend: EmojiBackend, codes: np.ndarray) -> None:
     both = stepwise(backend, PROMPTS, codes, guided=True)
-    np.testing.assert_allclose(both[: len(PROMPTS)], stepwise(backend, PROMPTS, codes), rtol=1e-4, atol=3e-5)
+    assert_close(both[: len(PROMPTS)], stepwise(backend, PROMPTS, codes))
     other = stepwise(backend, ["something else", "sun", "moon"], codes, guided=True)
-    np.testing.assert_allclose(both[len(PROMPTS) + 1], other[len(PROMPTS) + 1], rtol=1e-4, atol=3e-5)
+    assert_close(both[len(PROMPTS) + 1], other[len(PROMPTS) + 1])
 
 
 def test_guidance_turns_away_from_the_prompt_without_its_colour_in_the_other_style(
@@ -65,17 +70,20 @@ def test_guidance_turns_away_from_the_prompt_without_its_colour_in_the_other_sty
         nothing = model(torch.from_numpy(codes), model.modulate(null.joined(null).joined(null))).numpy()
     negative = ["heart, flat style", "a very small dog that sits in the grass near the old house"]
     without = teacher_forced(backend, ["a " + negative[0], negative[1]], codes[[0, 2]])
-    expected = np.stack([(nothing[0] + without[0]) / 2, nothing[1], (nothing[2] + without[1]) / 2])
-    unconditional = stepwise(backend, PROMPTS, codes, guided=True)[count:]
-    np.testing.assert_allclose(unconditional, expected, rtol=1e-4, atol=5e-5)
+    expected = np.stack([without[0], nothing[1], without[1]])  # "pizza" is mixed up with nothing
+    rows = stepwise(backend, PROMPTS, codes, guided=True, negatives=True)
+    assert len(rows) == 3 * count
+    assert_close(rows[count : 2 * count], nothing)
+    assert_close(rows[2 * count :], expected)
     assert np.abs(expected - nothing)[[0, 2]].max() > 0.1
+    assert len(stepwise(backend, PROMPTS, codes, guided=True)) == 2 * count
 
 
 def test_no_position_sees_a_later_code(backend: EmojiBackend, codes: np.ndarray) -> None:
     changed = codes.copy()
     changed[:, 20:] = (changed[:, 20:] + 1) % backend.codebook.size
     before, after = teacher_forced(backend, PROMPTS, codes), teacher_forced(backend, PROMPTS, changed)
-    np.testing.assert_allclose(before[:, :21], after[:, :21], rtol=1e-4, atol=3e-5)
+    assert_close(before[:, :21], after[:, :21])
     assert np.abs(before[:, 21:] - after[:, 21:]).max() > 1e-3
 
 
@@ -100,7 +108,7 @@ def test_a_position_may_be_computed_again(backend: EmojiBackend, codes: np.ndarr
         decoding.logits(None)
         decoding.logits([None] * len(PROMPTS))
         plain.logits(None)
-        np.testing.assert_allclose(plain.logits(None)[0], expected[:, position], rtol=1e-4, atol=3e-5)
+        assert_close(plain.logits(None).conditional, expected[:, position])
         decoding.append(codes[:, position])
         plain.append(codes[:, position])
 

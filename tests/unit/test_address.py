@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from app.command_line import host_name
+from app.command_line import check_proxies, default_port, host_name, write_for_a_moment
+from core.types import ConfigError
 
 ROOT = Path(__file__).parents[2]
 ADVICE = "choose another --host or --port"
@@ -52,3 +55,58 @@ def test_a_port_in_use_is_refused_before_anything_is_loaded() -> None:
         said = refusal("--port", str(port))
     assert said.startswith(f"error: cannot serve on 127.0.0.1:{port} (")
     assert ADVICE in said
+
+
+def test_a_port_that_kubernetes_injects_is_not_ours() -> None:
+    told = ("", " ", "tcp://10.0.0.5:80", "8000", "x")
+    assert [default_port({"GRADIO_SERVER_PORT": port}) for port in told] == ["7860", "7860", "7860", "8000", "x"]
+    assert default_port({}) == "7860"
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    said = refusal("--port", port, GRADIO_TEMP_DIR=str(tmp_path / "file"))
+    assert said.startswith(f"error: temporary files: cannot write to '{tmp_path / 'file'}' (")
+    assert said.endswith("set GRADIO_TEMP_DIR to a folder that can be written\n")
+
+
+def test_a_folder_of_another_user_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    write_for_a_moment({"GRADIO_TEMP_DIR": str(tmp_path / "new" / "folder")})
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    monkeypatch.setattr("app.command_line.TemporaryFile", refused)
+    monkeypatch.setattr("app.command_line.gettempdir", lambda: str(tmp_path))
+    with pytest.raises(ConfigError, match=r"gradio' \(Permission denied\); set GRADIO_TEMP_DIR"):
+        write_for_a_moment({})
+
+
+@pytest.mark.parametrize(
+    ("host", "proxies", "fits"),
+    [
+        ("127.0.0.1", {}, True),
+        ("127.0.0.1", {"http_proxy": "http://proxy:3128"}, False),
+        ("127.0.0.1", {"all_proxy": "http://proxy:3128"}, False),
+        ("127.0.0.1", {"https_proxy": "http://proxy:3128"}, True),
+        ("127.0.0.1", {"http_proxy": "http://proxy:3128", "no_proxy": "localhost,127.0.0.1"}, True),
+        ("0.0.0.0", {"http_proxy": "http://proxy:3128", "no_proxy": "localhost"}, True),
+        ("0.0.0.0", {"http_proxy": "http://proxy:3128", "no_proxy": "example.org"}, False),
+        ("127.0.0.1", {"http_proxy": "http://proxy:3128", "no_proxy": "*"}, True),
+        ("127.0.0.1", {"all_proxy": "socks5://proxy:1080", "no_proxy": "127.0.0.1"}, False),
+        ("127.0.0.1", {"all_proxy": "socks5://proxy:1080", "no_proxy": "*"}, True),
+    ],
+)
+def test_a_proxy_must_not_stand_before_the_page_itself(
+    host: str, proxies: dict[str, str], fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("app.command_line.find_spec", lambda _: None)
+    with nullcontext() if fits else pytest.raises(ConfigError, match="set no_proxy="):
+        check_proxies(host)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from torch import nn
 
 from core import checkpoint
 from core.backends import load_backend
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji import FOLDER, EmojiBackend
 from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
+from core.transformer import TransformerConfig
 from core.types import CheckpointError, ConfigError
+from tests.closeness import assert_close
 
 
 @pytest.fixture
@@ -94,21 +98,57 @@ def test_config_round_trip_and_errors(tmp_path: Path) -> None:
         config["tokenizer"]["codes"] = bad
         with pytest.raises(CheckpointError, match=r"tokenizer\.codes.*expected a whole number"):
             checkpoint.config_part(config, "tokenizer", TokenizerConfig)
+    for name in ("codes", "pixels", "fine_blocks"):
+        with pytest.raises(CheckpointError, match=rf"tokenizer\.{name}: got 0, expected a whole number from 1"):
+            checkpoint.config_part({"tokenizer": values | {name: 0}}, "tokenizer", TokenizerConfig)
     for content in ("[1]", "{"):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(CheckpointError, match="JSON"):
             checkpoint.read_config(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("transformer", {"heads": 0}, r"transformer\.heads: got 0"),
+        ("transformer", {"width": 0}, r"transformer\.width: got 0"),
+        ("transformer", {"layers": 10**30}, r"transformer\.layers: got 10*, expected"),
+        ("transformer", {"heads": 3}, "got width 256 for 3 heads"),
+        ("transformer", {"heads": 128}, "got width 256 for 128 heads"),
+        ("transformer", {"canvas_channels": 9}, "transformer: got sizes that do not fit"),
+        ("tokenizer", {"fine_width": 9}, "tokenizer: got sizes that do not fit"),
+        ("faid", {"blend_every": 0}, r"faid\.blend_every: got 0"),
+    ],
+)
+def test_sizes_that_give_no_model_are_named(part: str, changes: dict[str, int], message: str, tmp_path: Path) -> None:
+    for file in FOLDER.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    config = checkpoint.read_config(FOLDER)
+    config[part] |= changes
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        EmojiBackend.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_may_know_no_pieces() -> None:
+    sizes = asdict(TransformerConfig())
+    assert sizes["known_pieces"] == 0
+    assert checkpoint.config_part({"transformer": sizes}, "transformer", TransformerConfig) == TransformerConfig()
+
+
 def test_fingerprint_depends_on_names_and_values_only() -> None:
     one, two = {"a": torch.ones(2), "b": torch.zeros(2)}, {"b": torch.zeros(2), "a": torch.ones(2)}
     assert checkpoint.fingerprint(one) == checkpoint.fingerprint(two)
     assert checkpoint.fingerprint(one) != checkpoint.fingerprint({"a": torch.ones(2), "b": torch.ones(2)})
+    shapes = [torch.zeros(2, 3), torch.zeros(3, 2), torch.zeros(6), torch.zeros(3, dtype=torch.float64)]
+    assert len({checkpoint.fingerprint({"a": value}) for value in shapes}) == len(shapes)
 
 
 def test_codebook_normalises_and_refuses_what_has_no_direction() -> None:
     book = Codebook.from_vectors(np.array([[3.0, 4.0], [0.0, 2.0]], np.float32))
-    np.testing.assert_allclose(book.vectors, [[0.6, 0.8], [0.0, 1.0]], atol=1e-7)
+    assert_close(book.vectors, [[0.6, 0.8], [0.0, 1.0]], 1e-6)
     assert (book.size, book.dim) == (2, 2)
     assert book.fingerprint == Codebook.from_vectors(book.vectors * 2).fingerprint
     for bad in ([[0.0, 0.0], [1.0, 0.0]], [[float("nan"), 1.0], [1.0, 0.0]], [[1.0, 0.0]]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.__main__ import main
+from core.__main__ import main, prompt_behind
 from core.backends.emoji import EmojiBackend
 from core.trace import Trace
 
@@ -80,6 +81,40 @@ def test_method_model_retrieves_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     assert (report["retrieving_positions"], report["flips"]) == (0, 0)
 
 
+def test_what_is_drawn_is_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--out", str(tmp_path / "a.png"), "--trace", str(tmp_path / "a.npz"), *FAST]
+    expected = {}
+    for prompt, read in (("caf\udce9", "café"), ("\u200bcafe\u0301", "café"), ("-heart", "-heart"), ("--🍕", "--🍕")):
+        behind = ["--", prompt] if prompt.startswith("--") else [prompt]
+        report = run(capsys, *options, *behind)
+        assert Trace.load(tmp_path / "a.npz").prompt == read
+        assert report["codes_sha256"] == Trace.load(tmp_path / "a.npz").codes_sha256
+        assert expected.setdefault(read, report["codes_sha256"]) == report["codes_sha256"]
+
+
+def test_a_prompt_without_a_known_word_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "猫", "--out", str(tmp_path / "a.png"), *FAST]) == 0
+    assert "note: no word of this prompt is known: the caption filter is skipped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["generate", "-heart"], ["generate", "--", "-heart"]),
+        (["generate", "-heart", "--seed", "3"], ["generate", "--seed", "3", "--", "-heart"]),
+        (["generate", "--record-unblended", "-x"], ["generate", "--record-unblended", "--", "-x"]),
+        (["generate", "--seed=3", "-x"], ["generate", "--seed=3", "--", "-x"]),
+        (["generate", "x", "--gate", "-1"], ["generate", "x", "--gate", "-1"]),
+        (["generate", "--", "-x"], ["generate", "--", "-x"]),
+        (["generate", "-h"], ["generate", "-h"]),
+        (["bench", "-x"], ["bench", "-x"]),
+        ([], []),
+    ],
+)
+def test_a_prompt_may_begin_with_a_hyphen(given: list[str], read: list[str]) -> None:
+    assert prompt_behind(given) == read
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -95,6 +130,9 @@ def test_method_model_retrieves_nothing(tmp_path: Path, capsys: pytest.CaptureFi
         (["generate", "x", "--backend", "gan"], "backend: got 'gan', expected one of emoji"),
         (["generate", "x", "--out", "picture.xyz"], "output file: got 'picture.xyz'"),
         (["generate", "x", "--out", "no/such/folder/a.png"], "there is no folder 'no/such/folder'"),
+        (["generate", "x", "--out", "/proc/a.png"], "output file: got '/proc/a.png', which cannot be written ("),
+        (["generate", "x", "--trace", "/proc/a.npz"], "output file: got '/proc/a.npz', which cannot be written ("),
+        (["database", "build", "--images", ".", "--out", "/proc/a"], "out: got '/proc/a', but /proc cannot be written"),
         (["generate", "x", "--trace", "a.txt"], "output file: got 'a.txt'"),
         (["generate", "  "], "prompt: got 0 characters"),
         (["generate", "x" * 301], "prompt: got 301 characters, expected 1 to 300"),
@@ -150,3 +188,37 @@ def test_picture_shows_the_codes_of_the_trace(tmp_path: Path, capsys: pytest.Cap
     expected = load_backend("emoji").decode_codes(codes)[0]
     with Image.open(tmp_path / "a.png") as picture:
         assert np.array_equal(np.asarray(picture), expected)
+
+
+@pytest.mark.parametrize("option", ["--out", "--trace"])
+def test_a_folder_in_the_place_of_a_result_is_told_before_the_work(
+    option: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.__main__.load_backend", lambda *_: pytest.fail("worked first"))
+    folder = tmp_path / ("a.png" if option == "--out" else "a.npz")
+    folder.mkdir()
+    assert main(["generate", "x", "--out", str(tmp_path / "b.png"), option, str(folder)]) == 2
+    assert f"output file: got '{folder}', which is a folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_result_that_is_there_is_left_alone_until_it_is_made(tmp_path: Path) -> None:
+    old = tmp_path / "a.png"
+    old.write_bytes(b"old")
+    assert main(["generate", "x", "--database", "nowhere", "--out", str(old)]) == 2
+    assert old.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Image.Image, "a.png"), (Trace, "a.npz")])
+def test_a_disk_that_fills_up_during_the_work_is_told_in_one_line(
+    kind: type, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kind, "save", save)
+    files = ["--out", str(tmp_path / "a.png"), "--trace", str(tmp_path / "a.npz")]
+    assert main(["generate", "x", "--method", "model", *FAST, *files]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    got = f"{tmp_path / name} cannot be written (No space left on device)"
+    assert said == f"error: output file: {got}; make room, or choose another"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from core.context import MISSING, Context, context_codes, keys, retrieving_positions, skip_reason
 from core.tokenizer import Codebook
 from core.types import ConfigError, Grid
+from tests.closeness import assert_close
 
 FOUR_BY_FIVE = np.arange(20).reshape(1, 4, 5)
 ALL = np.arange(20)
@@ -101,7 +102,7 @@ def test_keys_concatenate_unit_vectors_and_zeros() -> None:
     codebook = Codebook.from_vectors(np.array([[3, 4], [0, 2], [-1, 0]], np.float32))
     found = keys(codebook, np.array([[0, 1, MISSING, 2]]))
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, [[0.6, 0.8, 0, 1, 0, 0, -1, 0]], atol=1e-7)
+    assert_close(found, [[0.6, 0.8, 0, 1, 0, 0, -1, 0]], 1e-6)
 
 
 @pytest.mark.parametrize(("radius", "border"), [(0, "skip"), (3, "skip"), (True, "skip"), (1, "wrap")])

@@ -19,7 +19,6 @@ from core.daid import (
     model_distribution,
     neighbour_shares,
     retrieval_distribution,
-    sample,
 )
 from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
 
@@ -225,32 +224,3 @@ def test_method_model_ignores_neighbours_but_shows_them() -> None:
     step = blend_step(np.zeros(3, np.float32), neighbours([1], [0]), DecodeSettings(method="model"))
     assert step.retrieval is not None
     np.testing.assert_array_equal(step.blended, step.model)
-
-
-# -- sample -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("u", "code"), [(0, 1), (0.2499, 1), (0.25, 3), (0.7499, 3), (0.75, 4), (math.nextafter(1, 0), 4), (1.0, 4)]
-)
-def test_sample_by_hand(u: float, code: int) -> None:
-    assert sample(np.array([0, 0.25, 0, 0.5, 0.25, 0]), u) == code
-
-
-@CHEAP
-@given(arrays(np.float64, 20, elements=st.just(0.0) | st.floats(1e-300, 1)), st.floats(0, 1))
-def test_sample_never_picks_what_is_impossible(masses: npt.NDArray[np.float64], u: float) -> None:
-    if masses.sum() > 0:
-        assert masses[sample(masses, u)] > 0
-
-
-def test_sample_follows_the_distribution() -> None:
-    expected = np.array([0.1, 0, 0.6, 0.3])
-    picked = [sample(expected, u) for u in (np.arange(1000) + 0.5) / 1000]
-    np.testing.assert_allclose(np.bincount(picked, minlength=4) / 1000, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize(("mass", "u"), [(0.5, -0.1), (0.5, 1.1), (0.5, math.nan), (0.0, 0.5), (math.nan, 0.5)])
-def test_sample_refuses(mass: float, u: float) -> None:
-    with pytest.raises(ConfigError, match="sample: got"):
-        sample(np.full(2, mass), u)

@@ -182,6 +182,10 @@ def cut(name: str, size: int) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
 
 
+def lengthened(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes() + b"xx")
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json: got no such file"),
     "manifest not JSON": (cut("manifest.json", 20), "manifest.json"),
@@ -204,6 +208,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "pictures a word": (manifest(pictures="yes"), "got pictures 'yes'"),
     "no grids": (lambda folder: (folder / "grids.npy").unlink(), "grids.npy: got no such file"),
     "grids cut off": (cut("grids.npy", 200), "grids.npy"),
+    "grids too long": (lengthened("grids.npy"), "as its header says"),
     "grids empty": (cut("grids.npy", 0), "grids.npy"),
     "grids of floats": (array("grids.npy", GRIDS.astype(np.float32)), "got float32"),
     "grids of objects": (array("grids.npy", np.array([{}, []], object)), "grids.npy"),
@@ -315,6 +320,12 @@ def test_nearest_captions_within_the_view() -> None:
     assert len(full.nearest_captions(toward_y, 100)) == 6
     with pytest.raises(ConfigError, match="caption vector"):
         full.nearest_captions(toward_y[:2], 3)
+
+
+def test_a_vector_of_nothing_is_near_to_all_captions() -> None:
+    full, nothing = build(), np.zeros(3, np.float32)
+    assert full.nearest_captions(nothing, 2).tolist() == [0, 1, 2, 3, 4, 5]
+    assert full.subset([1, 4]).nearest_captions(nothing, 1).tolist() == [1, 4]
 
 
 def test_picture_of_nothing_is_refused() -> None:

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from app import zerogpu
+from core import threads
 from core.backends import EMBEDDED, ModelSource
 from core.catalogue import DATABASES
 from core.deployment import Deployment
@@ -34,6 +36,32 @@ def test_janus_takes_its_own_variables() -> None:
     assert deployment.source == ModelSource("a/model", "a/faid", "cuda", "float16", "cpu")
     assert deployment.databases == ("a/folder",)
     assert Deployment.from_environment({"ARRAG_BACKEND": "janus"}).databases == ()
+
+
+def test_what_kubernetes_injects_is_not_ours() -> None:
+    injected = {
+        "ARRAG_PORT": "tcp://10.0.0.5:80", "ARRAG_SERVICE_HOST": "10.0.0.5", "ARRAG_SERVICE_PORT": "80",
+        "ARRAG_SERVICE_PORT_HTTP": "80", "ARRAG_PORT_80_TCP": "tcp://10.0.0.5:80", "ARRAG_PORT_80_TCP_PROTO": "tcp",
+        "ARRAG_PORT_80_TCP_PORT": "80", "ARRAG_PORT_80_TCP_ADDR": "10.0.0.5", "ARRAG_PORT_53_UDP_ADDR": "10.0.0.5",
+        "ARRAG_LOUPE_PORT": "udp://10.0.0.6:53", "ARRAG_MODEL_SERVICE_HOST": "10.0.0.6",
+    }  # fmt: skip
+    assert Deployment.from_environment({**injected, "ARRAG_THREADS": "2"}) == Deployment()
+    for name in ("ARRAG_PORT", "ARRAG_HOST", "ARRAG_SERVICE"):
+        with pytest.raises(ConfigError, match=f"got {name}"):
+            Deployment.from_environment({name: "8080"})
+
+
+def test_threads_are_pinned_in_one_place() -> None:
+    assert [threads.wanted(e) for e in ({}, {"ARRAG_THREADS": " "}, {"ARRAG_THREADS": "3"})] == [1, 1, 3]
+    before = torch.get_num_threads()
+    try:
+        assert threads.pin({"ARRAG_THREADS": "2"}) == torch.get_num_threads() == 2
+        assert threads.pin({"OMP_NUM_THREADS": "2"}) == torch.get_num_threads() == 1
+    finally:
+        threads.pin({"ARRAG_THREADS": str(before)})
+    for text in ("0", "-1", "x", "1.5", "1000", "\u00b2"):
+        with pytest.raises(ConfigError, match="ARRAG_THREADS: got"):
+            threads.wanted({"ARRAG_THREADS": text})
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from core.evaluation.likelihood import (
 from core.training.train_faid import NOTHING, blended
 from core.transformer import conditions
 from core.types import Neighbours
+from tests.closeness import assert_close
 
 UNIFORM = np.zeros(8, np.float32)
 SURE = Neighbours(np.array([3]), np.array([0.0], np.float32), np.array([0]))
@@ -50,7 +51,7 @@ def test_teacher_forcing_equals_the_parallel_pass(backend: EmojiBackend) -> None
     condition = conditions([backend.encoder.encode(prompt) for prompt in prompts], backend.encoder, model)
     with torch.inference_mode():
         expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition)).numpy()
-    np.testing.assert_allclose(teacher_forced(backend, prompts, grids), expected, rtol=1e-4, atol=1e-5)
+    assert_close(teacher_forced(backend, prompts, grids), expected)
 
 
 def test_teacher_forcing_with_blenders_equals_the_parallel_pass(backend: EmojiBackend, database: PatchDatabase) -> None:
@@ -63,7 +64,7 @@ def test_teacher_forcing_with_blenders_equals_the_parallel_pass(backend: EmojiBa
     with torch.inference_mode(), blended(model, tuned, torch.from_numpy(np.array(codes))):
         expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition), tuned.head).numpy()
     decoded = teacher_forced(backend, prompts, grids, found, count)
-    np.testing.assert_allclose(decoded, expected, rtol=1e-3, atol=1e-4)
+    assert_close(decoded, expected)
     assert not np.allclose(decoded, teacher_forced(backend, prompts, grids), atol=1e-2)
 
 

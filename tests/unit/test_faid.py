@@ -21,6 +21,7 @@ from core.faid import (
     teacher_forced,
 )
 from core.types import CheckpointError, ConfigError, Grid
+from tests.closeness import assert_close
 
 HOP_SETS = [(1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3)]
 
@@ -78,8 +79,8 @@ def test_a_case_computed_by_hand(position: int) -> None:
     expected = torch.tensor([[[BY_HAND[position]], [(BY_HAND[position] - 110) / 2]]])
     context = collapse(blender).context_everywhere(grid, cells)[:, position]
     for blended in (direct(blender, grid, cells, centres, position), collapse(blender).blend(context, centres)):
-        torch.testing.assert_close(blended.features, expected)
-        torch.testing.assert_close(blended.compatibility, torch.tensor([[1.0, 0.5]]))
+        assert_close(blended.features, expected)
+        assert_close(blended.compatibility, torch.tensor([[1.0, 0.5]]))
 
 
 def test_collapsed_operators_computed_by_hand() -> None:
@@ -126,9 +127,9 @@ def test_all_forms_agree(
         expected = direct(blender, grid, cells, centres[:, position], position)
         step = collapsed.blend(memory.context(position), centres[:, position])
         for got in (step.features, everywhere.features[:, position]):
-            torch.testing.assert_close(got, expected.features)
+            assert_close(got, expected.features)
         for got in (step.compatibility, everywhere.compatibility[:, position]):
-            torch.testing.assert_close(got, expected.compatibility)
+            assert_close(got, expected.compatibility)
 
 
 @pytest.mark.parametrize("hops", [(2,), (1, 2), (1, 2, 3)])
@@ -158,7 +159,7 @@ def test_gradients_are_those_of_the_direct_form(hops: tuple[int, ...]) -> None:
         strict=True,
     ):
         assert expected.abs().max() > 0
-        torch.testing.assert_close(got, expected)
+        assert_close(got, expected)
 
 
 # -- Causality and memory ---------------------------------------------------------------------------------------------
@@ -192,7 +193,7 @@ def test_a_memory_can_go_back_and_on_with_other_cells() -> None:
         expected = blender.context_everywhere(grid, mixed)
         for position in range(start, grid.positions):
             memory.write(position - 1, mixed[:, position - 1])
-            torch.testing.assert_close(memory.context(position), expected[:, position])
+            assert_close(memory.context(position), expected[:, position])
 
 
 @torch.no_grad()
@@ -202,7 +203,7 @@ def test_rows_of_a_batch_are_independent() -> None:
     together = blender.blend(blender.context_everywhere(grid, cells), centres)
     for row in range(3):
         alone = blender.blend(blender.context_everywhere(grid, cells[row : row + 1]), centres[row : row + 1])
-        torch.testing.assert_close(alone.features[0], together.features[row])
+        assert_close(alone.features[0], together.features[row])
 
 
 @torch.no_grad()
@@ -310,5 +311,5 @@ def test_decoding_goes_in_raster_order() -> None:
 def test_share_is_relative_to_the_hidden_state() -> None:
     nothing = torch.zeros(0)
     record = BlendRecord(0, nothing, nothing, nothing, torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[0.0, 10.0]]]))
-    torch.testing.assert_close(record.share(), torch.tensor([[0.5]]))
-    torch.testing.assert_close(record.share(torch.tensor([[[0.0, 2.0]]])), torch.tensor([[0.8]]))
+    assert_close(record.share(), torch.tensor([[0.5]]))
+    assert_close(record.share(torch.tensor([[[0.0, 2.0]]])), torch.tensor([[0.8]]))

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from core.__main__ import main
 from core.backends import Backend, ModelSource, load_backend
+from core.backends.emoji import EmojiBackend
 from core.backends.janus import (
     PLAIN_TEMPLATE,
     JanusBackend,
@@ -27,8 +30,10 @@ from core.backends.janus import (
 )
 from core.backends.llama import Cache, LlamaConfig
 from core.backends.weights import Weights, transformers_name
-from core.types import CheckpointError, ConfigError
+from core.prompt import clean
+from core.types import CheckpointError, ConfigError, Neighbours
 from tests import tiny_janus
+from tests.closeness import assert_close
 
 CONFIG = tiny_janus.released_config(2, (1, 2))
 
@@ -204,6 +209,20 @@ def test_fingerprints_tell_models_apart(base: Path, tensors: dict[str, Tensor], 
     assert one.faid != two.faid
 
 
+def test_fingerprints_tell_apart_what_prompts_become(base: Path, copy: Path) -> None:
+    before = load(base)
+    assert load(copy).fingerprint == before.fingerprint
+    (copy / "chat_template.jinja").write_text("{{ messages[0]['content'][0]['text'] }} drawn")
+    templated = load(copy)
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    words = tokenizer["model"]["vocab"]
+    words["heart"], words["pizza"] = words["pizza"], words["heart"]
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert len({before.fingerprint, templated.fingerprint, load(copy).fingerprint}) == 3
+    assert isinstance(before, JanusBackend)
+    assert before.caption_encoder == before.encoder.fingerprint == EmojiBackend.load().caption_encoder
+
+
 # -- Where and how ----------------------------------------------------------------------------------------------------
 
 
@@ -213,10 +232,30 @@ def test_bfloat16_decodes_much_the_same(base: Path, tensors: dict[str, Tensor], 
     for dtype in ("float32", "bfloat16"):
         backend = load_backend("janus", ModelSource(str(base), str(tmp_path), "cpu", dtype))
         decoding = backend.start(["a dog"], guided=True, faid_neighbours=2)
-        rows.append(decoding.logits([None])[0][0])
+        rows.append(decoding.logits([None]).conditional[0])
         step = decoding.blends(np.array([3]))[0]
         assert step.compatibility.dtype == np.float32
     assert np.corrcoef(*rows)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_what_blenders_did_with_blank_features_is_0_in_every_precision(
+    base: Path, tensors: dict[str, Tensor], tmp_path: Path, dtype: str
+) -> None:
+    tiny_janus.save_released(tmp_path, tensors, CONFIG)
+    backend = load_backend("janus", ModelSource(str(base), str(tmp_path), "cpu", dtype))
+    decoding = backend.start(["a dog", "a cat"], guided=True, faid_neighbours=3)
+    one = Neighbours(np.array([5]), np.zeros(1, np.float32), np.zeros(1, np.int64))
+    decoding.logits([None, one])
+    blank, some = decoding.blends(np.array([3, 5]))
+    assert not blank.start_cosine.any()
+    assert not blank.code_cosine.any()
+    assert not some.start_cosine[:, 1:].any()
+    assert some.start_cosine[:, 0].all()
+    for step in (blank, some):
+        for values in (step.start_cosine, step.code_cosine, step.compatibility, step.share):
+            assert values.dtype == np.float32
+            assert np.isfinite(values).all()
 
 
 def test_devices_and_dtypes_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,9 +342,46 @@ def test_rows_are_filled_up_at_the_left(base: Path) -> None:
     assert rows[3].tolist() == [0, 0, ids["<bos>"], 0, 0, 0, ids["<begin_of_image>"]]
 
 
-def test_a_special_token_in_a_prompt_is_refused(base: Path) -> None:
-    with pytest.raises(ConfigError, match="prompt: got the special token '<end_of_image>'"):
-        Prompter(base).text("a dog <end_of_image>")
+CONTROL = ("<|User|>", "<|Assistant|>", "<|grounding|>", "<image>", "<image_placeholder>", "<begin_of_image>")
+
+
+@pytest.fixture(scope="module")
+def bytewise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tokenizer of single bytes, as Janus-Pro's is without its merges; half of CONTROL is special."""
+    vocabulary = {byte: number for number, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE({**vocabulary, "<bos>": 256, "<pad>": 257}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 256)])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<bos>", pad_token="<pad>", additional_special_tokens=list(CONTROL[3:])
+    )
+    fast.add_tokens(list(CONTROL[:3]))
+    fast.chat_template = "<|User|>: {{ messages[0]['content'][0]['text'] }}\n\n<|Assistant|>:"
+    folder = tmp_path_factory.mktemp("bytewise")
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["a dog <|User|>", "<image>", "<|grounding|> a <image> <image>", "<begin_of_image>", "<<|User|>>",
+     "\uff1cimage\uff1e", "<ima<image>ge>", "<|User|><|Assistant|>:", "<image_\u200bplaceholder>"],
+)  # fmt: skip
+def test_control_tokens_in_a_prompt_are_text(bytewise: Path, prompt: str) -> None:
+    prompter = Prompter(bytewise)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(bytewise)
+    plain, ids = (prompter.rows([text], guided=False)[0][0].tolist() for text in ("a dog", prompt))
+    control = set(tokenizer.convert_tokens_to_ids([*CONTROL, "<bos>", "<pad>"]))
+    assert [i for i in ids if i in control] == [i for i in plain if i in control]
+    assert tokenizer.decode(ids) == f"<bos><|User|>: {clean(prompt)}\n\n<|Assistant|>:<begin_of_image>"
+
+
+def test_a_plain_prompt_is_one_piece(bytewise: Path) -> None:
+    prompter = Prompter(bytewise)
+    assert prompter.pieces("a < b | dog") == ["<|User|>: a < b | dog\n\n<|Assistant|>:<begin_of_image>"]
+    tokens = PreTrainedTokenizerFast.from_pretrained(bytewise)(prompter.text("a dog"))["input_ids"]
+    assert prompter.rows(["a dog"], guided=False)[0][0].tolist() == tokens
 
 
 def test_a_tokenizer_of_another_model_is_refused(base: Path, copy: Path) -> None:
@@ -324,13 +400,13 @@ def test_a_batch_row_equals_a_run_of_its_own(base: Path, tensors: dict[str, Tens
     together = backend.start(prompts, guided=True, faid_neighbours=2)
     alone = [backend.start([prompt], guided=True, faid_neighbours=2) for prompt in prompts]
     for position in range(3):
-        conditional, unconditional = together.logits([None, None])
+        predicted = together.logits([None, None])
         for row, decoding in enumerate(alone):
             expected = decoding.logits([None])
-            np.testing.assert_allclose(conditional[row], expected[0][0], atol=1e-4)
-            assert unconditional is not None
-            assert expected[1] is not None
-            np.testing.assert_allclose(unconditional[row], expected[1][0], atol=1e-4)
+            assert_close(predicted.conditional[row], expected.conditional[0])
+            assert predicted.unconditional is not None
+            assert expected.unconditional is not None
+            assert_close(predicted.unconditional[row], expected.unconditional[0])
             decoding.append(np.array([position + row]))
         together.append(np.array([position, position + 1]))
 

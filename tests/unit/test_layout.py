@@ -13,7 +13,7 @@ SOURCES = sorted([*ROOT.glob("core/**/*.py"), *ROOT.glob("app/**/*.py"), ROOT / 
 ONLY_IN = {
     "gradio": ("app/", "app.py"),
     "transformers": ("core/backends/janus.py",),
-    "faiss": ("core/index.py",),
+    "faiss": ("core/index.py", "core/threads.py"),
     "resvg_py": ("core/training/data.py",),
 }
 # A module may import from its own layer or from one further down (to the right).
@@ -28,10 +28,13 @@ LAYERS = (
     ("core.released",),
     ("core.database", "core.daid"),
     ("core.index",),
-    ("core.context",),
+    ("core.context", "core.draw"),
     ("core.transformer", "core.checkpoint"),
     ("core.faid",),
     ("core.text", "core.tokenizer"),
+    ("core.prompt",),
+    ("core.captions", "core.picture", "core.threads"),
+    ("core.formats", "core.arrays"),
     ("core.types", "core.arguments"),
 )
 

@@ -23,8 +23,8 @@ SETTINGS = DecodeSettings(
 def trace_of(settings: DecodeSettings = SETTINGS) -> Trace:
     """Two rows of three; only position 4 retrieves: 2 ms of the model, 1 of the search, 0.5 of the blend."""
     skipped = Skipped("edge")
-    steps = [StepRecord(p, LOGITS, skipped, 0.1, 0, None, Seconds(0.001, 0, 0)) for p in range(6)]
-    steps[4] = StepRecord(4, LOGITS, Retrieval(np.zeros(4, np.int64), FOUND), 0.6, 2, None, Seconds(2e-3, 1e-3, 5e-4))
+    steps = [StepRecord(p, LOGITS, skipped, 0, None, Seconds(0.001, 0, 0)) for p in range(6)]
+    steps[4] = StepRecord(4, LOGITS, Retrieval(np.zeros(4, np.int64), FOUND), 2, None, Seconds(2e-3, 1e-3, 5e-4))
     origin = Origin("fake", "m", None, "c", 4, "d", Context())
     return Trace("a prompt", settings, origin, Grid(2, 3), tuple(steps), {})
 
@@ -59,7 +59,7 @@ def test_what_blenders_changed_is_not_known_unless_it_was_recorded() -> None:
     """The compatibilities 0.6 and 0.2 of two neighbours, besides a blank feature: the shares are 3 to 1."""
     scores = np.array([[0.6, 0.2, 0.7]], np.float32)
     nothing = np.zeros((1, 3), np.float32)
-    blended = FaidStep(np.array([0]), np.array([1]), 2, scores, nothing, nothing[:, 0], nothing, nothing, None)
+    blended = FaidStep(np.array([0]), np.array([1]), 2, scores, nothing, nothing[:, 0], nothing, nothing)
     plain = trace_of(replace(SETTINGS, method="faid", faid_neighbours=3))
     seen = measure(replace(plain, steps=tuple(replace(step, faid=blended) for step in plain.steps)))
     assert np.isnan(seen.kl).all()

@@ -68,7 +68,7 @@ def test_faid_alone_shares_by_the_compatibility_in_the_last_blender() -> None:
     plain = one_lookup(replace(PLAIN, method="faid", faid_neighbours=3))
     scores = np.array([[0.9, 0.9, 0.9], [0.5, 0.3, 0.2]], np.float32)
     nothing = np.zeros((2, 3), np.float32)
-    blended = FaidStep(np.array([0, 3]), np.array([1]), 2, scores, nothing, nothing[:, 0], nothing, nothing, None)
+    blended = FaidStep(np.array([0, 3]), np.array([1]), 2, scores, nothing, nothing[:, 0], nothing, nothing)
     steps = tuple(replace(step, faid=blended) if step.position == 8 else step for step in plain.steps)
     seen = provenance(replace(plain, steps=steps))
     assert seen.images.tolist() == [5, 3, 8]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import faiss
@@ -18,6 +20,7 @@ from core.types import ArragError, CodeArray, ConfigError, DatabaseError, Decode
 from tests.released import write_released
 from tests.tiny import CODES, SIDE, tiny_backend
 
+ROOT = Path(__file__).parents[2]
 GRID = Grid(SIDE, SIDE)
 ENTRIES = (SIDE - 1) * (SIDE - 2)
 SETTINGS = DecodeSettings(caption_filter=0, n_neighbours=8)
@@ -78,6 +81,24 @@ def test_more_lists_find_more_and_recall_says_how_many(folder: Path, codebook: C
     assert low < high <= 1
     assert high > 0.5
     assert few.fingerprint != all_of_them.fingerprint
+
+
+def test_the_fingerprint_covers_values_and_index(
+    folder: Path, copy: Path, codebook: Codebook, grids: CodeArray
+) -> None:
+    before = ReleasedDatabase.open(folder, codebook, GRID).fingerprint
+    assert ReleasedDatabase.open(copy, codebook, GRID).fingerprint == before
+    index = (copy / INDEX_FILE).read_bytes()
+    other = Codebook.from_vectors(codebook.vectors[::-1])
+    write_released(copy, other, grids)  # the same values, found by other keys
+    (copy / CODES_FILE).write_bytes((folder / CODES_FILE).read_bytes())
+    assert (copy / INDEX_FILE).read_bytes() != index
+    assert ReleasedDatabase.open(copy, codebook, GRID).fingerprint != before
+    (copy / INDEX_FILE).write_bytes(index)
+    values = np.load(copy / CODES_FILE)
+    values[0] = (values[0] + 1) % codebook.size
+    np.save(copy / CODES_FILE, values)
+    assert ReleasedDatabase.open(copy, codebook, GRID).fingerprint != before
 
 
 def test_missing_neighbours_are_dropped(folder: Path, codebook: Codebook, grids: CodeArray) -> None:
@@ -163,6 +184,53 @@ def test_an_index_of_other_keys_is_refused(copy: Path, codebook: Codebook) -> No
     faiss.write_index(index, str(copy / INDEX_FILE))
     with pytest.raises(DatabaseError, match="got keys of 16 numbers, expected 32"):
         ReleasedDatabase.open(copy, codebook, GRID)
+
+
+@pytest.mark.parametrize("measure", [faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L1])
+@pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat", "OPQ8_32,IVF4,PQ8x4"])
+def test_an_index_by_another_measure_is_refused(copy: Path, codebook: Codebook, measure: int, kind: str) -> None:
+    if measure == faiss.METRIC_L1 and "PQ" in kind:
+        pytest.skip("faiss has no such index")
+    index = faiss.index_factory(32, kind, measure)
+    vectors = np.random.default_rng(0).normal(size=(700, 32)).astype(np.float32)
+    index.train(vectors)
+    index.add(vectors)
+    faiss.write_index(index, str(copy / INDEX_FILE))
+    with pytest.raises(DatabaseError, match="expected one by squared L2"):
+        ReleasedDatabase.open(copy, codebook, GRID)
+
+
+def test_damaged_codes_are_told_without_advice_to_unpickle(copy: Path, codebook: Codebook) -> None:
+    whole = (copy / CODES_FILE).read_bytes()
+    for content in (b"", b"nothing of the sort", whole[:200], whole[1:], whole + b"x"):
+        (copy / CODES_FILE).write_bytes(content)
+        with pytest.raises(DatabaseError, match=f"{CODES_FILE}: got .*download it again") as caught:
+            ReleasedDatabase.open(copy, codebook, GRID)
+        assert "pickle" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [CODES_FILE, INDEX_FILE])
+def test_files_that_this_user_cannot_read_are_told(copy: Path, codebook: Codebook, name: str) -> None:
+    script = """
+import os, sys
+from pathlib import Path
+from core.released import ReleasedDatabase
+from core.types import DatabaseError, Grid
+from tests.tiny import SIDE, tiny_backend
+codebook = tiny_backend().codebook
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    ReleasedDatabase.open(Path(sys.argv[1]), codebook, Grid(SIDE, SIDE))
+except DatabaseError as error:
+    print(error)
+"""
+    for folder in (copy, *copy.parents[:3]):
+        folder.chmod(0o755)
+    (copy / name).chmod(0)
+    command = [sys.executable, "-c", script, str(copy)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.startswith(f"{copy / name}: cannot be read (permission denied)")
 
 
 def test_an_index_without_lists_is_searched_as_it_is(copy: Path, codebook: Codebook, grids: CodeArray) -> None:

@@ -14,20 +14,23 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
+from core.prompt import MAX_PROMPT, emoji_names
 from core.text import (
     COLOURS,
-    MAX_PROMPT,
     MIXED_UP,
     STYLES,
     TABLE_FILE,
     TOKENIZER_FILE,
     TextEncoder,
+    content,
     find_colour,
     split_style,
     without_colours,
+    words_of,
 )
 from core.training import distill_text
 from core.types import CheckpointError, ConfigError
+from tests.closeness import assert_close
 
 FOLDER = Path(__file__).parents[2] / "assets" / "models" / "emoji"
 
@@ -185,10 +188,69 @@ def test_rare_words_are_whole(encoder: TextEncoder) -> None:
 
 
 def test_unknown_words_have_zero_vectors(encoder: TextEncoder) -> None:
-    caption = encoder.encode("🐱 🦄")
+    caption = encoder.encode("猫 喵")
     assert len(caption.pieces) == 2
     assert not encoder.vectors(caption.pieces).any()
-    assert not encoder.pooled(["🐱 🦄", "", "[CLS]"]).any()
+    assert not encoder.pooled(["猫 喵", "", "[CLS]"]).any()
+
+
+def test_every_emoji_says_something(encoder: TextEncoder) -> None:
+    texts = [f"{emoji}\ufe0f" for emoji in emoji_names().names]
+    assert [text for text, vector in zip(texts, encoder.pooled(texts), strict=True) if not vector.any()] == []
+    np.testing.assert_array_equal(encoder.pooled(["🐑", "💤"]), encoder.pooled(["ewe", "ZZZ"]))
+
+
+@pytest.mark.parametrize("text", ["猫", "xyzzy", "a 猫", "猫!", "the xyzzy, of it", "кот", "犬", "...", "and", ""])
+def test_a_text_without_a_known_word_says_nothing(encoder: TextEncoder, text: str) -> None:
+    assert not encoder.pooled([text]).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a 猫 and xyzzy, a 猫!", ("猫", "xyzzy")), ("the cat's t-shirt (big)", ("cat's", "t-shirt", "big")),
+     ("3d style", ()), ("<b>cat</b>", ("b", "cat")),
+     ("🍕 Qwrtz, flat", ("pizza", "Qwrtz")), ("a\u200b p\u00adizza", ("pizza",)), ("...", ())],
+)  # fmt: skip
+def test_words_are_named_as_they_stand(text: str, words: tuple[str, ...]) -> None:
+    assert words_of(text) == words
+
+
+def test_an_unknown_word_does_not_change_what_the_others_say(encoder: TextEncoder) -> None:
+    pizza, both = encoder.pooled(["pizza", "pizza xyzzy 猫"])
+    np.testing.assert_allclose(both, pizza, rtol=1e-5, atol=1e-6)
+
+
+def test_every_emoji_is_encoded_as_its_name(encoder: TextEncoder) -> None:
+    names = emoji_names().names
+    assert len(names) > 1900
+    for emoji, name in names.items():
+        if emoji < "\u2190" and len(emoji) == 1:
+            emoji += "\ufe0f"  # these are text without it
+        read, said = encoder.encode(emoji), encoder.encode(name)
+        assert (read.text, read.style, read.colour, read.pieces.tolist()) == (
+            said.text, said.style, said.colour, said.pieces.tolist()
+        ), name  # fmt: skip
+
+
+def test_the_captions_of_the_embedded_database_are_read_as_they_were_embedded(encoder: TextEncoder) -> None:
+    folder = FOLDER.parents[1] / "databases" / "emoji"
+    captions = [image["caption"] for image in json.loads((folder / "images.json").read_text(encoding="utf-8"))]
+    stored = np.load(folder / "captions.npy").astype(np.float32)
+    np.testing.assert_allclose(encoder.pooled([content(caption) for caption in captions]), stored, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("flat\u2011style cat", "flat-style cat"), ("3\u2010d cat", "3-d cat"), ("a pi\u00adzza", "a pizza"),
+     ("\uff52\uff45\uff44\u3000\uff48\uff45\uff41\uff52\uff54", "red heart"),
+     ("ﬂat style cat", "flat style cat"), ("cafe\u0301", "café"),
+     ("a 🍕, flat style", "a pizza, flat style"), ("red\ufeff\u202f heart", "red heart"), ("❤", "❤\ufe0f"),
+     ("a cat\u20143d style", "a cat, 3d style"), ("👍🏽", "thumbs up")],
+)  # fmt: skip
+def test_what_looks_the_same_is_the_same_caption(encoder: TextEncoder, one: str, other: str) -> None:
+    first, second = encoder.encode(one), encoder.encode(other)
+    assert (first.text, first.style, first.colour) == (second.text, second.style, second.colour)
+    assert first.pieces.tolist() == second.pieces.tolist()
 
 
 @pytest.mark.parametrize("prompt", [None, 3, b"cat", ["cat"]])
@@ -253,7 +315,7 @@ def test_table_agrees_with_look_ups(encoder: TextEncoder) -> None:
 def test_pooled_is_the_direction_of_the_sum(encoder: TextEncoder) -> None:
     rows = encoder.vectors(encoder.encode("a red heart").pieces)
     expected = rows.sum(axis=0) / np.linalg.norm(rows.sum(axis=0))
-    np.testing.assert_allclose(encoder.pooled(["a red heart"]), expected[None], rtol=1e-5, atol=1e-6)
+    assert_close(encoder.pooled(["a red heart"]), expected[None])
 
 
 def test_nothing_to_look_up(encoder: TextEncoder) -> None:
@@ -311,7 +373,7 @@ def test_small_table_by_hand(tmp_path: Path) -> None:
     caption = encoder.encode("red hearts")
     assert caption.pieces.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(encoder.vectors(caption.pieces), np.float32([[1.5, 0], [0, 2], [0, -1]]))
-    np.testing.assert_allclose(encoder.pooled(["red heart", "blue"]), np.float32([[0.6, 0.8], [0, 0]]), rtol=1e-6)
+    assert_close(encoder.pooled(["red heart", "blue"]), np.float32([[0.6, 0.8], [0, 0]]))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tokenizer import TokenizerConfig, VQTokenizer, to_pictures, to_pixels
+from tests.closeness import assert_close
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_codes_are_the_nearest_vectors(tokenizer: VQTokenizer) -> None:
 
 def test_latents_have_unit_length(tokenizer: VQTokenizer) -> None:
     pixels = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(tokenizer.latents(pixels).norm(dim=-1), torch.ones(2, 8, 8))
+    assert_close(tokenizer.latents(pixels).norm(dim=-1), torch.ones(2, 8, 8))
 
 
 def test_pictures_of_a_batch_do_not_touch(tokenizer: VQTokenizer) -> None:

@@ -16,7 +16,7 @@ from core.training import data, loop, train_faid
 from core.training.train_faid import KINDS, NOTHING, Batches, FaidSettings, Lessons, neighbour_codes
 from core.training.train_transformer import Captioner, TrainSettings
 from core.transformer import FaidConfig, TunedFaid
-from core.types import IntArray
+from core.types import ConfigError, IntArray
 from tests.tiny import CODES, SIDE
 
 SETTINGS = FaidSettings(steps=4, batch=4, neighbours=3, checkpoint_every=2)
@@ -137,8 +137,8 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     whole = train_faid.train(sides, backend, Context(), tmp_path / "whole", SETTINGS).state_dict()
     save = loop.save_state
 
-    def save_then_stop(folder: Path, state: dict[str, object]) -> None:
-        save(folder, state)
+    def save_then_stop(folder: Path, stamp: loop.Stamp, state: dict[str, object]) -> None:
+        save(folder, stamp, state)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -149,4 +149,12 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     for name, value in whole.items():
         # sums in bf16 vary a little, which the optimizer blows up where gradients are tiny; a step moves 1e-5 or more
         assert float((resumed[name] - value).abs().mean()) < 5e-6, name
+    with pytest.raises(ConfigError, match="side 'everything', expected side 'novice'"):
+        train_faid.train(sides, backend, Context(), tmp_path / "cut", SETTINGS, novice=True)
+    with pytest.raises(ConfigError, match=r"retrieval 0\.9, expected retrieval 0\.0"):
+        train_faid.train(sides, backend, Context(), tmp_path / "cut", replace(SETTINGS, retrieval=0.0))
+    with pytest.raises(ConfigError, match="got a run with data"):
+        train_faid.train(sides, backend, Context(2, "zero"), tmp_path / "cut", SETTINGS)
+    with pytest.raises(ConfigError, match="got a run with start"):
+        train_faid.train(sides, replace(backend, mixed_up={}), Context(), tmp_path / "cut", SETTINGS)
     assert all(torch.equal(value, before[name]) for name, value in backend.transformer.state_dict().items())

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,46 @@ def test_bad_values_name_the_setting_and_what_was_given(name: str, value: Any) -
     message = str(caught.value)
     assert message.startswith(f"{name}: got {value!r}, expected ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("seed", np.int64(7), 7), ("seed", np.uint32(2**32 - 1), 2**32 - 1), ("n_neighbours", np.int8(8), 8),
+        ("temperature", np.float64(0.5), 0.5), ("temperature", np.float32(0.5), 0.5), ("gate", np.float16(2), 2.0),
+        ("gate", np.int32(2), 2), ("retrieval_weight", np.longdouble(0.25), 0.25), ("cfg_scale", np.uint8(3), 3),
+    ],
+)  # fmt: skip
+def test_numbers_of_numpy_become_plain_ones(name: str, value: Any, expected: float) -> None:
+    settings = DecodeSettings(**{name: value})
+    assert settings == DecodeSettings(**{name: expected})
+    assert type(getattr(settings, name)) is type(expected)
+    assert DecodeSettings.from_json(json.loads(json.dumps(asdict(settings)))) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", np.bool_(True)), ("seed", np.float64(7)), ("seed", np.int64(-1)), ("top_k", np.array([3])),
+        ("temperature", np.float32("nan")), ("temperature", np.float64("inf")), ("gate", np.bool_(False)),
+        ("gate", np.str_("1")), ("gate", 1j), ("cfg_scale", np.complex64(1)), ("seed", 10**400), ("gate", 10**400),
+    ],
+)  # fmt: skip
+def test_what_is_no_such_number_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: got ") as caught:
+        DecodeSettings(**{name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_changes_take_numbers_of_numpy_too() -> None:
+    entries, factors = np.array([3, 9]), np.array([0.5, 2], np.float32)
+    change = Change(np.int64(4), tuple(zip(entries, factors, strict=True)), np.float32(0.5), code=np.uint16(7))
+    assert change == Change(4, ((3, 0.5), (9, 2.0)), 0.5, code=7)
+    assert Change.from_json(json.loads(json.dumps(asdict(change)))) == change
+    with pytest.raises(ConfigError, match="an entry twice"):
+        Change(0, ((3, 1.0), (np.int64(3), 1.0)))
+    with pytest.raises(ConfigError, match="change code"):
+        Change(0, code=np.bool_(True))
 
 
 def test_json_round_trip() -> None:
