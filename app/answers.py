@@ -15,10 +15,11 @@ import numpy as np
 from app import branches
 from app.plans import labels
 from app.sources import references_of
-from app.views import Step, derived, top_codes
+from app.views import Step, derived, margin, top_codes
 from app.visits import Kept
 from core.copying import Region, copying, regions_of
 from core.daid import neighbour_shares
+from core.draw import Race
 from core.metrics import entropies, moved
 from core.provenance import Provenance, effective_number, provenance
 from core.trace import Trace, neighbours
@@ -53,6 +54,7 @@ class Drawn(TypedDict):
     height: Annotated[int, "rows of codes"]
     width: Annotated[int, "codes in a row; position = row * width + column"]
     codes: Annotated[list[int], "in raster order"]
+    unfiltered: Annotated[str | None, "why the caption filter did nothing; null: it did its work, or was off"]
     flips: Annotated[list[int] | None, "positions where retrieval changed the code; null: not recorded"]
     seconds: float
     link: Annotated[str | None, "query to put behind the page's address: whoever opens it sees this run; null: none"]
@@ -93,6 +95,7 @@ def drawn(kept: Kept, link: str | None, trace: File | None) -> Drawn:
         height=told.grid.height,
         width=told.grid.width,
         codes=told.codes.tolist(),
+        unfiltered=told.unfiltered,
         flips=told.flips().tolist() if told.flips_known else None,
         seconds=round(kept.seconds, 3),
         link=link,
@@ -142,7 +145,9 @@ class CodeChances(TypedDict):
     model: float
     retrieval: Annotated[float | None, "null where nothing was retrieved"]
     blended: Annotated[float, "what the code was drawn from"]
-    unblended: Annotated[float | None, "of the model without FAiD's blenders; null: none, or not recorded"]
+    nothing_retrieved: Annotated[float | None, "had nothing been retrieved at this position; null: not recorded"]
+    no_blenders: Annotated[float | None, "with nothing retrieved and without FAiD's blenders; null: none, not recorded"]
+    noise: Annotated[float | None, "of the race: the largest ln(probability) + noise is drawn; null: drawn by u"]
 
 
 class Neighbour(TypedDict):
@@ -177,10 +182,16 @@ class Position(TypedDict):
     row: int
     column: int
     code: Annotated[int, "the one that was taken"]
-    picked: Annotated[int, "the one that u picks from the blend; another one than code only where that was forced"]
-    code_without_retrieval: Annotated[int | None, "the one that u picks without retrieval here; null: not recorded"]
-    flipped: Annotated[bool | None, "whether retrieval changed what u picks; null: not recorded"]
-    u: Annotated[float, "the random number in 0..1 that picks the code"]
+    drawn: Annotated[bool, "false where the code was given by an image or chosen; what follows is then hindsight"]
+    picked: Annotated[int, "the one that the run's own luck takes; the code itself where it was drawn"]
+    code_with_retrieval: Annotated[int, "the one that retrieval leads to; the code itself where it was drawn"]
+    code_without_retrieval: Annotated[int | None, "with the same luck, had nothing been retrieved; null: not recorded"]
+    code_without_blenders: Annotated[int | None, "the same, and without FAiD's blenders; null: none, or not recorded"]
+    flipped: Annotated[bool | None, "whether retrieval changed the code; null: not recorded"]
+    shifted: Annotated[bool | None, "whether FAiD's blenders by themselves changed it; null: none, or not recorded"]
+    margin: Annotated[float | None, "nats by which the code won the race; null: no other code could, or no race"]
+    runner_up: Annotated[int, "the code that came second"]
+    u: Annotated[float | None, "only in old traces: the random number in 0..1 that picked the code; null: a race did"]
     retrieval_weight: Annotated[float, "lambda after the gate; 0 where nothing is mixed in"]
     entropy: Entropies
     kl: Annotated[float | None, "nats from the distribution without retrieval to the blended one; null: not recorded"]
@@ -197,20 +208,27 @@ def position(kept: Kept, at: int, limit: int) -> Position:
     trace, step = kept.trace, derived(kept.trace, at)
     record, answer, found = step.record, step.record.retrieval, neighbours(step.record)
     row, column = trace.grid.row_col(at)
-    alone, retrieval, blended = map(known, entropies(step.blend, step.alone))
+    told = step.told
+    alone, retrieval, blended = map(known, entropies(told.blend, told.nothing))
     return Position(
         run=kept.id,
         position=at,
         row=row,
         column=column,
         code=record.code,
-        picked=step.pick,
-        code_without_retrieval=None if step.alone is None else step.without,
-        flipped=None if step.alone is None else step.without != step.pick,
+        drawn=trace.drawn(at),
+        picked=trace.pick(at),
+        code_with_retrieval=step.pick,
+        code_without_retrieval=told.without,
+        code_without_blenders=told.unblended,
+        flipped=None if told.nothing is None else told.flip,
+        shifted=None if told.bare is None else told.shift,
+        margin=known(margin(told.luck, told.blend.blended)),
+        runner_up=step.seconds[0],
         u=record.u,
-        retrieval_weight=step.blend.weight,
+        retrieval_weight=told.blend.weight,
         entropy=Entropies(without_retrieval=alone, retrieval=retrieval, blended=blended),
-        kl=known(moved(step.blend, step.alone)),
+        kl=known(moved(told.blend, told.nothing)),
         not_retrieved=answer.reason if isinstance(answer, Skipped) else None,
         context=answer.query.tolist() if isinstance(answer, Retrieval) else [],
         found=len(found) if found else 0,
@@ -221,22 +239,24 @@ def position(kept: Kept, at: int, limit: int) -> Position:
 
 
 def known(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return None if math.isnan(value) else float(value)
+    """A number for JSON, which has no NaN and no infinity."""
+    return float(value) if math.isfinite(value) else None
 
 
 def _chances(step: Step, limit: int) -> list[CodeChances]:
     """The likeliest codes."""
-    blend = step.blend
-    unblended = step.alone if step.record.faid else None
-    codes = top_codes(blend, sorted({step.record.code, step.pick, step.without}), max(limit, 3), unblended)
+    told, blend = step.told, step.told.blend
+    keep = sorted({step.record.code, step.pick, step.without, step.alone, *step.seconds})
+    codes = top_codes(blend, keep, max(limit, len(keep)), (told.nothing, told.bare))
     return [
         CodeChances(
             code=code,
             model=float(blend.model[code]),
             retrieval=None if blend.retrieval is None else float(blend.retrieval[code]),
             blended=float(blend.blended[code]),
-            unblended=None if unblended is None else float(unblended[code]),
+            nothing_retrieved=None if told.nothing is None else float(told.nothing[code]),
+            no_blenders=None if told.bare is None else float(told.bare[code]),
+            noise=float(told.luck.noise[code]) if isinstance(told.luck, Race) else None,
         )
         for code in codes.tolist()
     ]

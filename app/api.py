@@ -118,7 +118,7 @@ def branch_endpoint(session: Session) -> Callable[..., tuple[Branched, File]]:
     def branch(
         request: gr.Request, run: str, position: int, change: dict[str, Any], trace: bool = False
     ) -> tuple[Branched, File]:
-        """Change one position of a run and draw the rest again with the same random numbers: a counterfactual.
+        """Change one position of a run and draw the rest again with the same luck: a counterfactual.
 
         The new run shares all codes before the position; both runs are kept. Changes of settings (method,
         retrieval_weight, retrieval_temperature, n_neighbours and others, but not seed and faid_neighbours) hold from
@@ -158,7 +158,7 @@ def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]
         variants: list[dict[str, Any]] | None = None,
         trace: bool = False,
     ) -> tuple[Comparison, File]:
-        """Draw several pictures of one prompt with the same random numbers, and tell where their codes differ.
+        """Draw several pictures of one prompt with the same luck, and tell where their codes differ.
 
         Without variants that is one picture by every method that the model has: no retrieval, DAiD, FAiD and both.
         Every picture is a run of its own for step, branch and provenance.
@@ -295,10 +295,10 @@ def together(session: Session, who: str, asked: Asked, settings: object, variant
 
 def finished(session: Session, who: str, updates: Iterator[Update]) -> Kept:
     """The run that comes of updates; ConfigError with the message of one that failed."""
-    *_, last = updates
-    if not last.kept:
-        raise ConfigError(last.message)
-    return session.visits.find(who, last.kept)
+    told = list(updates)[-1:]
+    if not told or not told[0].kept:
+        raise ConfigError(told[0].message if told else "the drawing was ended by something newer; ask again")
+    return session.visits.find(who, told[0].kept)
 
 
 def drawn(session: Session, who: str, kept: Kept, trace: bool) -> Drawn:

@@ -11,7 +11,7 @@ import numpy as np
 
 from app import packing, pictures
 from app.pictures import RGB
-from app.views import Asked
+from app.views import Asked, notice_of, sentences
 from core.backends.protocol import Backend
 from core.database import Database
 from core.trace import Trace
@@ -20,6 +20,8 @@ from core.types import ArragError, CodeArray, Grid, TraceError
 MAX_FILE_BYTES, MAX_UNPACKED = 32 * 2**20, 128 * 2**20
 MAX_SIDE, MAX_CODES, MAX_SOURCES = 64, 32768, 5000
 """Most rows and columns, codes of a codebook, and source images of a trace that the page shows."""
+MAX_SHARES = 4_000_000
+"""Of every source at every position: what an opened trace may ask for when its sources are counted."""
 
 PLAIN_SIDE = 8
 ELSEWHERE = "another database"
@@ -91,6 +93,9 @@ def read_trace(path: Path) -> Trace:
         got = f"got {grid.height} x {grid.width} positions, {codes} codes and {sources} sources"
         limits = f"{MAX_SIDE} x {MAX_SIDE}, {MAX_CODES} and {MAX_SOURCES}"
         raise TraceError(f"{name}: {got}, expected at most {limits}; read it with Trace.load instead")
+    if (shares := len(trace.steps) * sources) > MAX_SHARES:
+        got = f"got {len(trace.steps)} positions with {sources} sources, which is {shares} shares"
+        raise TraceError(f"{name}: {got}, expected {MAX_SHARES} at most; read it with Trace.load instead")
     return trace
 
 
@@ -98,7 +103,8 @@ def asked_of(trace: Trace, backends: Mapping[str, Backend], databases: Mapping[s
     """The model and database of a trace by their names here; others get a name that cannot be chosen."""
     origin = trace.origin
     here = [name for name, backend in backends.items() if backend.fingerprint == origin.model]
-    model = here[0] if here else f"{origin.backend} (another model)"
+    other = "another model" if trace.rule == "gumbel" else "of an older version"
+    model = here[0] if here else f"{origin.backend} ({other})"
     database = database_of(trace, databases) or (ELSEWHERE if origin.database else next(iter(databases), ""))
     return Asked(model, database, trace.settings)
 
@@ -107,15 +113,20 @@ def arrival_message(name: str, trace: Trace, backends: Mapping[str, Backend], da
     """What a visitor has to know of a trace that was opened from a file."""
     asked, origin = asked_of(trace, backends, databases), trace.origin
     told = [f"Opened from {name}."]
-    if asked.model not in backends:
+    if trace.rule != "gumbel":  # fingerprints covered less then
+        told.append(
+            "It comes from an older version, which drew by another rule; whether its model and database are those "
+            "here cannot be told, so the pictures of its sources are decoded from their codes."
+        )
+    elif asked.model not in backends:
         told.append(f"It was made by another model than those here ({origin.backend}, weights {origin.model}).")
-    if origin.database and database_of(trace, databases) is None:
+    if trace.rule == "gumbel" and origin.database and database_of(trace, databases) is None:
         told.append("Its database is not here: the pictures of its sources are decoded from their codes.")
     if isinstance(decoder_of(trace, backends), PlainColours):
         told.append("No model here has its codebook: every code is a square of one colour instead of a patch.")
     if not trace.complete:
         told.append(f"It has {len(trace.steps)} of {trace.grid.positions} patches.")
-    return " ".join(told)
+    return sentences(*told, notice_of(trace))
 
 
 def check_sources(trace: Trace, databases: Mapping[str, Database]) -> None:

@@ -71,9 +71,9 @@ def branch(kept: Kept, change: Change) -> Plan:
     return Plan(
         prompt=trace.prompt,
         asked=kept.asked,
-        steps=trace.steps[:position],
+        steps=_kept(trace, position),
         changes=(*earlier, change),
-        given=tuple(trace.codes[: min(trace.given, position)].tolist()),
+        given=_given(trace, position),
         name=f"{describe(change, trace.settings_at(position))} at {position}",
         parent=kept.id,
         branch_step=position,
@@ -93,9 +93,9 @@ def onward(kept: Kept, how: Onward, code: int | None = None) -> Plan:
     return Plan(
         prompt=trace.prompt,
         asked=kept.asked,
-        steps=trace.steps,
+        steps=_kept(trace, count),
         changes=(*trace.changes, *chosen),
-        given=tuple(trace.codes[: trace.given].tolist()),
+        given=_given(trace, count),
         pause=pauses[how] if pauses[how] < whole else 0,
         name=kept.name,
         parent=kept.parent,
@@ -103,6 +103,16 @@ def onward(kept: Kept, how: Onward, code: int | None = None) -> Plan:
         replaces=kept.id,
         seconds=kept.seconds,
     )
+
+
+def _kept(trace: Trace, count: int) -> tuple[StepRecord, ...]:
+    """The first steps, for a run that goes on from them; none of an old rule, whose codes are read anew, as given."""
+    return trace.steps[:count] if trace.rule == "gumbel" else ()
+
+
+def _given(trace: Trace, count: int) -> tuple[int, ...]:
+    """Which of the first codes of a run that goes on are not drawn by it."""
+    return tuple(trace.codes[: min(trace.given, count) if trace.rule == "gumbel" else count].tolist())
 
 
 def describe(change: Change, before: DecodeSettings) -> str:

@@ -16,7 +16,7 @@ from core.metrics import PARTS, Metrics
 MODEL, RETRIEVAL, BLENDED, FLIP = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 """Okabe-Ito, as in the stepper."""
 
-DISTRIBUTIONS = ("model", "retrieval", "sampled from")
+DISTRIBUTIONS = ("nothing retrieved", "retrieval", "drawn from")
 COLOURS = (MODEL, RETRIEVAL, BLENDED)
 DASHES = ("solid", "dash", "dot")
 """Of the lines of the distributions, so that they differ without colour, too."""
@@ -174,7 +174,7 @@ class Chart:
 CHARTS: Mapping[str, Chart] = {
     "entropy": Chart(
         "Entropy by row",
-        "How undecided the model, the neighbours and the distribution that was sampled from are.",
+        "How undecided the model with nothing retrieved, the neighbours, and what was drawn from are.",
         entropy_chart,
     ),
     "kl": Chart("KL by position", "How far retrieval moved the distribution; 0: not at all.", kl_chart),

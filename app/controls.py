@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.languages import said
-from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked
+from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked, sentences
 from core.backends.protocol import Backend
 from core.database import Database
 from core.types import ConfigError, DecodeSettings, Method
@@ -45,6 +45,7 @@ SAMPLING_KNOBS = (
     Knob("top_p", "Top-p", "Keep the likeliest codes that hold this share. 1 is off.", 0.05, 1, 0.01),
     Knob("top_k", "Top-k", "Keep only the k likeliest codes. 0 is off.", 0, 256, 1),
     Knob("cfg_scale", "CFG scale", "How strictly the prompt is followed. 1 is off.", 0, 8, 0.1),
+    Knob("negative_share", "Negative prompt", "Steer from mixed-up styles, colours. Emoji, Novice only.", 0, 1, 0.05),
 )
 KNOBS = (*RETRIEVAL_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
 RESTRICTED = ("n_neighbours", "caption_filter", "position_weight", "styles")
@@ -55,7 +56,7 @@ INFO: Mapping[str, str] = {
     **{knob.field: knob.info for knob in KNOBS},
     "styles": "Retrieve only from these. None chosen means all.",
 }
-RECORD_UNBLENDED = "Also record each position without the blend"
+RECORD_UNBLENDED = "Also record each position without what was retrieved"
 AGGREGATES = (("Sum", "sum"), ("Nearest", "nearest"))
 NAMES = ("model", "database", *(field.name for field in fields(DecodeSettings)))
 """Everything that a visitor chooses for a run, besides the prompt."""
@@ -125,7 +126,7 @@ def database_widget(databases: Mapping[str, Database]) -> gr.Radio:
 def about_model(backends: Mapping[str, Backend], name: str) -> str:
     """Which model it is, where it runs, and what must be known of it."""
     description = f"{backends[name].description}." if name in backends else ""
-    return _sentences(description[:1].upper() + description[1:], said(MODEL_NOTES.get(name, "")))
+    return sentences(description[:1].upper() + description[1:], said(MODEL_NOTES.get(name, "")))
 
 
 def about_database(databases: Mapping[str, Database], name: str) -> str:
@@ -134,13 +135,8 @@ def about_database(databases: Mapping[str, Database], name: str) -> str:
         return said("There is none: bring pictures of your own, under Your pictures, to retrieve from.")
     if name not in databases:
         return said(DATABASE_NOTES.get(name, ""))
-    note = _sentences("pictures.", DATABASE_NOTES.get(name, ""), databases[name].notice)
+    note = sentences("pictures.", DATABASE_NOTES.get(name, ""), databases[name].notice)
     return f"{len(databases[name].images):,} {said(note)}"
-
-
-def _sentences(*parts: str) -> str:
-    """Those that say something, one after the other."""
-    return " ".join(filter(None, parts))
 
 
 def _pick(label: str, names: Sequence[str], info: str) -> gr.Radio:
@@ -188,8 +184,12 @@ def methods_offered(methods: Sequence[Method]) -> list[str | int | float | tuple
 
 
 def seed_widget(defaults: DecodeSettings) -> gr.Number:
-    """The seed of the uniforms; runs that share it share their randomness."""
-    return gr.Number(defaults.seed, label="Seed", elem_id="seed", precision=0, minimum=0, maximum=2**32 - 1)
+    """The seed of the noise; runs that share it share their randomness.
+
+    Without a range and as it was typed: Gradio would refuse it before anything can answer, or draw another one than it
+    shows. `DecodeSettings` says what is allowed.
+    """
+    return gr.Number(defaults.seed, label="Seed", elem_id="seed")
 
 
 def knob_widgets(
@@ -217,8 +217,8 @@ def aggregate_widget(defaults: DecodeSettings) -> gr.Radio:
 
 
 def record_unblended_widget(defaults: DecodeSettings) -> gr.Checkbox:
-    """Whether the model also runs without its blenders, to compare."""
-    info = "Shows flips. Costs a second pass of the model."
+    """Whether the model also runs with nothing retrieved and without its blenders, to compare."""
+    info = "Shows flips. Costs one more pass of the model."
     return gr.Checkbox(defaults.record_unblended, label=RECORD_UNBLENDED, info=info, elem_classes="lp-check")
 
 

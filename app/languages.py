@@ -92,8 +92,8 @@ GERMAN: Mapping[str, str] = {
     "Feature blend (FAiD)": "Mischung der Merkmale (FAiD)",
     "Features that go through the blenders": "Merkmale, die durch die Mischer gehen",
     "Those of the nearest of the K.": "Die der nächsten der K.",
-    "Also record each position without the blend": "Jede Position auch ohne Mischung aufzeichnen",
-    "Shows flips. Costs a second pass of the model.": "Zeigt Wechsel. Kostet einen zweiten Durchgang des Modells.",
+    "Also record each position without what was retrieved": "Jede Position auch ohne das Gefundene aufzeichnen",
+    "Shows flips. Costs one more pass of the model.": "Zeigt Wechsel. Kostet einen weiteren Durchgang des Modells.",
     "Sampling": "Ziehen",
     "Temperature": "Temperatur",
     "Low is cautious, high is varied.": "Niedrig ist vorsichtig, hoch abwechslungsreich.",
@@ -103,6 +103,10 @@ GERMAN: Mapping[str, str] = {
     "Keep only the k likeliest codes. 0 is off.": "Behält nur die k wahrscheinlichsten Codes. 0: aus.",
     "CFG scale": "CFG-Stärke",
     "How strictly the prompt is followed. 1 is off.": "Wie genau der Beschreibung gefolgt wird. 1: aus.",
+    "Negative prompt": "Gegenbeschreibung",
+    "Steer from mixed-up styles, colours. Emoji, Novice only.": (
+        "Weg von verwechselten Stilen, Farben. Nur Emoji, Novice."
+    ),
     # tabs
     "What if": "Was wäre wenn",
     "Upload an image": "Bild hochladen",
@@ -143,9 +147,10 @@ GERMAN: Mapping[str, str] = {
     "File": "Datei",
     "Keep and share": "Behalten und teilen",
     "Link to this run": "Link zu diesem Lauf",
-    "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same.": (
+    "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same, "
+    "and is told if another processor or version drew otherwise.": (
         "Beschreibung, Startwert, Modell, Datenbank, alle Einstellungen und die Position, die Sie ansehen; wer ihn "
-        "öffnet, zeichnet dasselbe."
+        "öffnet, zeichnet dasselbe und erfährt, wenn ein anderer Prozessor oder eine andere Version anders zeichnet."
     ),
     "Draw something first.": "Erst etwas zeichnen.",
     "Press Copy link.": "„Link kopieren“ drücken.",

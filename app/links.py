@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,12 +11,12 @@ from urllib.parse import urlencode
 
 from app.views import Asked
 from app.visits import Kept
-from core.text import clean_prompt
-from core.trace import Trace
+from core.prompt import clean_prompt
 from core.types import ConfigError, DecodeSettings
 
-DIGITS = 16
-"""Of the hash of the codes, so that whoever follows a link learns whether the run came out the same."""
+DIGITS, FEWEST_DIGITS = 16, 8
+"""Of the hash of the codes, so that whoever follows a link learns whether the run came out the same: how many a link
+has, and how many must be left of it after copying."""
 
 MAX_VALUE = 1000
 OTHERS = ("view", "footer", "deep_link")
@@ -27,7 +28,7 @@ class Link:
     """What a link asks for.
 
     prompt: "" to only set the widgets; step: position to stand at, -1 for the last; codes: first digits of the hash of
-    the codes that came out, "" for unknown; ignored: parameters that mean nothing here.
+    the codes that came out, in lower case, "" for unknown; ignored: parameters that mean nothing here.
     """
 
     prompt: str
@@ -35,11 +36,6 @@ class Link:
     step: int
     codes: str
     ignored: tuple[str, ...]
-
-
-def codes_hash(trace: Trace) -> str:
-    """The first digits of the SHA-256 of the codes, as the command line prints it."""
-    return hashlib.sha256(trace.codes.tobytes()).hexdigest()[:DIGITS]
 
 
 def query_of(prompt: str, asked: Asked, codes: str) -> str:
@@ -50,17 +46,20 @@ def query_of(prompt: str, asked: Asked, codes: str) -> str:
 
 
 def parse_query(params: Mapping[str, str], start: Asked) -> Link | None:
-    """The link in the parameters of a URL, missing ones as in `start`; None without any.
+    """The link in the parameters of a URL, missing ones as in `start`; None without any that mean something here.
 
-    Raises ConfigError for a value that does not fit, naming it.
+    What was copied with the link, a bad step and a hash that is too short are let go. Raises ConfigError for another
+    value that does not fit, naming it.
     """
-    asked_for = {name: text for name, text in params.items() if not (name.startswith("__") or name in OTHERS)}
+    said = {name.removeprefix("amp;"): text for name, text in params.items() if not _of_gradio(name)}
+    kinds = {field.name: type(getattr(start.settings, field.name)) for field in fields(DecodeSettings)}
+    known = {"prompt", "model", "database", "step", "codes", *kinds}
+    asked_for = {name: _tidied(name, text, [*said][-1]) for name, text in said.items() if name in known}
     if not asked_for:
         return None
     for name, text in asked_for.items():
         if len(text) > MAX_VALUE:
-            raise ConfigError(f"link: {name[:40]}: got {len(text)} characters, expected at most {MAX_VALUE}")
-    kinds = {field.name: type(getattr(start.settings, field.name)) for field in fields(DecodeSettings)}
+            raise ConfigError(f"link: {name}: got {len(text)} characters, expected at most {MAX_VALUE}")
     settings = {name: getattr(start.settings, name) for name in kinds}
     settings |= {name: _value(name, kinds[name], text) for name, text in asked_for.items() if name in kinds}
     try:
@@ -70,10 +69,45 @@ def parse_query(params: Mapping[str, str], start: Asked) -> Link | None:
         prompt = clean_prompt(asked_for["prompt"]) if "prompt" in asked_for else ""
     except ConfigError as error:
         raise ConfigError(f"link: {error}") from None
-    step = _value("step", int, asked_for["step"]) if "step" in asked_for else -1
-    known = {"prompt", "model", "database", "step", "codes", *kinds}
-    ignored = tuple(sorted(name[:40] for name in asked_for if name not in known))
-    return Link(prompt, asked, max(step, -1), asked_for.get("codes", "")[:DIGITS], ignored)
+    ignored = tuple(sorted(name[:40] for name in said if name not in known))
+    return Link(prompt, asked, _step(asked_for.get("step", "")), _digits(asked_for.get("codes", "")), ignored)
+
+
+def _of_gradio(name: str) -> bool:
+    """Whether a parameter is none of ours."""
+    return name.startswith("__") or name in OTHERS
+
+
+def _tidied(name: str, text: str, last: str) -> str:
+    """A value without what was copied with the link; in a prompt, only where the link ends with it."""
+    if name == "prompt" != last:
+        return text
+    while text and _ends(text[-1]) and not (_closes(text) or (name == "prompt" and text[-1] in "!?")):
+        text = text[:-1]
+    return text
+
+
+def _ends(char: str) -> bool:
+    """Whether a character may stand behind a link in a text, and be copied with it."""
+    return unicodedata.category(char)[0] in "PZ" or char in ">|`~\t\r\n\u200b\ufeff"
+
+
+def _closes(text: str) -> bool:
+    """Whether the bracket or quote at the end of a text was opened in it."""
+    end, closing = text[-1], ")]}>"
+    if end in closing:
+        return text.count(end) <= text.count("([{<"[closing.index(end)])
+    return end in "\"'" and text.count(end) % 2 == 0
+
+
+def _step(text: str) -> int:
+    """The position that a link stands at; -1, for the last, where it does not say one."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
+
+
+def _digits(text: str) -> str:
+    """The digits of a hash that are left of it; none where they are too few to tell anything."""
+    return text.lower() if re.fullmatch(f"[0-9a-fA-F]{{{FEWEST_DIGITS},64}}", text) else ""
 
 
 def _text(value: Any) -> str:
@@ -89,8 +123,8 @@ def _value(name: str, kind: type, text: str) -> Any:
         return text
     if kind is tuple:
         return tuple(part for part in text.split(",") if part)
-    if kind is bool and text in ("true", "false"):
-        return text == "true"
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
     try:
         if kind is bool:
             raise ValueError
@@ -109,12 +143,15 @@ def link_of(run: Kept, models: Collection[str], databases: Collection[str]) -> s
         raise ConfigError(f"This run was made by a model that is not here; {remedy}.")
     if run.asked.settings.retrieves and run.asked.database not in databases:
         raise ConfigError(f"This run looked into pictures that only you have; {remedy}.")
-    return query_of(run.trace.prompt, run.asked, codes_hash(run.trace) if run.trace.complete else "")
+    return query_of(run.trace.prompt, run.asked, run.trace.codes_sha256[:DIGITS] if run.trace.complete else "")
 
 
 def outcome(link: Link, run: Kept) -> str:
     """What to say when a link's run is over: whether it came out as it did for whoever made the link."""
     told = [f"Left out what this page does not know: {', '.join(link.ignored)}."] if link.ignored else []
-    if link.codes and link.codes != codes_hash(run.trace) and run.trace.complete:
-        told.append("The codes differ from those of the link: the model or the database has changed since.")
+    if run.trace.complete and not run.trace.codes_sha256.startswith(link.codes):
+        told.append(
+            "The codes differ from those of the link: the model, the database or the way of drawing has changed since, "
+            "or it was made on another kind of processor, where last digits now and then decide otherwise."
+        )
     return " ".join(told)

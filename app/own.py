@@ -14,6 +14,7 @@ import numpy as np
 from app import pictures
 from app.pictures import RGB
 from core.backends.protocol import Backend
+from core.captions import caption_of_name
 from core.context import Context
 from core.database import ImageInfo, PatchDatabase
 from core.types import CodeArray, ConfigError
@@ -32,7 +33,6 @@ CONTEXT = Context(radius=2, border="zero")
 """How own pictures are looked up: a long memory, which few pictures need, and an answer at the edges as well."""
 
 BATCH = 8
-MAX_CAPTION = 120
 NAMED = 5
 
 
@@ -61,10 +61,23 @@ class Brought:
         """What happened, in a few lines."""
         count = len(self.images)
         lines = [f"{count} picture{'s are' if count != 1 else ' is'} in your database; file names are the captions."]
-        lines += [f"Refused {reason}" for reason in self.refused[:NAMED]]
-        if (more := len(self.refused) - NAMED) > 0:
-            lines.append(f"and {more} more.")
-        return "\n".join(lines)
+        return "\n".join([*lines, *by_reason(self.refused)])
+
+
+def by_reason(refused: Sequence[str]) -> list[str]:
+    """One line for each reason why files (file: reason) were refused, with their number and some names."""
+    names: dict[str, list[str]] = {}
+    for name, _, reason in (each.partition(": ") for each in refused):
+        names.setdefault(reason, []).append(name)
+    return [f"Refused {_listed(files)}: {reason}" for reason, files in names.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """One name, or the number of names and the first NAMED of them."""
+    if len(names) == 1:
+        return names[0]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} files ({', '.join(names[:NAMED])}{more})"
 
 
 def read_pictures(paths: Sequence[Path], pixels: int) -> Iterator[Progress | Brought]:
@@ -79,11 +92,11 @@ def read_pictures(paths: Sequence[Path], pixels: int) -> Iterator[Progress | Bro
             if len(images) == MAX_PICTURES:
                 raise ConfigError(f"{path.name[:MAX_NAME]}: got more than {MAX_PICTURES} pictures, the most at once")
             images.append(read_picture(path, pixels))
-            captions.append(caption_of(path))
+            captions.append(caption_of_name(path.stem))
         except ConfigError as error:
             refused.append(str(error))
     if not images:
-        reasons = "\n".join(f"Refused {reason}" for reason in refused[:NAMED]) or "Got no file."
+        reasons = "\n".join(by_reason(refused)) or "Got no file."
         raise ConfigError(f"No picture was taken.\n{reasons}")
     yield Brought(tuple(captions), tuple(images), tuple(refused))
 
@@ -91,15 +104,13 @@ def read_pictures(paths: Sequence[Path], pixels: int) -> Iterator[Progress | Bro
 def read_picture(path: Path, pixels: int) -> RGB:
     """One picture [pixels, pixels, 3]: upright, on white, padded to a square; ConfigError for anything else."""
     name = path.name[:MAX_NAME]
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise ConfigError(f"{name}: got {size / 2**20:.0f} MB, expected at most {MAX_BYTES >> 20}; make it smaller")
-    return pictures.opened(path.read_bytes(), name, pixels)
-
-
-def caption_of(path: Path) -> str:
-    """The caption that a file name gives: "red_apple-2.png" says "red apple 2"."""
-    words = "".join(char if char.isalnum() else " " for char in path.stem).split()
-    return " ".join(words)[:MAX_CAPTION] or "picture"
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ConfigError(f"{name}: got {size / 2**20:.1f} MB, expected at most {MAX_BYTES >> 20}; make it smaller")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read ({error.strerror}); choose another") from None
+    return pictures.opened(data, name, pixels)
 
 
 def encode(backend: Backend, images: Sequence[RGB]) -> Iterator[Progress | CodeArray]:
@@ -122,6 +133,7 @@ def databases_of(
         CONTEXT,
         backend.embed_captions(brought.captions),
         [pictures.encoded(image) for image in brought.images],
+        caption_encoder=backend.caption_encoder,
     )
     return {YOURS: yours} if embedded is None else {YOURS: yours, BOTH: yours.joined(embedded)}
 

@@ -97,6 +97,7 @@ def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked
         "retrieves": any(part.retrieves for part in trace.all_settings),
         "mixes": any(part.mixes for part in trace.all_settings),
         "flips_known": trace.flips_known,
+        "rule": trace.rule,
         "blenders": first.layers.tolist() if first else [],
         "hops": first.hops.tolist() if first else [],
         "fraction": FRACTION,
@@ -126,10 +127,12 @@ def whole_pictures(
     order: Sequence[int], images: Sequence[int], source: Callable[[int], bytes | None], room: int
 ) -> dict[int, bytes]:
     """Encoded pictures by place, in that order, while those that are left still fit as thumbnails."""
-    found = [(place, data) for place in order if (data := source(images[place]))]
-    room -= len(found) * THUMBNAIL_BYTES
+    room -= len(order) * THUMBNAIL_BYTES
     chosen: dict[int, bytes] = {}
-    for place, data in found:
+    for place in order:  # one at a time: making one may cost a pass of the decoder
+        data = source(images[place])
+        if data is None:
+            continue
         room -= len(data) + 8 - THUMBNAIL_BYTES
         if room < 0:
             break

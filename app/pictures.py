@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
-from core.collect import open_picture
+from core.picture import open_picture
 from core.types import CodeArray, Grid
 
 ATLAS_COLUMNS = 32
@@ -89,7 +89,4 @@ def small(picture: bytes, side: int = 36) -> bytes:
 
 def opened(data: bytes, name: str, side: int) -> RGB:
     """A picture that a visitor brought as RGB [side, side, 3], filled up to a square; ConfigError as `open_picture`."""
-    picture = open_picture(data, name, side)
-    small = max(picture.size) < side  # pixel art more often than not
-    method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
-    return np.asarray(ImageOps.pad(picture, (side, side), method, color="white"), dtype=np.uint8)
+    return open_picture(data, name, side).padded(side)

@@ -1,7 +1,8 @@
 """Record what the page shows before any model runs: python -m app.record (under a minute).
 
 Draws the example set of pixel art and the pictures that show what it does, and the run of the guided tour with its
-words. To be run again whenever the model, its tokenizer or the database has changed.
+words. To be run again whenever the model, its tokenizer, the database or the way of drawing has changed; the pictures
+of the first example are drawn by core.evaluation.sheets.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from app import own, packing, pictures
 from app.examples import FOLDER as EXAMPLES
@@ -18,6 +18,7 @@ from app.examples import Tile, examples
 from app.session import make_atlas, small_picture
 from app.tour import FOLDER, TOUR_ID, Recording, stops_of
 from app.views import Asked
+from core import threads
 from core.backends import load_backend
 from core.backends.protocol import Backend
 from core.catalogue import open_database
@@ -45,10 +46,11 @@ def record_tour(backend: Backend, database: PatchDatabase) -> Recording:
     return Recording(PROMPT, trace.grid, len(trace.steps), packed, make_atlas(backend), stops_of(trace))
 
 
-def record_tile(tile: Tile, backend: Backend, yours: PatchDatabase) -> None:
-    """The picture of a tile that shows what own pictures do."""
+def record_tile(tile: Tile, backend: Backend, database: PatchDatabase) -> None:
+    """The picture of a tile."""
     settings = tile.asked.settings
-    codes = [step[0].code for step in decode(backend, yours if settings.retrieves else None, [tile.prompt], settings)]
+    used = database if settings.retrieves else None
+    codes = [step[0].code for step in decode(backend, used, [tile.prompt], settings)]
     grid = np.array(codes, np.uint16).reshape(1, backend.grid.height, backend.grid.width)
     tile.picture.write_bytes(pictures.encoded(backend.decode_codes(grid)[0]))
 
@@ -65,7 +67,7 @@ def taken(backend: Backend) -> PatchDatabase:
 def main() -> None:
     """Command line."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    torch.set_num_threads(1)  # as on the page
+    threads.pin()
     draw_sprites(EXAMPLES / "pixels")
     backend = load_backend("emoji")
     record_tour(backend, open_database("emoji", backend)).save(FOLDER)

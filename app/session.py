@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from app import arrivals, branches, own, packing, pictures, zerogpu
 from app.branches import Onward, Plan
@@ -25,13 +24,14 @@ from app.pictures import RGB
 from app.plans import MOST_COMPARED, Batch, labels
 from app.sheets import Compared, Comparison, Sheet
 from app.tour import Recording
-from app.views import METHOD_NAMES, Asked, State, Update
+from app.views import METHOD_NAMES, Asked, State, Update, notice_of, sentences
 from app.visits import Kept, Visits
+from core import threads
 from core.backends.protocol import Backend
 from core.database import Database, PatchDatabase
 from core.deployment import Deployment
 from core.engine import Request, Step, Steps, decode, decode_together
-from core.text import clean_prompt
+from core.prompt import clean_prompt
 from core.trace import Trace
 from core.types import ArragError, Change, CodeArray, ConfigError, DecodeSettings, IntArray, Method, StepRecord
 
@@ -46,11 +46,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Run:
-    """One generation that a visitor has under way."""
+    """One generation that a visitor has under way; one that was superseded ends without leaving anything behind."""
 
     visitor: str
     number: int
     stopped: threading.Event = field(default_factory=threading.Event)
+    superseded: threading.Event = field(default_factory=threading.Event)
 
 
 class Session:
@@ -68,6 +69,7 @@ class Session:
         self.own = own.Collections()
         self._numbers = itertools.count(1)
         self._runs: dict[int, Run] = {}
+        self._begun: dict[str, int] = {}
         self._lock = threading.Lock()
         self._thumbnail = lru_cache(maxsize=THUMBNAILS_KEPT)(self._make_thumbnail)
         self._atlas = in_background(lambda: make_atlas(next(iter(backends.values()))))
@@ -76,7 +78,7 @@ class Session:
     @classmethod
     def load(cls) -> Session:
         """What the environment asks for, or all that ships in assets/; ArragError says what is missing."""
-        torch.set_num_threads(1)  # two would be a little faster, but then the page does not stay responsive
+        threads.pin()
         return cls(*Deployment.from_environment(os.environ, zerogpu.pixels_device()).load())
 
     @property
@@ -120,23 +122,38 @@ class Session:
         return {**self.databases, **self.own.databases(visitor)}
 
     def begin(self, visitor: str, prompt: str) -> Update:
-        """Answer a click at once; an older run of this visitor ends."""
-        self.stop(visitor)
-        return Update(next(self._numbers), 0, "streaming", prompt=prompt, grid=self.grid)
+        """Answer a click at once; older ones of this visitor end, also those that still wait for their turn."""
+        self._supersede(visitor)
+        number = self._begun[visitor] = next(self._numbers)
+        return Update(number, 0, "streaming", prompt=prompt, grid=self.grid)
 
     def stop(self, visitor: str) -> None:
         """End what this visitor has under way, if there is anything; it still delivers what was drawn."""
-        with self._lock:
-            mine = [run for run in self._runs.values() if run.visitor == visitor]
-        for run in mine:
+        for run in self._under_way(visitor):
             run.stopped.set()
 
-    def draw(self, visitor: str, prompt: str, asked: Callable[[], Asked], beside: bool = False) -> Iterator[Update]:
+    def _supersede(self, visitor: str) -> None:
+        """End what this visitor has under way, as there is something newer; nothing of it is kept."""
+        for run in self._under_way(visitor):
+            run.superseded.set()
+            run.stopped.set()
+
+    def _under_way(self, visitor: str) -> list[Run]:
+        """The live runs of a visitor."""
+        with self._lock:
+            return [run for run in self._runs.values() if run.visitor == visitor]
+
+    def draw(
+        self, visitor: str, prompt: str, asked: Callable[[], Asked], beside: bool = False, begun: int | None = None
+    ) -> Iterator[Update]:
         """Generate one picture: updates while it is being drawn, then one with the trace; errors are updates too.
 
         `asked` makes the request from what the visitor entered, so that its errors are told like all others. beside:
-        what the visitor has under way goes on, as scripts expect; on the page a newer picture ends it.
+        what the visitor has under way goes on, as scripts expect; on the page a newer picture ends it. begun: number of
+        the update that answered the click; nothing is drawn after a newer one.
         """
+        if begun is not None and begun < self._begun.get(visitor, 0):
+            return
         yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked()), beside)
 
     def branch(self, visitor: str, run: str, change: Change, beside: bool = False) -> Iterator[Update]:
@@ -157,7 +174,9 @@ class Session:
 
     def carry_out(self, visitor: str, plan: Callable[[], Plan], beside: bool = False) -> Iterator[Update]:
         """Do what a plan says: updates while the picture is being drawn, then one with the trace, or with an error."""
-        run = self._open(visitor, beside)
+        if not beside:
+            self._supersede(visitor)
+        run = self._open(visitor)
         try:
             yield from self._updates(visitor, run, plan())
         except Exception as error:
@@ -165,10 +184,8 @@ class Session:
         finally:
             self._close(run)
 
-    def _open(self, visitor: str, beside: bool) -> Run:
-        """Register a new run, beside those that the visitor has under way or in their place."""
-        if not beside:
-            self.stop(visitor)
+    def _open(self, visitor: str) -> Run:
+        """Register a new run."""
         run = Run(visitor, next(self._numbers))
         with self._lock:
             self._runs[run.number] = run
@@ -215,6 +232,8 @@ class Session:
                 steps.append(record)
                 if due:
                     yield self._preview(run, plan, steps, backend)
+        if run.superseded.is_set():
+            return
 
         def recorded(records: list[StepRecord]) -> Trace:
             return Trace.record(backend, database, plan.prompt, settings, records, plan.changes, len(plan.given))
@@ -283,7 +302,9 @@ class Session:
 
         `plan` makes the plan from what the visitor entered, so that its errors are told like all others.
         """
-        run = self._open(visitor, beside)
+        if not beside:
+            self.stop(visitor)
+        run = self._open(visitor)
         try:
             yield from self._sheets(visitor, run, clean_prompt(prompt), plan())
         except Exception as error:
@@ -311,11 +332,12 @@ class Session:
         rows = zip(requests, plan.asked, zip(*steps, strict=True), strict=True)
         runs = [self._drawn(request, asked, records, seconds) for request, asked, records in rows]
         done, count = len(steps) == last, len(steps)
+        stopped = "" if done else f"Stopped after {count} of {last} patches of each picture."
         yield replace(
             sheet,
             number=999_999,
             state="ready" if done else "stopped",
-            message="" if done else f"Stopped after {count} of {last} patches of each picture.",
+            message=sentences(stopped, *dict.fromkeys(notice_of(kept.trace) for kept in runs)),
             steps=count,
             picture=pictures.encoded(self._sheet_picture(requests[0].backend, steps, plan)),
             runs=tuple(runs),
@@ -392,7 +414,7 @@ class Session:
 
     def open_file(self, visitor: str, path: Path) -> Update:
         """A trace from a file of the visitor's: it is shown and kept; what cannot be shown becomes a message."""
-        self.stop(visitor)
+        self._supersede(visitor)
         try:
             trace = arrivals.read_trace(path)
             databases = self.databases_of(visitor)
@@ -431,12 +453,13 @@ class Session:
 
     def recorded(self, visitor: str, recording: Recording) -> Update:
         """A run that was recorded beforehand, for the stepper; no model takes part."""
-        self.stop(visitor)
+        self._supersede(visitor)
         return recording.update(next(self._numbers))
 
     def leave(self, visitor: str) -> None:
         """A visitor has closed the page: the live run ends, and what was kept or brought goes."""
-        self.stop(visitor)
+        self._supersede(visitor)
+        self._begun.pop(visitor, None)
         self.visits.forget(visitor)
         self.own.forget(visitor)
 
@@ -466,7 +489,7 @@ class Session:
         grid, count = trace.grid, len(trace.steps)
         packed, atlas = self.packed(visitor, kept)
         paused = f"Paused after {count} of {grid.positions} patches: step through them, or go on."
-        message = "" if trace.complete else paused
+        message = sentences("" if trace.complete else paused, notice_of(trace))
         state: State = "ready" if trace.complete else "stopped"
         return Update(number, 999_999, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id)
 
@@ -492,10 +515,10 @@ class Session:
             return packing.Pictures(kept.picture, database.picture, lambda image: self._thumbnail(name, image))
         return packing.Pictures(kept.picture, database.picture, lambda image: small_picture(database, image))
 
-    def codes_of(self, model: str, image: bytes) -> CodeArray:
-        """Token grid [H, W] of an encoded image that a visitor brought; ConfigError for what is none."""
+    def codes_of(self, model: str, image: Path) -> CodeArray:
+        """Token grid [H, W] of an image file that a visitor brought; ConfigError for what is none."""
         backend = _one_of(self.backends, "model", model)
-        codes: CodeArray = backend.encode_images(pictures.opened(image, "image", backend.pixels)[None])[0]
+        codes: CodeArray = backend.encode_images(own.read_picture(image, backend.pixels)[None])[0]
         return codes
 
     def _warm_up(self) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from app.views import Update
-from core.daid import sample
-from core.trace import Trace, kl_divergence, neighbours
+from core.metrics import moved
+from core.trace import Trace, neighbours
 from core.types import Grid, Skipped
 
 FOLDER = Path(__file__).parents[1] / "assets" / "traces"
@@ -93,14 +93,10 @@ def stops_of(trace: Trace) -> tuple[Stop, ...]:
 
 def turning_point(trace: Trace) -> int:
     """The position where mixing in what was retrieved changed the code, and moved the distribution furthest."""
-    moved = np.full(len(trace.steps), -1.0)
-    flips = set(trace.flips().tolist())
-    for step in trace.steps:
-        blend = trace.blend(step.position)
-        if neighbours(step):
-            changed = step.position in flips and sample(blend.model, step.u) != step.code
-            moved[step.position] = kl_divergence(blend.model, blend.blended) + 1000 * changed
-    return int(moved.argmax())
+    told = [trace.explain(step.position) for step in trace.steps]
+    lookups = [bool(neighbours(step)) for step in trace.steps]
+    far = [moved(explanation.blend, explanation.nothing) + 1000 * explanation.flip for explanation in told]
+    return int(np.where(lookups, np.nan_to_num(far), -1.0).argmax())
 
 
 def skipped_stop(trace: Trace, position: int) -> Stop:
@@ -117,15 +113,15 @@ def skipped_stop(trace: Trace, position: int) -> Stop:
 def lookup_stops(trace: Trace, turn: int) -> tuple[Stop, ...]:
     """What was retrieved at a position, and what it did."""
     step, blend = trace.steps[turn], trace.blend(turn)
-    found, alone = neighbours(step), sample(blend.model, step.u)
+    found, alone = neighbours(step), trace.explain(turn).without
     if found is None or blend.retrieval is None:
         return ()
     row, col = trace.grid.row_col(turn)
     nearest, code = float(found.distances[0]), step.code
     images = len(set(trace.provenance(turn)[0].tolist()))
     model, retrieval, blended = (100 * float(part[code]) for part in (blend.model, blend.retrieval, blend.blended))
-    told = f"The model alone would have taken code {alone}, with the same luck: that is a flip."
-    flip = told if alone != code else "The model alone takes the same code."
+    told = f"With nothing retrieved, the same luck takes code {alone}: that is a flip."
+    flip = told if alone not in (None, code) else "With nothing retrieved, the same luck takes the same code."
     return (
         Stop(
             "[data-part=neighbours]", turn, "none", "The neighbours",
@@ -140,8 +136,8 @@ def lookup_stops(trace: Trace, turn: int) -> tuple[Stop, ...]:
         ),
         Stop(
             ".lp-draw", turn, "none", "The draw",
-            f"Every code has a share of the line from 0 to 1; the one under u = {step.u:.4f}, a random number that was "
-            f"recorded, is taken: code {code}. {flip}",
+            "Every code has a random number here, its noise, which is the same for every distribution. The code whose "
+            f"log-probability and noise add up to most is taken: {code}. {flip}",
         ),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from app.branches import Onward
 from app.controls import Controls
 from app.examples import Tile, examples
 from app.head import head
+from app.hint import Hint, hint_of
 from app.languages import translate, translations
 from app.session import Session
 from app.stepper import stylesheet
@@ -28,7 +29,7 @@ from app.tabs import MODEL_QUEUE, TABS, Parts, draws, fills, on_stop, visitor
 from app.tabs.keep import open_link
 from app.tabs.learn import guide
 from app.views import Update
-from core.text import MAX_PROMPT
+from core.prompt import MAX_PROMPT
 from core.types import ArragError, DecodeSettings
 
 APP = Path(__file__).parent
@@ -143,6 +144,7 @@ def build(session: Session) -> gr.Blocks:
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
             generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
             stop = gr.Button("Pause", elem_id="stop", min_width=0, scale=0)
+        hint = Hint()
         chips = chip_row(offered.prompts)
         tiles = tile_row([tile for tile in offered.swap if tile.asked.model in session.backends])
         with gr.Row(elem_id="bench", equal_height=False):
@@ -161,6 +163,7 @@ def build(session: Session) -> gr.Blocks:
         wire(parts, generate, stop, tiles)
         wire_onward(parts, onward)
         wire_choice(parts)
+        wire_hint(parts, hint)
         open_link(parts, page)
         guide(parts, tour)
         for chip, text in chips:
@@ -278,6 +281,30 @@ def wire_choice(parts: Parts) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
+
+
+def wire_hint(parts: Parts, hint: Hint) -> None:
+    """The line under the prompt follows what is typed, and the model."""
+    model: Any = parts.settings.widgets["model"]
+    gr.on(
+        [parts.prompt.change, model.change],
+        on_typed(parts.session),
+        inputs=[parts.prompt, model],
+        outputs=hint,
+        queue=False,
+        trigger_mode="always_last",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def on_typed(session: Session) -> Callable[[str, str], str]:
+    """The handler of another prompt."""
+
+    def typed(prompt: str, model: str) -> str:
+        return hint_of(session.backends[model], prompt) if model in session.backends else ""
+
+    return typed
 
 
 def on_chosen(session: Session) -> Callable[[str, str, gr.Request], list[dict[str, Any]]]:

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.daid import Blend, Distribution, neighbour_shares, sample
+from core.daid import Blend, neighbour_shares
+from core.draw import Distribution, Luck, Race
 from core.metrics import entropies, moved
-from core.trace import Trace, neighbours
+from core.trace import Explanation, Trace, neighbours
 from core.types import DecodeSettings, FaidStep, FloatArray, Grid, Method, Skipped, StepRecord
 
 SHOWN_NEIGHBOURS = 16
@@ -80,14 +81,14 @@ class Update:
 
 
 def top_codes(
-    blend: Blend, keep: Sequence[int], count: int, unblended: Distribution | None = None
+    blend: Blend, keep: Sequence[int], count: int, others: Sequence[Distribution | None] = ()
 ) -> npt.NDArray[np.int64]:
-    """The `count` codes to list: those of `keep`, then the likeliest under any of the distributions.
+    """The `count` codes to list: those of `keep`, then the likeliest under the blend's distributions or the others.
 
     Ordered by the blended probability, then by the model's, then by number.
     """
-    others = [other for other in (blend.retrieval, unblended) if other is not None]
-    score = np.maximum.reduce([blend.model, blend.blended, *others])
+    known = [other for other in (blend.retrieval, *others) if other is not None]
+    score = np.maximum.reduce([blend.model, blend.blended, *known])
     score[list(keep)] = np.inf
     chosen = np.argsort(-score, kind="stable")[:count]
     order = np.lexsort((chosen, -blend.model[chosen], -blend.blended[chosen]))
@@ -102,56 +103,84 @@ def top_codes(
 class Step:
     """One step with what follows from its record.
 
-    alone: the distribution without anything retrieved, None where it is not known; pick: the code that u picks from the
-    blend, which is taken unless it was chosen otherwise; without: the code that u picks from `alone`, `pick` where that
-    is not known; unmixed: the code that u picks from the model, before DAiD mixes.
+    told: what decided it. pick: the code that retrieval leads to, which is taken unless it was not drawn; without: the
+    code had nothing been retrieved here, `pick` where that is not known; unmixed: the code before DAiD mixes; alone:
+    the code without blenders, too, `without` where there are none or it is not known.
     """
 
     record: StepRecord
-    blend: Blend
-    alone: Distribution | None
+    told: Explanation
     pick: int
     without: int
     unmixed: int
+    alone: int
+
+    @property
+    def seconds(self) -> list[int]:
+        """The codes that came second in the race, in what the code was drawn from and had nothing been retrieved."""
+        pairs = ((self.told.blend.blended, self.pick), (self.told.nothing, self.without))
+        return [next_best(self.told.luck, drawn, code) for drawn, code in pairs if drawn is not None]
 
 
 def derived(trace: Trace, position: int) -> Step:
     """One step of a trace with what follows from it."""
-    record, blend, alone = trace.steps[position], trace.blend(position), trace.without_retrieval(position)
-    pick = trace.pick(position)
-    without = pick if alone is None else sample(alone, record.u)
-    return Step(record, blend, alone, pick, without, sample(blend.model, record.u))
+    told = trace.explain(position)
+    pick = told.taken
+    without = pick if (code := told.without) is None else code
+    alone = without if (code := told.unblended) is None else code
+    return Step(trace.steps[position], told, pick, without, told.unmixed, alone)
+
+
+def next_best(luck: Luck, distribution: Distribution, winner: int) -> int:
+    """The code that would be drawn if the winner could not be; the winner where no other one has a probability."""
+    others = distribution.copy()
+    others[winner] = 0
+    return luck.draw(others) if others.any() else winner
+
+
+def margin(luck: Luck, distribution: Distribution | None) -> float:
+    """By how much the winner of a race is ahead, in nats; NaN where that is not known, or where there was no race."""
+    return luck.margin(distribution) if distribution is not None and isinstance(luck, Race) else np.nan
 
 
 def step_arrays(trace: Trace) -> dict[str, Array]:
     """Everything that the stepper shows of each step, as small arrays with one row a step.
 
-    drawn: 1 where u drew the code, 0 where somebody chose it or an image gave it; surprise: -ln of the probability of
-    the code, of the model and of the blend, at temperature 1.
+    drawn: 1 where the code was drawn, 0 where somebody chose it or an image gave it; own: the code that the run's own
+    noise takes there; surprise: -ln of the probability of the code, of the model and of the blend, at temperature 1.
     """
     steps = [derived(trace, position) for position in range(len(trace.steps))]
-    drawn = np.array([trace.drawn(step.position) for step in trace.steps], np.uint8)
-    said: dict[str, Array] = {"drawn": drawn, "surprise": trace.surprise()}
+    said: dict[str, Array] = {
+        "drawn": np.array([trace.drawn(step.position) for step in trace.steps], np.uint8),
+        "own": np.array([trace.pick(step.position) for step in trace.steps], np.uint16),
+        "surprise": trace.surprise(),
+    }
     return {**_choices(trace, steps), **said, **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}
 
 
 def _choices(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
-    """The codes that were taken, why, and the overlay values."""
+    """The codes that were taken, why, and the overlay values; u only where the codes were drawn by it."""
     reasons = reason_table(trace.steps)
     found = [neighbours(step) for step in trace.steps]
-    return {
+    margins = [(margin(s.told.luck, s.told.nothing), margin(s.told.luck, s.told.blend.blended)) for s in steps]
+    chosen: dict[str, Array] = {
         "code": np.array([step.record.code for step in steps], np.uint16),
         "pick": np.array([step.pick for step in steps], np.uint16),
         "without": np.array([step.without for step in steps], np.uint16),
         "unmixed": np.array([step.unmixed for step in steps], np.uint16),
-        "u": np.array([step.record.u for step in steps], np.float32),
-        "mix": np.array([step.blend.weight for step in steps], np.float32),
-        "entropy": np.array([entropies(step.blend, step.alone) for step in steps], np.float32),
-        "kl": np.array([moved(step.blend, step.alone) for step in steps], np.float32),
+        "alone": np.array([step.alone for step in steps], np.uint16),
+        "seconds": np.array([(step.seconds[-1], step.seconds[0]) for step in steps], np.uint16),
+        "margin": np.array(margins, np.float32),
+        "mix": np.array([step.told.blend.weight for step in steps], np.float32),
+        "entropy": np.array([entropies(step.told.blend, step.told.nothing) for step in steps], np.float32),
+        "kl": np.array([moved(step.told.blend, step.told.nothing) for step in steps], np.float32),
         "reason": np.array([_reason(step, reasons) for step in trace.steps], np.int8),
         "found": np.array([len(near) if near else 0 for near in found], np.int32),
         "nearest": np.array([near.distances[0] if near else np.nan for near in found], np.float32),
     }
+    if trace.rule != "gumbel":
+        chosen["u"] = np.array([step.u for step in trace.steps], np.float32)
+    return chosen
 
 
 def reason_table(steps: Sequence[StepRecord]) -> list[str]:
@@ -165,28 +194,29 @@ def _reason(step: StepRecord, reasons: Sequence[str]) -> int:
 
 
 def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
-    """The likeliest codes of each step with their probabilities and where they begin on the 0..1 rulers of the draw.
+    """The likeliest codes of each step with their probabilities and their noise.
 
-    The unblended model is there only where it is another one than the model, and was recorded.
+    top_blank (nothing retrieved) and top_unblended (no blenders either) are there only where they are other ones than
+    the model's, and were recorded; top_noise only where there was a race.
     """
     size = (len(steps), min(SHOWN_CODES, trace.origin.codes))
-    recorded = first_blended(trace) is not None and trace.flips_known
-    rulers = ("model", "blended", "unblended") if recorded else ("model", "blended")
-    names = ["top_retrieval", *(f"top_{name}" for name in rulers), *(f"top_{name}_from" for name in rulers)]
+    others = ("blank", "unblended") if first_blended(trace) is not None and trace.flips_known else ()
+    noise = ("noise",) if trace.rule == "gumbel" else ()
     arrays: dict[str, Array] = {"top_code": np.zeros(size, np.uint16)}
-    arrays |= {name: np.zeros(size, np.float32) for name in names}
+    arrays |= {f"top_{name}": np.zeros(size, np.float32) for name in ("model", "retrieval", "blended", *others, *noise)}
     for row, step in enumerate(steps):
-        shown = {"model": step.blend.model, "retrieval": step.blend.retrieval, "blended": step.blend.blended}
-        if recorded:
-            shown["unblended"] = step.alone
-        keep = (step.record.code, step.pick, step.without, step.unmixed)
-        codes = top_codes(step.blend, keep, size[1], shown.get("unblended"))
+        told, blend = step.told, step.told.blend
+        shown = {"model": blend.model, "retrieval": blend.retrieval, "blended": blend.blended}
+        if others:
+            shown |= {"blank": told.nothing, "unblended": told.nothing if told.bare is None else told.bare}
+        keep = (step.record.code, step.pick, step.without, step.unmixed, step.alone, *step.seconds)
+        codes = top_codes(blend, keep, size[1], [shown.get(name) for name in others])
         arrays["top_code"][row] = codes
         for name, shares in shown.items():
             if shares is not None:
                 arrays[f"top_{name}"][row] = shares[codes]
-            if shares is not None and name in rulers:
-                arrays[f"top_{name}_from"][row] = (np.cumsum(shares) - shares)[codes]
+        if isinstance(told.luck, Race):
+            arrays["top_noise"][row] = told.luck.noise[codes]
     return arrays
 
 
@@ -261,6 +291,16 @@ def _mean_compatibility(step: FaidStep) -> float:
     return float(step.compatibility[-1, : step.present].mean()) if step.present else np.nan
 
 
+def sentences(*parts: str) -> str:
+    """Those that say something, one after the other."""
+    return " ".join(filter(None, parts))
+
+
+def notice_of(trace: Trace) -> str:
+    """What must be known of a run besides its numbers, "" when there is nothing."""
+    return f"The caption filter was skipped: {trace.unfiltered}." if trace.unfiltered else ""
+
+
 def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> list[tuple[str, str]]:
     """The run in a few numbers, as (name, text); asked: which model and database it was."""
     settings, everything = trace.settings, trace.all_settings
@@ -276,9 +316,14 @@ def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) 
     if settings.mixes:
         found += [("λ", f"{settings.retrieval_weight:g}"), ("τ", f"{settings.retrieval_temperature:g}")]
     found.append(("K", str(settings.n_neighbours or "all")))
+    if trace.unfiltered:
+        found.append(("caption filter", "skipped"))
     if first_blended(trace) is not None:
         found.append(("features", str(settings.faid_neighbours)))
     looked_up = int((arrays["reason"] < 0).sum())
     flips = int((arrays["pick"] != arrays["without"]).sum())
     known = str(flips) if trace.flips_known else "not recorded"
-    return [*found, ("lookups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]
+    found += [("lookups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]
+    if first_blended(trace) is not None and trace.flips_known:
+        found.append(("shifts", str(int((arrays["without"] != arrays["alone"]).sum()))))
+    return found

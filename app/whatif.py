@@ -10,7 +10,8 @@ import numpy as np
 from app.branches import change_from, describe
 from app.views import top_codes
 from app.visits import Kept
-from core.daid import Blend, Distribution, neighbour_shares
+from core.daid import Blend, neighbour_shares
+from core.draw import Distribution, Luck, Race
 from core.trace import Trace, entropy, neighbours
 from core.types import Change, ConfigError, DecodeSettings, Neighbours, Skipped, StepRecord
 from core.whatif import WhatIf, what_if
@@ -51,7 +52,7 @@ def answer(kept: Kept, step: int, values: object) -> dict[str, Any]:
         "step": step,
         "ahead": step == len(kept.trace.steps),
         "place": [row, column],
-        "u": record.u,
+        "rule": trace.rule,
         "settings": {name: getattr(settings, name) for name in SETTINGS},
         "recorded": {name: getattr(before, name) for name in SETTINGS},
         "change": asdict(replace(change, settings=None)),
@@ -59,7 +60,7 @@ def answer(kept: Kept, step: int, values: object) -> dict[str, Any]:
         "before": _outcome(told.before, told.codes[0]),
         "after": _outcome(told.after, told.codes[1]),
         "taken": record.code,
-        "codes": _codes(told, record),
+        "codes": _codes(told, record, trace.luck(step)),
         "skipped": record.retrieval.reason if isinstance(record.retrieval, Skipped) else "",
         "found": len(told.neighbours) if told.neighbours else 0,
         "neighbours": _near(trace, step, told.neighbours, before, settings),
@@ -79,24 +80,19 @@ def _outcome(blend: Blend, code: int) -> dict[str, float | int]:
     }
 
 
-def _codes(told: WhatIf, record: StepRecord) -> list[list[float]]:
-    """The likeliest codes: number, then the shares of model and retrieval, then share and start in both blends.
+def _codes(told: WhatIf, record: StepRecord, luck: Luck) -> list[list[float]]:
+    """The likeliest codes: number, then the shares of model, retrieval and both blends, then the noise.
 
     Those that truncation has excluded come last, in the order of their logits: they can be chosen by hand.
     """
     keep = sorted({*told.codes, record.code})
-    likely = top_codes(told.after, keep, SHOWN_CODES, told.before.blended)
+    likely = top_codes(told.after, keep, SHOWN_CODES, [told.before.blended])
     before, after = told.before.blended, told.after.blended
     nothing = np.zeros(len(after))
-    columns = (
-        told.after.model,
-        nothing if told.after.retrieval is None else told.after.retrieval,
-        before,
-        np.cumsum(before) - before,
-        after,
-        np.cumsum(after) - after,
-    )
-    share = np.maximum.reduce(columns[:3])
+    noise = luck.noise if isinstance(luck, Race) else nothing
+    retrieval = nothing if told.after.retrieval is None else told.after.retrieval
+    columns = (told.after.model, retrieval, before, after, noise)
+    share = np.maximum.reduce(columns[:4])
     codes = [int(code) for code in likely if share[code] > 0 or code in keep]
     others = [int(code) for code in np.argsort(-record.logits, kind="stable")[: 2 * SHOWN_CODES] if code not in codes]
     codes += others[: SHOWN_CODES - len(codes)]

@@ -13,7 +13,7 @@ const DIGIT_CELL = 13;
 const TICK_MARGIN = 8;
 const SPEAK_AFTER_MS = 350;
 const OVERLAYS = {
-  entropy: { of: (trace) => trace.arrays.entropy.filter((_, i) => i % 3 === 2), meaning: "nats, of what was sampled from" },
+  entropy: { of: (trace) => trace.arrays.entropy.filter((_, i) => i % 3 === 2), meaning: "nats, of what was drawn from" },
   kl: { of: (trace) => trace.arrays.kl, meaning: "nats, between the distributions without and with retrieval" },
   nearest: { of: (trace) => trace.arrays.nearest, meaning: "squared L2 to the nearest neighbour" },
 };
@@ -56,7 +56,7 @@ function makeReading(letter) {
   const patch = makePatch(), code = make("span"), verdict = make("small", "cp-verdict");
   choice.append(make("b", "cp-letter", letter), patch, code, verdict);
   const strip = makePatch("cp-strip"), numbers = make("dl", "lp-numbers"), near = make("ol", "cp-near"), none = make("p", "cp-none");
-  strip.title = "The draw: every code's share of 0 to 1; the code under u is taken";
+  strip.title = "The race: ln of the probability and luck of the codes that get furthest";
   const cards = Array.from({ length: NEIGHBOURS }, () => {
     const card = make("li"), crop = makePatch("lp-crop"), text = make("span");
     card.append(crop, text);
@@ -74,7 +74,9 @@ class Compare {
     this.host = element.closest("#compare") || this.root;
     this.parts = partsOf(element, "cp-");
     this.newest = new Newest();
+    this.host.loupe = this;
     Object.assign(this, { runs: [], traces: [], drawing: null, step: -1, overlayName: "differences", atlas: null });
+    this.patches = new PictureOfOneFile();
     this.map = makePicture("", "Map of differing codes", null);
     this.map.item.classList.add("cp-map");
     this.colours = coloursOf(this.root);
@@ -86,13 +88,19 @@ class Compare {
 
   /** Take one update; older ones are dropped. */
   async receive(update) {
-    if (!this.newest.take(update)) return;
+    if (this.newest.take(update)) await this.follow(update);
+  }
+
+  /** Show what an update brings; where that fails, the visitor can try again. */
+  async follow(update) {
     try {
       if (update.state === "streaming") await this.showProgress(update);
       else if (update.state === "error") this.showMessage(update.message, this.traces.length ? "ready" : "error");
       else await this.showRuns(update);
     } catch (error) {
-      if (this.newest.is(update)) this.showMessage(`The pictures could not be shown (${error.message}). Choose them again.`, "error");
+      if (!this.newest.is(update)) return;
+      this.showMessage(`The pictures could not be shown (${error.message}).`, "error");
+      offerAgain(this.parts.again, () => this.follow(update));
     }
   }
 
@@ -114,7 +122,7 @@ class Compare {
   /** The runs are finished: fetch their traces and stand where the last comparison stood, at first at the end. */
   async showRuns(update) {
     const [traces, atlas] = await Promise.all([
-      Promise.all(update.runs.map(({ file }) => loadTrace(file))), this.loadAtlas(update.atlas)]);
+      Promise.all(update.runs.map(({ file }) => loadTrace(file))), this.patches.load(update.atlas)]);
     if (!this.newest.is(update)) return traces.forEach(closeTrace);
     if (new Set(traces.map(({ grid }) => `${grid.height} ${grid.width}`)).size > 1) throw new Error("their grids differ");
     const step = this.traces.length ? this.step : Infinity;
@@ -126,11 +134,6 @@ class Compare {
     this.showMessage(update.message, "ready");
     this.choose(this.overlayName);
     this.setStep(Math.min(step, this.differences.total - 1));
-  }
-
-  /** Fetch the patch pictures of all codes, once. */
-  async loadAtlas(file) {
-    return this.atlas || (file ? loadPicture(file) : null);
   }
 
   /** Free what was shown before. */
@@ -167,6 +170,11 @@ class Compare {
     setText(this.map.count, most > 1 ? counts.map(([n, cells]) => `${n} codes: ${plural(cells, "cell")}`).join(", ") : "one code everywhere");
   }
 
+  /** What was asked for did not come about, and no answer will say so. */
+  fail(message) {
+    if (this.root.dataset.state === "streaming") this.showMessage(message, this.traces.length ? "ready" : "error");
+  }
+
   /* ---- state that the outside can see */
 
   setState(state) {
@@ -181,6 +189,7 @@ class Compare {
     setText(this.parts.notice, message || "");
     this.parts.notice.hidden = !message;
     this.setState(state);
+    hideButton(this.parts.again, this.parts.scrub);
   }
 
   setStep(step) {
@@ -364,8 +373,9 @@ class Compare {
     scrub.setAttribute("aria-valuetext", `position ${this.step}, ${placeAt(grid, this.step)}`);
     setText(where, `${this.step} / ${total - 1}`);
     this.renderTicks();
-    const us = this.traces.filter(({ steps }) => this.step < steps).map(({ arrays }) => arrays.u[this.step]);
-    const shared = us.every((u) => u === us[0]) ? `The same u, ${us[0].toFixed(4)}, drew all of them.` : `Other seeds, other u: ${us.map((u) => u.toFixed(4)).join(", ")}.`;
+    const seeds = [...new Set(this.traces.map(({ settings }) => settings.seed))], rules = new Set(this.traces.map(({ rule }) => rule));
+    const shared = rules.size > 1 ? "They were drawn by different rules, so their luck differs."
+      : seeds.length === 1 ? `The same luck, of seed ${seeds[0]}, drew all of them.` : `Other seeds, other luck: ${seeds.join(", ")}.`;
     setText(this.parts.shared, `Position ${this.step}, ${placeAt(grid, this.step)}. ${shared}`);
   }
 
@@ -394,9 +404,18 @@ class Compare {
     verdict.classList.toggle("is-different", differs);
     const kind = distributionsOf(trace).includes("blended") ? "blended" : "model";
     const view = { trace, step, atlas: this.atlas, colours: this.colours, stripWidth: this.sizes.strip, wanted: (image) => this.showSource(trace, image) };
-    drawRuler(this.readings[i].strip, view, kind, trace.arrays.code[step]);
+    this.renderRace(view, i, kind);
     this.renderNumbers(trace, i, kind);
     this.renderNeighbours(view, i);
+  }
+
+  /** The race of a run for the codes that get furthest; nothing for a run that was drawn in another way. */
+  renderRace({ trace, step, atlas, colours, stripWidth }, i, kind) {
+    const { strip } = this.readings[i], winner = trace.arrays.pick[step];
+    strip.hidden = trace.rule !== "gumbel";
+    if (strip.hidden) return;
+    const racers = furthest(racersAt(trace, step, [kind]), [winner], 3);
+    drawRace(strip, stripWidth, racers, [{ winner, colour: colours.blended }], { atlas, columns: trace.atlas_columns, colours });
   }
 
   renderNumbers(trace, i, kind) {
@@ -404,12 +423,12 @@ class Compare {
     const place = ofStep(arrays.top_code, step, shown.codes).indexOf(arrays.code[step]);
     const share = (name) => `${percent(ofStep(arrays[`top_${name}`], step, shown.codes)[place])} %`;
     const numbers = [
-      ["its probability", share(kind), "of the code that was taken, in the distribution that it was sampled from"],
+      ["its probability", share(kind), "of the code that was taken, in the distribution that it was drawn from"],
       ["by the model", share("model"), "probability of the same code before the neighbours' distribution is mixed in"],
       ["λ here", trace.mixes ? (here ? short(arrays.mix[step]) : "0") : "–", "retrieval weight at this position, after the gate"],
       ["nearest d", here ? short(arrays.nearest[step]) : "–", "squared L2 distance of the nearest neighbour, 0 to 16"],
       ["KL (nats)", Number.isFinite(arrays.kl[step]) ? short(arrays.kl[step]) : "–", "how far retrieval moved the distribution"],
-      ["entropy (nats)", short(ofStep(arrays.entropy, step, 3)[2]), "of the distribution that the code was sampled from"],
+      ["entropy (nats)", short(ofStep(arrays.entropy, step, 3)[2]), "of the distribution that the code was drawn from"],
     ];
     const list = this.readings[i].numbers;
     while (list.children.length < numbers.length) {

@@ -10,30 +10,40 @@ class Shelf {
   /** @param {HTMLElement} element where the template was mounted */
   constructor(element) {
     this.parts = partsOf(element, "sh-");
-    Object.assign(this, { runs: [], chosen: [] });
+    Object.assign(this, { rows: [], runs: [], chosen: [] });
   }
 
   /** Show the runs; those that were chosen stay so, unless the server names others. */
   receive(shelf) {
     if (!shelf) return;
-    this.runs = shelf.runs.map((run) => ({ ...run, ...this.makeRun(run) }));
+    const rows = rowsFor(this.rows, shelf.runs.map(({ id }) => id), () => this.makeRun());
+    this.runs = shelf.runs.map((run, i) => this.showRun(rows[i], run));
     const there = new Set(shelf.runs.map(({ id }) => id));
     this.chosen = (shelf.chosen || this.chosen).filter((id) => there.has(id));
-    this.parts.runs.replaceChildren(...this.runs.map(({ item }) => item).reverse());
+    setChildren(this.parts.runs, rows.map(({ item }) => item).reverse());
     this.parts.empty.hidden = this.runs.length > 0;
     this.show();
   }
 
-  makeRun({ id, name, label, picture }) {
+  makeRun() {
     const item = make("li"), button = make("button", "sh-run"), image = make("img"), letter = make("b", "sh-letter");
+    const title = make("span", "sh-name"), text = make("small"), made = { item, button, image, letter, title, text };
     button.type = "button";
-    button.title = `${name}: ${label}. Click to compare.`;
-    image.src = `data:image/webp;base64,${picture}`;
     image.alt = "";
-    button.append(image, letter, make("span", "sh-name", name), make("small", "", label));
-    button.addEventListener("click", () => this.toggle(id));
+    button.append(image, letter, title, text);
+    button.addEventListener("click", () => this.toggle(made.key));
     item.append(button);
-    return { item, button, letter };
+    return made;
+  }
+
+  /** Put a run into its place on the shelf. */
+  showRun({ button, image, letter, title, text }, { id, name, label, picture }) {
+    button.title = `${name}: ${label}. Click to compare.`;
+    const source = `data:image/webp;base64,${picture}`;
+    if (image.src !== source) image.src = source;
+    setText(title, name);
+    setText(text, label);
+    return { id, button, letter };
   }
 
   /** Choose a run, or do not choose it any more; a fifth one takes the place of the fourth. */

@@ -26,12 +26,8 @@ element.querySelector(".page-theme").addEventListener("click", switchTheme);
 
 /* ---- going to places */
 
-/** Focus the picture of the stepper, where the arrow keys step. */
-function goToPicture() {
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  find("#stepper").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
-  find("#stepper [data-part=canvas]").focus({ preventScroll: true });
-}
+/** Focus the picture of the stepper. */
+const goToPicture = () => find("#stepper").loupe?.goHere();
 
 element.querySelector(".page-skip").addEventListener("click", (event) => {
   event.preventDefault();
@@ -63,6 +59,18 @@ list.addEventListener("keydown", (event) => {
 
 /* ---- keys */
 
+// where the arrows step although the focus is elsewhere: on a button that draws also Home and End, which scroll otherwise
+const DRAWING = "#ask button, #swap button, #onward button";
+const OWN_ARROWS = "[role=tab], [role=menu], [role=listbox], [role=radiogroup], .sw-tile, .grid-wrap";
+
+/** Whether the picture takes a key that was pressed on something outside of it. */
+function stepsFrom(target, key) {
+  if (/^[a-z]$/i.test(key)) return true;
+  if (/^(Home|End)$/.test(key)) return Boolean(target.closest(DRAWING));
+  if (!/^Arrow(Left|Right)$/.test(key)) return false;
+  return target === document.body || Boolean(target.closest("button") && !target.closest(OWN_ARROWS));
+}
+
 const PLACES = {
   "?": () => list.showModal(),
   "/": () => find("#prompt textarea, #prompt input").focus(),
@@ -70,7 +78,7 @@ const PLACES = {
 };
 
 function press(event) {
-  if (event.defaultPrevented || event.isComposing || find("dialog[open]")) return;
+  if (event.defaultPrevented || event.isComposing || event.keyCode === 229 || find("dialog[open]")) return;
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     find("#generate").click();
@@ -80,11 +88,51 @@ function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || target.closest(`${FIELDS}, [role=dialog]`)) return;
   if (event.key in PLACES) PLACES[event.key]();
   else if (/^[1-9]$/.test(event.key)) openTab(Number(event.key) - 1);
-  else if (/^[a-z]$/i.test(event.key) || (/^Arrow(Left|Right)$/.test(event.key) && target === document.body)) {
-    return find("#stepper").loupe?.press(event);
-  } else return;
+  else if (stepsFrom(target, event.key)) return find("#stepper").loupe?.press(event);
+  else return;
   event.preventDefault();
 }
 
 document.addEventListener("keydown", press);
 element.querySelector(".page-keys").setAttribute("aria-keyshortcuts", "?"); // from here on
+
+/* ---- number fields: a decimal comma is a point, and what a field does not take is said below it, in the browser's words */
+
+const NUMBER = "input[type=number]", STAY_MS = 4000;
+const SEEDS = { min: 0, max: 2 ** 32 - 1 };  // Gradio is not told: it would refuse them in words of its own
+const said = element.querySelector(".page-said");
+document.body.append(said);  // it is placed by the page
+
+/** Why a field does not take what was typed; steps between whole numbers are the only ones that must be kept. */
+function whyNot(field) {
+  if (field.closest("#seed")) Object.assign(field, SEEDS);
+  const { valid, badInput, rangeUnderflow, rangeOverflow, stepMismatch } = field.validity;
+  const refused = badInput || rangeUnderflow || rangeOverflow || (stepMismatch && Number(field.step || 1) % 1 === 0);
+  return !valid && refused ? field.validationMessage : "";
+}
+
+/** Say what is wrong with a field, or stop saying so. */
+function judge(field) {
+  const reason = field.isConnected ? whyNot(field) : "";
+  if (reason) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+  if (!reason && said.field !== field) return;
+  const box = field.getBoundingClientRect();
+  Object.assign(said, { textContent: reason, hidden: !reason, field });
+  said.style.top = `${box.bottom + scrollY + 4}px`;
+  said.style.left = `${Math.max(8, Math.min(box.left + scrollX, document.documentElement.clientWidth - said.offsetWidth - 8))}px`;
+}
+
+/** A field was left a while ago: the widget may have mended its value, and what was said of it has been read. */
+function leave(field) {
+  judge(field);
+  if (said.field === field && document.activeElement !== field) said.hidden = true;
+}
+
+document.addEventListener("beforeinput", (event) => {
+  if (!event.target.matches(NUMBER) || !/^[^.,]*,[^.,]*$/.test(event.data ?? "")) return;
+  event.preventDefault();
+  document.execCommand("insertText", false, event.data.replace(",", "."));  // the one way that leaves Undo intact
+}, true);
+document.addEventListener("input", ({ target }) => target.matches(NUMBER) && judge(target), true);
+document.addEventListener("focusout", ({ target }) => target.matches(NUMBER) && setTimeout(leave, STAY_MS, target), true);

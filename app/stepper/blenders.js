@@ -3,7 +3,7 @@
 const PATCH_SIZE = 20, PATH_SIZE = [28, 30];
 const COSINES = [
   ["start_cosine", "Cosine to its start", "of the feature that leaves a blender to what entered the first"],
-  ["code_cosine", "Cosine to the sampled code", "of the feature that leaves a blender to the one of that code"],
+  ["code_cosine", "Cosine to the drawn code", "of the feature that leaves a blender to the one of that code"],
 ];
 
 /** Luminance of a colour "rgb(r g b)", 0..1. */
@@ -239,7 +239,7 @@ function floorOf(values) {
   return Math.floor(4 * lowest) / 4;
 }
 
-/** Two lines over the blenders, from `floor` to 1: a feature's cosine to its start (dashed) and to the sampled code. */
+/** Two lines over the blenders, from `floor` to 1: a feature's cosine to its start (dashed) and to the drawn code. */
 function drawPath(context, left, start, code, floor, colours) {
   const [width, height] = PATH_SIZE;
   const x = (i) => left + 3 + (i * (width - 6)) / Math.max(start.length - 1, 1), y = (value) => 3 + ((1 - value) * (height - 6)) / (1 - floor);

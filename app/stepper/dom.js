@@ -36,6 +36,56 @@ function setTitle(node, text) {
   if (node.title !== text) node.title = text;
 }
 
+/** Make these the children of a node: those that are there already stay, and keep the focus. */
+function setChildren(parent, nodes) {
+  const wanted = new Set(nodes), { activeElement } = document;
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  nodes.forEach((node, i) => parent.children[i] === node || parent.insertBefore(node, parent.children[i] ?? null));
+  if (activeElement !== document.activeElement && parent.contains(activeElement)) activeElement.focus({ preventScroll: true });
+}
+
+/**
+ * One row for each key: what is shown keeps its row, other keys take the rows that are free, and the rest is made.
+ * @param {Array} rows those that there are, each with the `key` that it showed last; more are added as they are needed
+ * @returns {Array} the rows in the order of the keys
+ */
+function rowsFor(rows, keys, makeRow) {
+  const taken = new Set(), found = keys.map((key) => rows.find((row) => row.key === key));
+  for (const row of found) if (row) taken.add(row);
+  return keys.map((key, i) => {
+    let row = found[i] || rows.find((other) => !taken.has(other));
+    if (!row) rows.push(row = makeRow());
+    taken.add(row);
+    row.isSame = row.key === key;
+    row.key = key;
+    return row;
+  });
+}
+
+/** Turn a button off or on; unlike one that is `disabled`, it keeps the focus. */
+function setOff(button, off) {
+  button.setAttribute("aria-disabled", String(off));
+}
+
+/** Call back when a button is pressed that is not off. */
+function onPress(button, callback) {
+  button.addEventListener("click", () => button.getAttribute("aria-disabled") !== "true" && callback());
+}
+
+/** Offer to try something again, once. */
+function offerAgain(button, retry) {
+  Object.assign(button, { hidden: false, onclick: () => { button.onclick = null; retry(); } });
+}
+
+/** Hide a button; another element takes the focus that it may have. */
+function hideButton(button, heir) {
+  if (document.activeElement === button) heir.focus({ preventScroll: true });
+  button.hidden = true;
+}
+
+/** Whether a key belongs to an input method, which is still composing a character. */
+const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 /** The template's elements by their data-part, which starts with `prefix`. */
 function partsOf(element, prefix = "") {
   const nodes = [...element.querySelectorAll("[data-part]")].filter((node) => node.dataset.part.startsWith(prefix));

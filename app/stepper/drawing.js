@@ -71,18 +71,39 @@ function drawGrid(context, grid, cell, colours) {
   for (let row = 1; row < grid.height; row++) context.fillRect(0, Math.round(row * cell), grid.width * cell, 1);
 }
 
-/** Colour the cells by value; positions that are still to come are fainter. Flips carry a mark besides the colour. */
+/** Colour the cells by value; positions that are still to come are fainter. In marks, 1 fills a cell, 2 is a ring, 3 both. */
 function drawOverlay(context, overlay, grid, cell, shown, colours) {
   const [low, high] = overlay.range;
   overlay.values.forEach((value, p) => {
     if (!Number.isFinite(value) || (overlay.marks && !value)) return;
     const [x, y, width, height] = boxOf(p, grid, cell);
     context.globalAlpha = p < shown ? 0.78 : 0.28;
-    context.fillStyle = overlay.marks ? colours.flip : cividis((value - low) / (high - low || 1));
+    if (overlay.marks) return drawMark(context, value, x, y, width, height, colours);
+    context.fillStyle = cividis((value - low) / (high - low || 1));
     context.fillRect(x, y, width, height);
-    if (overlay.marks) { context.fillStyle = "#fff"; context.fillRect(x + cell * 0.35, y + cell * 0.35, cell * 0.3, cell * 0.3); }
   });
   context.globalAlpha = 1;
+}
+
+/** A mark in a cell: filled with a white middle for odd values, a ring for 2 and 3. */
+function drawMark(context, value, x, y, width, height, colours) {
+  if (value !== 2) {
+    context.fillStyle = colours.flip;
+    context.fillRect(x, y, width, height);
+    context.fillStyle = "#fff";
+    context.fillRect(x + width * 0.35, y + height * 0.35, width * 0.3, height * 0.3);
+  }
+  if (value > 1) ring(context, x, y, width, height, colours.unblended);
+}
+
+/** A hollow mark in a cell. */
+function ring(context, x, y, width, height, colour) {
+  context.lineWidth = 4;
+  context.strokeStyle = "#fff";
+  context.strokeRect(x + 3, y + 3, width - 6, height - 6);
+  context.lineWidth = 2;
+  context.strokeStyle = colour;
+  context.strokeRect(x + 3, y + 3, width - 6, height - 6);
 }
 
 /** The patch picture of a code alone, from the atlas; plain grey until the atlas is there. */
@@ -119,14 +140,6 @@ function drawGap(context, x, y, size, colour) {
   context.fillText("?", x + size / 2, y + size / 2 + 1);
 }
 
-/** A vertical line that shows on any picture. */
-function drawNeedle(context, x, height, colour) {
-  context.fillStyle = "#fff";
-  context.fillRect(x - 1.5, 0, 3, height);
-  context.fillStyle = colour;
-  context.fillRect(x - 0.75, 0, 1.5, height);
-}
-
 /** A cividis scale over the whole width of a canvas. */
 function drawScale(canvas) {
   const context = canvas.getContext("2d");
@@ -142,23 +155,78 @@ function drawScale(canvas) {
 const CROP_CELLS = 5;
 const CROP_SIZE = 104;
 
-/** A ruler from 0 to 1 of the distribution `kind`: where each of the top codes lies, which one is taken, where u fell. */
-function drawRuler(canvas, { trace, step, atlas, colours, stripWidth }, kind, taken) {
-  const names = ["top_code", `top_${kind}_from`, `top_${kind}`];
-  const [codes, starts, shares] = names.map((name) => ofStep(trace.arrays[name], step, trace.shown.codes));
-  const width = Math.max(stripWidth, 40), height = 26;
-  const context = prepare(canvas, width, height);
-  context.fillStyle = colours.rest;
-  context.fillRect(0, 3, width, height - 6);
-  codes.forEach((code, i) => {
-    const x = starts[i] * width;
-    drawCode(context, atlas, trace.atlas_columns, code, x, 3, Math.max(shares[i] * width, 0.5), height - 6);
-    context.fillStyle = colours.grid;
-    context.fillRect(x, 3, 0.75, height - 6);
+/**
+ * A race: for every code and lane, ln p and then its noise as one bar; who gets furthest is drawn.
+ * Noise below 0 takes back what it can: the bar ends earlier, and what is lost is only outlined.
+ * @param {{code: number, noise: number, chances: number[]}[]} racers codes with a probability for each lane
+ * @param {{colour: string, winner: number}[]} lanes the distributions, the first one above
+ * @param {{atlas: ?ImageBitmap, columns: number, colours: Object}} look
+ */
+function drawRace(canvas, width, racers, lanes, { atlas, columns, colours }) {
+  const thick = lanes.length > 1 ? 8 : 11, row = lanes.length * (thick + 2) + 8, labels = 66, room = 12;
+  const context = prepare(canvas, Math.max(width, 160), Math.max(row * racers.length, row));
+  const ends = racers.flatMap(({ noise, chances }) => chances.filter((p) => p > 0).flatMap((p) => [Math.log(p), Math.log(p) + noise]));
+  if (!ends.length) return;
+  const low = Math.max(Math.min(...ends), -8), high = Math.max(...ends), span = Math.max(high - low, 1e-6) + 0.4;
+  const at = (value) => labels + Math.max(0, (value - low + 0.4) / span) * (Math.max(width, 160) - labels - room);
+  context.textBaseline = "middle";
+  lanes.forEach(({ winner, colour }) => {
+    const first = racers.findIndex(({ code }) => code === winner);
+    if (first < 0) return;
+    const lane = lanes.findIndex((other) => other.winner === winner && other.colour === colour);
+    const x = at(Math.log(racers[first].chances[lane]) + racers[first].noise);
+    context.strokeStyle = colour;
+    context.setLineDash([2, 3]);
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(x, 0);
+    context.lineTo(x, row * racers.length);
+    context.stroke();
+    context.setLineDash([]);
   });
-  const at = codes.indexOf(taken);
-  if (at >= 0) outline(context, starts[at] * width, 2, Math.max(shares[at] * width, 3), height - 4, colours.cursor);
-  drawNeedle(context, trace.arrays.u[step] * width, height, colours.flip);
+  racers.forEach(({ code, noise, chances }, i) => {
+    const top = i * row, wins = lanes.some(({ winner }) => winner === code);
+    drawCode(context, atlas, columns, code, 0, top + (row - 22) / 2, 22, 22);
+    context.fillStyle = colours.ink;
+    context.font = `${wins ? "600 " : ""}12px "IBM Plex Mono", ui-monospace, monospace`;
+    context.fillText(String(code), 27, top + row / 2);
+    lanes.forEach(({ colour, winner }, lane) => {
+      const y = top + 4 + lane * (thick + 2), p = chances[lane];
+      if (!(p > 0)) {
+        context.fillStyle = colours.soft;
+        context.font = "10px sans-serif";
+        return context.fillText("excluded", labels, y + thick / 2);
+      }
+      const [log, end] = [at(Math.log(p)), at(Math.log(p) + noise)];
+      context.fillStyle = colour;
+      context.fillRect(labels, y, Math.max(Math.min(log, end) - labels, 1), thick);
+      context.globalAlpha = 0.38;
+      if (end > log) context.fillRect(log, y, end - log, thick);
+      context.globalAlpha = 1;
+      context.strokeStyle = colour;
+      context.lineWidth = 1;
+      if (end < log) context.strokeRect(end + 0.5, y + 0.5, log - end - 1, thick - 1);
+      if (winner !== code) return;
+      context.beginPath();
+      context.arc(end, y + thick / 2, thick / 2 + 1, 0, 2 * Math.PI);
+      context.fill();
+      context.strokeStyle = colours.paper;
+      context.stroke();
+    });
+  });
+}
+
+/** The `count` codes that get furthest in any lane; the winners are among them. */
+function furthest(racers, winners, count) {
+  const score = ({ code, noise, chances }) => (winners.includes(code) ? Infinity : Math.log(Math.max(...chances, 1e-30)) + noise);
+  return racers.filter(({ chances }) => Math.max(...chances) > 0).sort((a, b) => score(b) - score(a)).slice(0, count).sort((a, b) => b.chances.at(-1) - a.chances.at(-1));
+}
+
+/** The codes that are listed for a step, with their noise and their probabilities in some distributions. */
+function racersAt(trace, step, kinds) {
+  const listed = (name) => ofStep(trace.arrays[`top_${name}`], step, trace.shown.codes);
+  const noise = listed("noise"), shares = kinds.map(listed);
+  return [...listed("code")].map((code, i) => ({ code, noise: noise[i], chances: shares.map((values) => values[i]) }));
 }
 
 /** The surroundings of neighbour number `at` of a trace in its source image, the cell and its context outlined. */
@@ -185,6 +253,6 @@ function drawCrop(canvas, { trace, atlas, colours, wanted }, at, size = CROP_SIZ
 /** The colours of the page that drawing uses, from the style of an element. */
 function coloursOf(element) {
   const style = getComputedStyle(element);
-  const names = { dot: "dot", grid: "grid", flip: "flip", cursor: "cursor", query: "query", ink: "ink", rest: "rest", soft: "faint", taken: "blended" };
+  const names = { dot: "dot", grid: "grid", flip: "flip", cursor: "cursor", query: "query", ink: "ink", rest: "rest", soft: "faint", taken: "blended", model: "model", blended: "blended", unblended: "unblended", blank: "blank", paper: "paper" };
   return Object.fromEntries(Object.entries(names).map(([name, variable]) => [name, style.getPropertyValue(`--lp-${variable}`).trim()]));
 }

@@ -1,11 +1,11 @@
 /* The reading of one position: its context, what was chosen, the distributions, the neighbours. */
 
 const CONTEXT_SIZE = 132;
-const DISTRIBUTIONS = ["unblended", "model", "retrieval", "blended"];
-const RULERS = ["unblended", "model", "blended"];
+const DISTRIBUTIONS = ["unblended", "blank", "model", "retrieval", "blended"];
+const RACERS = 5;
 
 /** What the divergence of a trace is between, as a formula. */
-const movedText = (trace) => (trace.blenders.length ? `KL(unblended ‖ ${trace.mixes ? "blended" : "model"})` : "KL(model ‖ blended)");
+const movedText = (trace) => (trace.blenders.length ? `KL(nothing retrieved ‖ ${trace.mixes ? "blended" : "model"})` : "KL(model ‖ blended)");
 
 /** One row of the table of codes, with handles on the parts that change. */
 function makeCodeRow() {
@@ -55,10 +55,9 @@ class Reading {
       DISTRIBUTIONS.forEach((kind, i) => { lines[i].hidden = cells[i].hidden = !kinds.includes(kind); });
     }
     for (const kind of DISTRIBUTIONS) this.parts[`column-${kind}`].hidden = !kinds.includes(kind);
-    for (const kind of RULERS) this.parts[`ruler-${kind}`].hidden = !kinds.includes(kind);
     this.parts.codes.replaceChildren(...this.rows.map(({ row }) => row));
     this.cards = Array.from({ length: trace.shown.neighbours }, makeCard);
-    this.parts.codes.classList.toggle("has-four", kinds.length === 4);
+    this.parts.codes.classList.toggle("has-four", kinds.length > 3);
     this.parts.cards.classList.toggle("has-fit", trace.blenders.length > 0);
     for (const { fit } of this.cards) {
       fit.hidden = !trace.blenders.length;
@@ -104,32 +103,34 @@ class Reading {
   }
 
   showChoice({ trace, step }) {
-    const { code, without, pick } = trace.arrays, decided = decidedAt(trace, step);
+    const { code, without, pick, own, alone } = trace.arrays, decided = decidedAt(trace, step), flip = flipAt(trace, step);
     drawPatch(prepare(this.parts.chosen, 44, 44), trace.drawn, trace.grid, step, 0, 0, 44);
     setText(this.parts.choice, `code ${code[step]} at ${placeAt(trace.grid, step)}`);
-    const flip = flipAt(trace, step) && !decided;
-    setText(this.parts.flip, decided ? `${decided[0].toUpperCase()}${decided.slice(1)}: u would have taken code ${pick[step]}`
-      : !trace.flips_known ? `Flips are ${NOT_RECORDED}`
-      : flip ? `Flip: ${withoutAt(trace, step)} the same u takes code ${without[step]}`
-      : blendersAt(trace, step) ? `No flip: ${withoutAt(trace, step)} the same u takes the same code`
-      : retrievedAt(trace, step) ? "No flip: the model alone takes the same code" : "The model alone decided");
-    this.parts.flip.classList.toggle("is-flip", flip);
+    const told = !trace.flips_known ? `Flips are ${NOT_RECORDED}`
+      : decided ? `In hindsight retrieval ${flip ? `would have made it code ${pick[step]}` : "would have left it as it is"}`
+      : flip ? `Flip: ${withoutAt(trace, step)} the same luck takes code ${without[step]}`
+      : retrievedAt(trace, step) ? `No flip: ${withoutAt(trace, step)} the same luck takes the same code`
+      : blendersAt(trace, step) ? "Nothing was retrieved, so no flip" : "The model alone decided";
+    const by = !decided ? "" : step < trace.given ? "Given by the image. " : `Chosen by hand; drawn would have been code ${own[step]}. `;
+    const shift = shiftAt(trace, step) ? `. Shift: without the blenders it takes code ${alone[step]}` : "";
+    setText(this.parts.flip, by + told + shift);
+    this.parts.flip.classList.toggle("is-flip", flip && !decided);
   }
 
   showNumbers({ trace, step }) {
-    const { u, kl, entropy, nearest, mix, found } = trace.arrays;
+    const { margin, kl, entropy, nearest, mix, found } = trace.arrays, ahead = margin[2 * step + 1];
     const here = retrievedAt(trace, step), moved = Number.isFinite(kl[step]);
     const [before, , after] = ofStep(entropy, step, 3);
     const blends = blendersAt(trace, step), best = blends && bestFeatureAt(trace, step);
     const numbers = [
-      ["u", u[step].toFixed(4), "the uniform number, 0 to 1, that the code was drawn with"],
+      ["margin (nats)", Number.isFinite(ahead) ? short(ahead) : "–", "by how much the code won the race: how nearly it would have been another one"],
       blends && !trace.mixes
         ? ["best compatibility", best ? best[1].toFixed(2) : "–", "highest compatibility in the last blender, 0 to 1"]
         : ["λ here", here ? short(mix[step]) : "0", "retrieval weight at this position, after the gate"],
       ["nearest d", here ? short(nearest[step]) : "–", "squared L2 distance of the nearest neighbour, 0 to 16"],
       ["KL (nats)", moved ? short(kl[step]) : "–", `${movedText(trace)}: how far retrieval moved the distribution`],
       ["entropy (nats)", moved ? `${short(before)} → ${short(after)}` : short(after),
-        moved ? "entropy without retrieval, then of what was sampled from" : "entropy of what was sampled from"],
+        moved ? "entropy without retrieval, then of what was drawn from" : "entropy of what was drawn from"],
       ["neighbours", here ? String(found[step]) : "0", "how many neighbours were retrieved"],
     ];
     const list = this.parts.numbers;
@@ -148,13 +149,21 @@ class Reading {
 
   /* ---- the distributions */
 
-  /** Rulers from 0 to 1, one for each distribution: where each of the top codes lies, and where u fell. */
+  /** The race for the codes that get furthest, had nothing been retrieved and as it was, and what happened in words. */
   showDraw(view) {
-    const { arrays } = view.trace, picked = { unblended: arrays.without, model: arrays.unmixed, blended: arrays.pick };
-    for (const kind of RULERS) {
-      if (this.parts[`ruler-${kind}`].hidden) continue;
-      drawRuler(this.parts[`strip-${kind}`], view, kind, picked[kind][view.step]);
-    }
+    const { trace, step } = view, { pick, without } = trace.arrays, races = trace.rule === "gumbel";
+    this.parts.race.hidden = this.parts["race-keys"].hidden = !races;
+    setText(this.parts["race-text"], raceTextAt(trace, step));
+    if (!races) return;
+    const kinds = racedIn(trace), winners = kinds.length > 1 ? [without[step], pick[step]] : [pick[step]];
+    const lanes = winners.map((winner, i) => ({ winner, colour: view.colours[i === winners.length - 1 ? "blended" : kinds[0]] }));
+    const racers = furthest(racersAt(trace, step, kinds), winners, RACERS);
+    this.parts.race.setAttribute("aria-label", `The race of codes ${racers.map(({ code }) => code).join(", ")}; won by ${winners.at(-1)}`);
+    drawRace(this.parts.race, view.stripWidth, racers, lanes, { atlas: view.atlas, columns: trace.atlas_columns, colours: view.colours });
+    this.parts["race-key"].className = `lp-key lp-${kinds[0]}`;
+    setText(this.parts["race-above"], kinds.length > 1 ? (kinds[0] === "blank" ? "nothing retrieved" : "model alone") : "");
+    this.parts["race-above"].parentElement.hidden = kinds.length < 2;
+    setText(this.parts["race-below"], kinds.at(-1) === "blended" && trace.retrieves ? "blended" : trace.retrieves ? "with what was retrieved" : "model");
   }
 
   showCodes(view) {
@@ -167,12 +176,14 @@ class Reading {
   }
 
   showCode({ row, patch, number, tag, lines, cells }, { trace, step, atlas }, code, shares, scale) {
-    const taken = code === trace.arrays.code[step], alone = code === trace.arrays.without[step];
+    const { arrays } = trace, taken = code === arrays.code[step], without = code === arrays.without[step];
+    const bare = code === arrays.alone[step], faid = trace.blenders.length > 0;
     if (patch.shows !== code) drawCode(prepare(patch, 22, 22), atlas, trace.atlas_columns, code, 0, 0, 22, 22);
     patch.shows = code;
     setText(number, String(code));
-    setText(tag, taken ? "taken" : alone ? trace.blenders.length ? "unblended" : "without retrieval" : "");
-    row.className = taken ? "is-taken" : alone ? "is-alone" : "";
+    setText(tag, taken ? (arrays.drawn[step] ? "taken" : step < trace.given ? "given" : "chosen") : without ? (faid ? "nothing retrieved" : "without retrieval") : bare ? "no blenders" : "");
+    row.className = taken ? "is-taken" : without ? "is-alone" : bare ? "is-bare" : "";
+    row.classList.toggle("is-empty", !row.className && shares.every((share) => !share));  // a code that nobody asked for
     shares.forEach((share, i) => {
       if (share === undefined) return;
       setLength(lines[i], share / scale);

@@ -29,6 +29,7 @@ class Stepper {
     this.steps = 0;
     this.grid = { height: 16, width: 16 };
     this.picture = null;
+    this.patches = new PictureOfOneFile();
     this.atlas = null;
     this.overlayName = "none";
     this.overlay = null;
@@ -64,12 +65,19 @@ class Stepper {
     const { run } = this.newest;
     if (!this.newest.take(update)) return;
     if (update.run > run) this.pause();
+    return this.follow(update);
+  }
+
+  /** Show what an update brings; where that fails, the visitor can try again, and what was there before stays usable. */
+  async follow(update) {
     try {
       if (update.state === "streaming") await this.showProgress(update);
       else if (update.state === "error") this.showError(update.message);
       else await this.showTrace(update);
     } catch (error) {
-      if (this.newest.is(update)) this.showError(`The picture could not be shown (${error.message}). Press Generate again.`);
+      if (!this.newest.is(update)) return;
+      this.showError(`The picture could not be shown (${error.message}).`);
+      offerAgain(this.parts.again, () => this.follow(update));
     }
   }
 
@@ -77,7 +85,7 @@ class Stepper {
   async showProgress(update) {
     const picture = update.picture ? await bitmapFromBase64(update.picture) : null;
     if (!this.newest.is(update)) return picture?.close();
-    if (this.trace) this.previous = this.trace;
+    if (this.trace) Object.assign(this, { previous: this.trace, previousStep: this.step });
     else this.picture?.close();
     this.trace = null;
     this.picture = picture;
@@ -91,21 +99,13 @@ class Stepper {
 
   /** The drawing ended: fetch the whole trace and stand where the update says. */
   async showTrace(update) {
-    const [trace, atlas] = await Promise.all([loadTrace(update.file), this.loadAtlas(update.atlas)]);
+    const [trace, atlas] = await Promise.all([loadTrace(update.file), this.patches.load(update.atlas)]);
     if (!this.newest.is(update)) return closeTrace(trace);
     this.atlas = atlas;
     this.release();
     this.open(trace, update.state, update.step);
     this.showMessage(update.message);
     this.decodePictures(trace);
-  }
-
-  /** Fetch the patch pictures of all codes, once for the life of the page. */
-  async loadAtlas(file) {
-    if (!file || this.atlasUrl === file.url) return this.atlas;
-    const atlas = await loadPicture(file);
-    this.atlasUrl = file.url;
-    return atlas;
   }
 
   /** Free the pictures of what was shown before. */
@@ -153,18 +153,24 @@ class Stepper {
   /** Show what went wrong; a picture that is already there stays usable. */
   showError(message) {
     this.showMessage(message);
-    const usable = this.trace || this.previous;
+    const usable = this.trace || this.previous, step = this.trace ? this.step : this.previousStep;
     this.previous = null;
-    if (usable) return this.open(usable, "error");
+    if (usable) return this.open(usable, "error", step);
     this.setState("error");
     this.setSteps(0, -1);
+  }
+
+  /** What was asked for did not come about, and no answer will say so. */
+  fail(message) {
+    if (this.root.dataset.state === "streaming") this.showError(message);
   }
 
   /* ---- state that the outside can see */
 
   setState(state) {
-    for (const node of [this.root, this.host]) node.dataset.state = state;
-    for (const node of [this.root, this.host]) node.dataset.traceId = this.trace ? this.trace.id : "";
+    const paused = Boolean(this.trace) && this.trace.steps < this.grid.width * this.grid.height;
+    for (const node of [this.root, this.host]) Object.assign(node.dataset, { state, paused, traceId: this.trace?.id ?? "" });
+    if (state === "ready" && document.activeElement?.closest("#onward")) this.parts.canvas.focus({ preventScroll: true }); // it goes
     const idle = !this.trace;
     for (const name of ["previous", "play", "next", "scrub"]) this.parts[name].disabled = idle;
     if (idle) for (const button of this.jumps) button.disabled = true;
@@ -186,6 +192,7 @@ class Stepper {
   showMessage(message) {
     setText(this.parts.notice, message || "");
     this.parts.notice.hidden = !message;
+    hideButton(this.parts.again, this.parts.canvas);
   }
 
   /* ---- moving */
@@ -229,6 +236,13 @@ class Stepper {
   jumpBy(letter, shift) {
     if (letter === "s" && Number.isNaN(this.jumpValue("code"))) return this.parts["jump-code"].focus();
     this.jump(JUMP_KEYS[letter], letter === "p" || shift);
+  }
+
+  /** Bring the picture into sight, and focus it: there the arrow keys step. */
+  goHere() {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.host.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
+    this.parts.canvas.focus({ preventScroll: true });
   }
 
   toggle() {
@@ -285,7 +299,7 @@ class Stepper {
 
   /** Read the sizes that drawing depends on; not while drawing, where it would force a layout. */
   measure() {
-    this.sizes = { stage: this.parts.frame.clientWidth, strip: this.parts["ruler-model"].clientWidth - 72 };
+    this.sizes = { stage: this.parts.frame.clientWidth, strip: this.parts.draw.clientWidth };
     this.blenders.measure();
     this.draw();
   }
@@ -437,13 +451,13 @@ class Stepper {
     if (name === "source") return { sources: true, range: [0, 1] };
     const { entropy, kl, nearest, surprise, faid_fit } = this.trace.arrays, every = Array.from({ length: this.trace.steps }, (_, p) => p);
     const overlay = {
-      entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of what was sampled from, in nats", unit: "nats" }),
+      entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of what was drawn from, in nats", unit: "nats" }),
       kl: () => ({ values: kl, text: `${movedText(this.trace)}, in nats`, unit: "nats" }),
       nearest: () => ({ values: nearest, text: "squared L2 distance of the nearest neighbour", unit: "" }),
       fit: () => ({ values: faid_fit, text: `mean compatibility of the neighbours in the last blender, of layer ${this.trace.blenders.at(-1)}`, unit: "", range: [0, 1] }),
       share: () => ({ values: largestShares(this.trace), text: "most that a blender adds, in % of the hidden state", unit: "%" }),
       surprise: () => ({ values: surprise.filter((_, i) => i % 2 === 1), text: "-ln of the code's probability at temperature 1, in nats", unit: "nats" }),
-      flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(this.trace, p))), marks: "flip", text: "where retrieval changed the code" }),
+      flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(this.trace, p)) + 2 * Number(shiftAt(this.trace, p))), marks: "flip", text: this.trace.given < this.trace.steps ? "where retrieval changed the code" : "where retrieval would have changed the code, in hindsight" }),
       branch: () => ({ values: Uint8Array.from(every, (p) => Number(differsAt(this.trace, p))), marks: "difference", text: "codes that differ from the run that this one branched from" }),
     }[name]();
     const [low, high] = finiteRange(overlay.values) || [0, 0];
@@ -465,9 +479,10 @@ class Stepper {
     if (!this.overlay || !this.trace) return;
     if (this.overlay.sources) return setText(this.parts["legend-text"], sourceTextAt(this.trace, this.step, this.focus));
     const { values, marks, text, unit } = this.overlay;
-    const count = marks ? values.reduce((sum, value) => sum + value, 0) : 0;
+    const count = marks ? values.filter((value) => value % 2).length : 0, rings = marks ? values.filter((value) => value > 1).length : 0;
+    const shifts = rings ? `; ${plural(rings, "ring")}: shifts, where the blenders alone changed it` : "";
     const here = Number.isFinite(values[this.step]) ? `${short(values[this.step])} ${unit || ""}`.trim() : "none";
-    setText(this.parts["legend-text"], marks ? `${plural(count, marks)}: marked cells, ${text}` : `${text}; here ${here}`);
+    setText(this.parts["legend-text"], marks ? `${plural(count, marks)}: marked cells, ${text}${shifts}` : `${text}; here ${here}`);
   }
 
   /** Say the current position once it has stood still for a moment; nothing while playing. */

@@ -63,6 +63,21 @@ async function decodeSource(trace, i) {
 /** The picture in a file. */
 const loadPicture = async (file) => createImageBitmap(new Blob([await bytesOf(file)]));
 
+/** The picture in the file that was named last: fetched once, for all who ask; after a failure anew. */
+class PictureOfOneFile {
+  async load(file) {
+    const source = file && (file.url ?? file);
+    if (file && this.source !== source) Object.assign(this, { source, picture: loadPicture(file) });
+    const { picture } = this;
+    try {
+      return await picture ?? null;
+    } catch (error) {
+      if (this.picture === picture) this.source = null;
+      throw error;
+    }
+  }
+}
+
 /** The values of one step in an array that holds `width` values a step. */
 const ofStep = (array, step, width) => array.subarray(step * width, (step + 1) * width);
 
@@ -89,10 +104,13 @@ const retrievedAt = (trace, step) => trace.arrays.reason[step] < 0;
 /** Why the step did not. */
 const reasonAt = (trace, step) => trace.reasons[trace.arrays.reason[step]] || "nothing was retrieved";
 
-/** Whether retrieval changed what u picks; false as well where that was not recorded. */
+/** Whether retrieval changed the code: with the same luck another one, had nothing been retrieved. False as well where that was not recorded. */
 const flipAt = (trace, step) => trace.arrays.pick[step] !== trace.arrays.without[step];
 
-/** Who decided the code of a step, in words; empty where u drew it. */
+/** Whether the blenders by themselves, with nothing retrieved, changed the code; false as well where that was not recorded. */
+const shiftAt = (trace, step) => trace.arrays.without[step] !== trace.arrays.alone[step];
+
+/** Who decided the code of a step, in words; empty where it was drawn. */
 function decidedAt(trace, step) {
   if (trace.arrays.drawn[step]) return "";
   return step < trace.given ? "given by the image" : "chosen by hand";
@@ -115,17 +133,55 @@ function whyNoOverlay(trace, name) {
   return "";
 }
 
-/** What a code is compared with, in words: the same step without what was retrieved. */
-function withoutAt(trace, step) {
-  if (!blendersAt(trace, step)) return "without retrieval";
-  return trace.mixes && retrievedAt(trace, step) ? "without blenders and mixing" : "without the blenders";
-}
+/** What a code is compared with, in words: the same step, had nothing been retrieved there. */
+const withoutAt = (trace, step) => (blendersAt(trace, step) ? "with nothing retrieved" : "without retrieval");
+
+/** What a code is compared with, as the one who takes it. */
+const otherAt = (trace, step) => (blendersAt(trace, step) ? "the model with nothing retrieved" : "the model alone");
 
 /** Which distributions a trace has, in the order in which they follow from each other, the retrieved one apart. */
 function distributionsOf(trace) {
-  const unblended = "top_unblended" in trace.arrays, blended = trace.mixes || !trace.blenders.length;
-  return ["unblended", "model", "retrieval", "blended"].filter((kind) => (
-    (kind !== "unblended" || unblended) && (kind !== "blended" || blended)));
+  const blended = trace.mixes || !trace.blenders.length;
+  return ["unblended", "blank", "model", "retrieval", "blended"].filter((kind) => (
+    ["unblended", "blank"].includes(kind) ? `top_${kind}` in trace.arrays : kind !== "blended" || blended));
+}
+
+/** The distributions that a race is between: had nothing been retrieved (if that is known), and what was drawn from. */
+function racedIn(trace) {
+  const drawn = trace.mixes || !trace.blenders.length ? "blended" : "model";
+  if (!trace.retrieves) return [drawn];
+  return trace.blenders.length ? ("top_blank" in trace.arrays ? ["blank", drawn] : [drawn]) : ["model", drawn];
+}
+
+/** The probability of a code in a distribution of a step; it must be one of the listed codes. */
+function chanceAt(trace, step, kind, code) {
+  const place = ofStep(trace.arrays.top_code, step, trace.shown.codes).indexOf(code);
+  return ofStep(trace.arrays[`top_${kind}`], step, trace.shown.codes)[place];
+}
+
+/** What happened in the draw of a step, in a sentence or two. */
+function raceTextAt(trace, step) {
+  const { arrays, rule } = trace, { pick, without, drawn } = arrays;
+  if (rule !== "gumbel") {
+    return `This run comes from an older version, which drew by one number in code order (u = ${arrays.u[step].toFixed(4)}). `
+      + "There, a flip can also go to a code that retrieval did not raise, so do not read too much into one.";
+  }
+  const kinds = racedIn(trace), share = (kind, code) => `${percent(chanceAt(trace, step, kind, code))} %`;
+  const [before, after] = [kinds[0], kinds.at(-1)], code = pick[step], other = without[step];
+  const luck = drawn[step] ? "" : "Not drawn, so its noise is sampled in hindsight: as it may have been, had the model taken it. ";
+  const ahead = arrays.margin[2 * step + 1], second = arrays.seconds[2 * step + 1];
+  const close = Number.isFinite(ahead)
+    ? ` It is ahead of code ${second} by ${short(ahead)} nats: had that one been ${short(Math.exp(ahead))} times as likely, it would have been drawn.`
+    : " No other code had a probability.";
+  if (kinds.length < 2) return `${luck}Code ${code} had ${share(after, code)}.${close}`;
+  const moved = chanceAt(trace, step, after, code) >= chanceAt(trace, step, before, code) ? "raised" : "lowered";
+  const change = `Retrieval ${moved} code ${code} from ${share(before, code)} to ${share(after, code)}`;
+  if (code !== other) {
+    const less = moved === "lowered" ? `, but code ${other} further, from ${share(before, other)} to ${share(after, other)}` : "";
+    return `${luck}${change}${less}; with the same luck ${otherAt(trace, step)} takes ${other}.${close}`;
+  }
+  const same = retrievedAt(trace, step) ? `${change}; with the same luck ${otherAt(trace, step)} takes it, too.` : `Nothing was retrieved here. Code ${code} had ${share(after, code)}.`;
+  return `${luck}${same}${close}`;
 }
 
 /* ---- places to jump to */
@@ -200,11 +256,12 @@ const placeAt = (grid, step) => `row ${Math.floor(step / grid.width)}, column ${
 
 /** A step in a sentence or two, for screen readers. */
 function spokenAt(trace, step) {
-  const { code, without, found, nearest } = trace.arrays;
+  const { code, without, alone, found, nearest } = trace.arrays;
   const about = retrievedAt(trace, step)
     ? `${plural(found[step], "neighbour")}, the nearest at distance ${short(nearest[step])}.`
     : `Nothing retrieved: ${reasonAt(trace, step)}.`;
-  const flip = flipAt(trace, step) ? ` Flip: ${withoutAt(trace, step)} code ${without[step]}.` : "";
+  const shift = shiftAt(trace, step) ? ` Shift: without the blenders code ${alone[step]}.` : "";
+  const flip = (flipAt(trace, step) ? ` Flip: ${withoutAt(trace, step)} code ${without[step]}.` : "") + shift;
   const decided = decidedAt(trace, step);
   return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}${decided && `, ${decided}`}. ${about}${spokenBlendersAt(trace, step)}${flip}`;
 }
@@ -219,7 +276,7 @@ function spokenBlendersAt(trace, step) {
 
 /* ---- numbers as text */
 
-const NOT_RECORDED = "not recorded; turn on “Also record each position without the blend” and generate again";
+const NOT_RECORDED = "not recorded; turn on “Also record each position without what was retrieved” and generate again";
 
 const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.0005 ? (100 * p).toFixed(1) : p > 0 ? "<0.1" : "0");
 const short = (x) => (Math.abs(x) >= 100 ? x.toFixed(0) : Math.abs(x) >= 10 ? x.toFixed(1) : Math.abs(x) >= 0.1 || x === 0 ? x.toFixed(2) : x.toFixed(3));

@@ -16,6 +16,7 @@ class Sweep {
     this.host = element.closest("#sweep") || this.root;
     this.parts = partsOf(element, "sw-");
     this.newest = new Newest();
+    this.host.loupe = this;
     Object.assign(this, { shown: null, tiles: [], opened: -1, room: 0 });
     this.root.addEventListener("keydown", (event) => this.press(event));
     new MutationObserver(() => this.draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -28,15 +29,31 @@ class Sweep {
     if (!this.newest.take(update)) return;
     const sheet = update.picture ? await bitmapFromBase64(update.picture) : null;
     if (!this.newest.is(update)) return sheet?.close();
-    setText(this.parts.notice, update.message);
-    this.parts.notice.hidden = !update.message;
-    if (!update.across.length) return this.setState(update.state === "error" && this.shown?.ids.length ? "ready" : update.state, this.shown?.steps || 0);
+    this.showMessage(update.message);
+    if (!update.across.length) return this.rest(update.state);
     if (this.shown?.run !== update.run) this.build(update);
     this.shown?.sheet?.close();
     this.shown = { ...update, sheet };
     this.describe();
     this.setState(update.state, update.steps);
     this.draw();
+  }
+
+  /** What was asked for did not come about, and no answer will say so. */
+  fail(message) {
+    if (this.root.dataset.state !== "streaming") return;
+    this.showMessage(message);
+    this.rest("error");
+  }
+
+  showMessage(message) {
+    setText(this.parts.notice, message);
+    this.parts.notice.hidden = !message;
+  }
+
+  /** A state in which what was there before stays; finished pictures can still be opened after an error. */
+  rest(state) {
+    this.setState(state === "error" && this.shown?.ids.length ? "ready" : state, this.shown?.steps || 0);
   }
 
   /** Make the table with its headings. */

@@ -17,9 +17,10 @@ from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, draws, fills, vi
 ABOUT = """
 <div lang="en" class="tab-text">
   <h3>Let retrieval draw from your own pictures</h3>
-  <p>Up to 200 files (PNG, JPEG, WebP, GIF, BMP), each up to 10 MB and 50 megapixels. They are made square on white,
-  encoded into codes, and kept in memory for this page only: nobody else can retrieve from them, and they are gone when
-  you close the page. File names are their captions, which the caption filter compares with the prompt.</p>
+  <p>Up to 200 files (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF), each up to 10 MB. They are made square, on white (white
+  drawings on nothing: on black), encoded into codes, and kept in memory for this page only: nobody else can retrieve
+  from them, and they are gone when you close the page. File names are their captions, which the caption filter
+  compares with the prompt.</p>
   <p>Then choose <b>Yours</b> or <b>Emoji + yours</b> as the database. A large retrieval weight, no gate, a caption
   filter of 1 and a position term of 0.3 follow one picture closely; a filter of 4 mixes several.</p>
 </div>

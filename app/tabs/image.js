@@ -28,7 +28,7 @@ class Maps {
       const agree = method.picks.filter((code, p) => code === value.codes[p]).length;
       words.append(make("b", "", method.name), make("span", "", ` ${mean.toFixed(3)} nats a code`),
         make("small", "", `would have picked ${agree} of ${value.codes.length} codes`));
-      words.title = "Mean surprise over all patches, and how many codes of the image the same random numbers would have drawn";
+      words.title = "Mean surprise over all patches, and how many codes of the image the same luck would have drawn";
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Surprise for ${method.name}, ${mean.toFixed(3)} nats a code`);
       canvas.addEventListener("pointerdown", (event) => this.pick(event, canvas));

@@ -19,7 +19,7 @@ from app.session import Session
 from app.stepper import SHARED, joined
 from app.tabs.parts import MODEL_QUEUE, Parts, visitor
 from app.views import METHOD_NAMES, Asked
-from core.text import clean_prompt
+from core.prompt import clean_prompt
 from core.trace import Trace
 from core.types import ConfigError, Method
 
@@ -52,8 +52,8 @@ def build(parts: Parts) -> None:
     gr.HTML(html_template=HEAD, js_on_load=None, apply_default_css=False, elem_id="image-head")
     given = gr.State(None, time_to_live=STATE_SECONDS)
     with gr.Row(elem_id="image-ask"):
-        upload = gr.UploadButton("Upload an image", file_types=["image"], type="binary", size="sm", scale=0,
-                                 min_width=0, elem_id="image-upload")  # fmt: skip
+        # without file_types, which go by the name: what a file is, its content says
+        upload = gr.UploadButton("Upload an image", size="sm", scale=0, min_width=0, elem_id="image-upload")
         number = gr.Number(0, label="Image no. of the database", precision=0, minimum=0, elem_id="image-number",
                            min_width=120, scale=0, info="The # in the cards of neighbours.")  # fmt: skip
         take = gr.Button("Read this one", size="sm", scale=0, min_width=0, elem_id="image-take")
@@ -78,11 +78,12 @@ def build(parts: Parts) -> None:
 def on_upload(session: Session) -> Callable[..., Iterator[tuple[Any, ...]]]:
     """The handler of an uploaded image."""
 
-    def read(data: bytes | None, prompt: str, *values: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def read(path: str | None, prompt: str, *values: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         def given(asked: Asked) -> Given:
-            if not data:
+            if not path:
                 raise ConfigError("image: got nothing, expected a file; choose one")
-            return Given("uploaded", clean_prompt(prompt), tuple(session.codes_of(asked.model, data).ravel().tolist()))
+            codes = session.codes_of(asked.model, Path(path))
+            return Given("uploaded", clean_prompt(prompt), tuple(codes.ravel().tolist()))
 
         yield from inspect(session, visitor(request), lambda: controls.asked_from(values), given)
 
@@ -129,7 +130,7 @@ def inspect(
     traces: dict[Method, Trace] = {}
     ids: dict[Method, str] = {}
     for method in reading_methods(session, request):
-        settings = replace(request.settings, method=method, record_unblended=False)
+        settings = replace(request.settings, method=method, record_unblended=True)
         plan = Plan(
             image.prompt, replace(request, settings=settings), given=image.codes,
             name=f"{image.name}, read by {METHOD_NAMES[method]}",
@@ -141,6 +142,8 @@ def inspect(
             if update.kept:
                 ids[method] = update.kept
                 traces[method] = session.visits.find(who, update.kept).trace
+        if method not in ids:  # something newer took its place
+            return
     shown = session.show(who, ids["daid"])
     yield shown, shown.kept, surprise_maps(traces, ids), (image, ids["daid"])
 
@@ -151,11 +154,11 @@ def reading_methods(session: Session, asked: Asked) -> tuple[Method, ...]:
 
 
 def surprise_maps(traces: dict[Method, Trace], ids: dict[Method, str]) -> dict[str, Any]:
-    """Surprise in nats and the code that u picks, for every position and method, as image.js takes them."""
+    """Surprise in nats and the code that the run's noise picks, for every position and method; see image.js."""
     daid = traces["daid"]
     every = range(len(daid.steps))
     columns = [
-        ("model", daid.surprise()[:, 0], [daid.code_without_retrieval(p) for p in every]),
+        ("model", daid.surprise()[:, 0], [daid.luck(p).draw(daid.blend(p).model) for p in every]),
         ("DAiD", daid.surprise()[:, 1], [daid.pick(p) for p in every]),
     ]
     if "faid" in traces:
@@ -182,13 +185,20 @@ def on_complete(session: Session) -> Callable[..., Iterator[tuple[Any, ...]]]:
         except Exception as error:
             yield session.refusal(error), gr.skip()
             return
-        for plan in plans:
-            for update in session.carry_out(visitor(request), made(plan)):
-                yield update, update.kept or gr.skip()
-                if update.state in ("error", "stopped"):
-                    return
+        yield from draw_each(session, visitor(request), plans)
 
     return with_request(complete)
+
+
+def draw_each(session: Session, who: str, plans: Sequence[Plan]) -> Iterator[tuple[Any, ...]]:
+    """Draw one plan after the other, as long as nothing fails, and nothing newer takes the place of one."""
+    for plan in plans:
+        kept = ""
+        for update in session.carry_out(who, made(plan)):
+            yield update, update.kept or gr.skip()
+            kept = update.kept if update.state == "ready" else ""
+        if not kept:
+            return
 
 
 def completions(session: Session, read: tuple[Given, str] | None, rows: Any, asked: Asked) -> list[Plan]:

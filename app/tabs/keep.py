@@ -20,8 +20,8 @@ from app.links import Link
 from app.replay import replay_page
 from app.scripted import Scripted
 from app.session import Session, error_message
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, visitor
-from app.views import METHOD_NAMES, Update
+from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, recovers, visitor
+from app.views import METHOD_NAMES, Update, notice_of, sentences
 from app.visits import Kept
 from core.types import ArragError, ConfigError
 
@@ -47,9 +47,14 @@ watch("value", () => {
   anchor.click();
 });
 """
+MAX_STEM = 80
+"""Bytes of a file's name before the seed and the suffix; file systems take 255 in all."""
 NO_RUN = "Draw something first."
 TOLD = '<p lang="en" id="keep-told" role="status"></p>'
-LINK_INFO = "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same."
+LINK_INFO = (
+    "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same, "
+    "and is told if another processor or version drew otherwise."
+)
 
 
 class SavedData(GradioModel):
@@ -159,7 +164,8 @@ def page_file(session: Session, who: str, kept: Kept) -> tuple[str, bytes]:
     packed, atlas = session.packed(who, kept)
     done, of = len(kept.trace.steps), kept.trace.grid.positions
     state, message = ("ready", "") if kept.trace.complete else ("stopped", f"Stopped after {done} of {of} patches.")
-    return f"{file_name(kept)}.html", replay_page(kept.name, state, message, packed, atlas)
+    told = sentences(message, notice_of(kept.trace))
+    return f"{file_name(kept)}.html", replay_page(kept.name, state, told, packed, atlas)
 
 
 def trace_file(session: Session, who: str, kept: Kept) -> tuple[str, bytes]:
@@ -171,9 +177,10 @@ def trace_file(session: Session, who: str, kept: Kept) -> tuple[str, bytes]:
 
 
 def file_name(kept: Kept) -> str:
-    """What to call the files of a run: letters and digits only."""
+    """What to call the files of a run: letters and digits only, no longer than file systems take."""
     words = "".join(char if char.isascii() and char.isalnum() else " " for char in kept.name).split()
-    return "-".join(["loupe", *words[:8], f"seed{kept.asked.settings.seed}"]).lower()
+    stem = "-".join(["loupe", *words[:8]])[:MAX_STEM].rstrip("-")
+    return f"{stem}-seed{kept.asked.settings.seed}".lower()
 
 
 def on_save(
@@ -229,7 +236,7 @@ def open_link(parts: Parts, page: gr.Blocks) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
-    link.change(
+    drawn = link.change(
         on_link(parts.session),
         inputs=link,
         outputs=[parts.stepper, parts.shown],
@@ -238,6 +245,7 @@ def open_link(parts: Parts, page: gr.Blocks) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
+    recovers(drawn, parts.stepper)
 
 
 def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
@@ -279,7 +287,7 @@ def on_link(session: Session) -> Callable[[Link, gr.Request], Iterator[tuple[Upd
             if not update.kept:
                 yield update, gr.skip()
                 continue
-            told = " ".join(filter(None, (update.message, links.outcome(link, session.visits.find(who, update.kept)))))
+            told = sentences(update.message, links.outcome(link, session.visits.find(who, update.kept)))
             yield replace(update, message=told, step=link.step), update.kept
 
     return follow

@@ -21,6 +21,11 @@ MODEL_QUEUE = "model"
 
 CONCURRENT_RUNS = 2
 
+FAILED = """
+() => document.querySelector("#%s").loupe?.fail(
+  "The server did not take this: a setting is out of its range, or the connection was cut. Check them and try again.")
+"""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -60,18 +65,19 @@ def fills(parts: Parts, event: Callable[..., Any], tile: Tile) -> Any:
 
 
 def draws(parts: Parts, event: Callable[..., Any]) -> None:
-    """After an event, a picture is drawn from what the widgets hold."""
+    """After an event, a picture is drawn from what the widgets hold; of several clicks, from the last one."""
+    begun = gr.Number(visible=False, precision=0)
     started = event(
         on_begin(parts.session),
         inputs=parts.prompt,
-        outputs=parts.stepper,
+        outputs=[parts.stepper, begun],
         queue=False,
         show_progress="hidden",
         api_visibility="private",
     )
-    started.then(
+    drawn = started.then(
         on_draw(parts.session),
-        inputs=[parts.prompt, *parts.settings.inputs],
+        inputs=[begun, parts.prompt, *parts.settings.inputs],
         outputs=[parts.stepper, parts.shown],
         concurrency_id=MODEL_QUEUE,
         concurrency_limit=CONCURRENT_RUNS,
@@ -79,13 +85,20 @@ def draws(parts: Parts, event: Callable[..., Any]) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
+    recovers(drawn, parts.stepper)
 
 
-def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:
-    """The handler of Generate's first, immediate part."""
+def recovers(event: Any, component: gr.HTML) -> None:
+    """Where Gradio refuses an event before its handler runs, or loses it, the component waits for it no longer."""
+    event.failure(None, js=FAILED % component.elem_id, api_visibility="private")
 
-    def begin(prompt: str, request: gr.Request) -> Update:
-        return session.begin(visitor(request), prompt)
+
+def on_begin(session: Session) -> Callable[[str, gr.Request], tuple[Update, int]]:
+    """The handler of Generate's first, immediate part; the number of its answer tells its click from others."""
+
+    def begin(prompt: str, request: gr.Request) -> tuple[Update, int]:
+        update = session.begin(visitor(request), prompt)
+        return update, update.run
 
     return begin
 
@@ -93,8 +106,8 @@ def on_begin(session: Session) -> Callable[[str, gr.Request], Update]:
 def on_draw(session: Session) -> Callable[..., Iterator[tuple[Update, Any]]]:
     """The handler that draws; settings that do not fit become an update with the message."""
 
-    def draw(request: gr.Request, prompt: str, *values: Any) -> Iterator[tuple[Update, Any]]:
-        for update in session.draw(visitor(request), prompt, lambda: controls.asked_from(values)):
+    def draw(request: gr.Request, begun: int | None, prompt: str, *values: Any) -> Iterator[tuple[Update, Any]]:
+        for update in session.draw(visitor(request), prompt, lambda: controls.asked_from(values), begun=begun):
             yield update, update.kept or gr.skip()
 
     return draw

@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from app.session import Session
 from app.sheets import Sheet
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, on_stop, visitor
+from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, on_stop, recovers, visitor
 from app.views import Update
 
 SHOW_STEPPER = """
@@ -22,7 +22,7 @@ SHOW_STEPPER = """
 
 
 def draws(
-    parts: Parts, button: gr.Button, draw: Callable[..., Any], inputs: Sequence[Component], outputs: Sequence[Component]
+    parts: Parts, button: gr.Button, draw: Callable[..., Any], inputs: Sequence[Component], outputs: Sequence[gr.HTML]
 ) -> None:
     """The button answers at once in the first output, and then draws.
 
@@ -36,7 +36,7 @@ def draws(
         show_progress="hidden",
         api_visibility="private",
     )
-    begun.then(
+    drawn = begun.then(
         draw,
         inputs=[parts.prompt, *inputs, *parts.settings.inputs],
         outputs=list(outputs),
@@ -46,6 +46,7 @@ def draws(
         show_progress="hidden",
         api_visibility="private",
     )
+    recovers(drawn, outputs[0])
 
 
 def stops(parts: Parts, button: gr.Button) -> None:

@@ -10,8 +10,9 @@ class Tree {
     this.nodes = [];
     this.shown = "";
     this.left = [];
-    this.parts.undo.addEventListener("click", () => this.undo());
-    this.parts.redo.addEventListener("click", () => this.redo());
+    this.rows = [];
+    onPress(this.parts.undo, () => this.undo());
+    onPress(this.parts.redo, () => this.redo());
   }
 
   /** The run that is in the stepper. */
@@ -29,53 +30,65 @@ class Tree {
     this.left = this.left.filter((id) => known.has(id));
     const depth = new Map();
     for (const node of this.nodes) depth.set(node.id, node.parent ? depth.get(node.parent) + 1 : 0);
-    this.parts.runs.replaceChildren(...this.nodes.map((node) => this.row(node, depth.get(node.id))));
+    const rows = rowsFor(this.rows, this.nodes.map(({ id }) => id), () => this.makeRow());
+    setChildren(this.parts.runs, rows.map(({ row }) => row));
+    rows.forEach((row, i) => this.showRow(row, this.nodes[i], depth.get(this.nodes[i].id)));
     setText(this.parts.count, plural(this.nodes.length, "run"));
-    this.parts.undo.disabled = !this.here?.parent;
-    this.parts.redo.disabled = !this.left.length;
+    setOff(this.parts.undo, !this.here?.parent);
+    setOff(this.parts.redo, !this.left.length);
   }
 
-  row(node, depth) {
-    const row = make("li", node.id === this.shown ? "is-shown" : "");
+  /** A run's place in the list: a button that shows it, and one to rename it. */
+  makeRow() {
+    const row = make("li"), open = make("button", "wt-open"), picture = make("img"), words = make("span", "wt-words");
+    const name = make("b"), facts = make("small"), rename = make("button", "wt-rename", "rename");
+    const made = { row, open, picture, name, facts, rename };
+    Object.assign(picture, { width: 36, height: 36, alt: "" });
+    words.append(name, facts);
+    open.append(picture, words);
+    open.type = rename.type = "button";
+    open.title = "Show this run in the stepper";
+    open.addEventListener("click", () => this.go(made.key));
+    rename.addEventListener("click", () => this.rename(made));
+    row.append(open, rename);
+    return made;
+  }
+
+  showRow({ row, open, picture, name, facts, rename }, node, depth) {
+    row.className = node.id === this.shown ? "is-shown" : "";
     row.dataset.run = node.id;
     row.style.setProperty("--depth", depth);
-    const open = make("button", "wt-open"), picture = make("img"), words = make("span", "wt-words");
-    open.type = "button";
-    Object.assign(picture, { src: `data:image/webp;base64,${node.picture}`, width: 36, height: 36, alt: "" });
-    words.append(make("b", "", node.name), make("small", "", about(node)));
-    open.append(picture, words);
-    open.title = "Show this run in the stepper";
+    const source = `data:image/webp;base64,${node.picture}`;
+    if (picture.src !== source) picture.src = source;
+    setText(name, node.name);
+    setText(facts, about(node));
     if (node.id === this.shown) open.setAttribute("aria-current", "true");
-    open.addEventListener("click", () => this.go(node.id));
-    const rename = make("button", "wt-rename", "rename");
-    rename.type = "button";
+    else open.removeAttribute("aria-current");
     rename.setAttribute("aria-label", `Rename ${node.name}`);
-    rename.addEventListener("click", () => this.rename(row, node));
-    row.append(open, rename);
-    return row;
   }
 
-  /** Let the name be typed in its place; Enter keeps it, Escape does not. */
-  rename(row, node) {
+  /** Let the name be typed in its place; Enter keeps it, Escape does not. An input method's own Enter does neither. */
+  rename({ row, open, rename, name: shown, key: run }) {
     const input = make("input", "wt-name");
-    Object.assign(input, { type: "text", value: node.name, maxLength: 60 });
+    Object.assign(input, { type: "text", value: shown.textContent, maxLength: 60 });
     input.setAttribute("aria-label", "Name of this run");
     let over = false;
-    const done = (keep) => {
+    const done = (keep, stay) => {
       if (over) return;  // taking the field out of the page blurs it
       over = true;
       const name = input.value.trim();
-      input.replaceWith(...old);
-      if (keep && name && name !== node.name) trigger("rename", { run: node.id, name });
+      input.replaceWith(open, rename);
+      if (stay) rename.focus({ preventScroll: true });
+      if (keep && name && name !== shown.textContent) trigger("rename", { run, name });
     };
-    const old = [...row.children];
     row.replaceChildren(input);
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key === "Enter") done(true);
-      if (event.key === "Escape") done(false);
+      if (isComposing(event) || !["Enter", "Escape"].includes(event.key)) return;
+      event.preventDefault();  // the button that gets the focus is not pressed by this key
+      done(event.key === "Enter", true);
     });
-    input.addEventListener("blur", () => done(true));
+    input.addEventListener("blur", () => done(true, false));
     input.select();
   }
 

@@ -157,10 +157,16 @@ class WhatIf {
   }
 
   listen() {
-    this.parts.branch.addEventListener("click", () => this.send("branch"));
-    this.parts.reset.addEventListener("click", () => { this.forget(); this.ask(); });
+    onPress(this.parts.branch, () => this.branch());
+    onPress(this.parts.reset, () => { this.forget(); this.ask(); });
     this.parts.which.addEventListener("change", () => this.follow());
-    new ResizeObserver(() => this.answer && this.drawStrips()).observe(this.parts["strip-before"].parentElement);
+    new ResizeObserver(() => this.answer && this.drawRace()).observe(this.parts["race-frame"]);
+  }
+
+  /** Draw a branch, and go where it appears. */
+  branch() {
+    this.send("branch");
+    this.loupe?.goHere();
   }
 
   /** Let the server draw: a branch with the changes, or the next patch with a chosen code. */
@@ -218,13 +224,13 @@ class WhatIf {
     this.parts.which.hidden = !this.canLookAhead;
     setText(this.parts.title, `${answer.ahead ? "The next patch" : "Position"} ${answer.step}, row ${answer.place[0]}, column ${answer.place[1]}`);
     setText(this.parts.said, answer.said);
-    this.parts.branch.disabled = !answer.said || (answer.said === "the same");
-    this.parts.reset.disabled = !this.touched;
+    setOff(this.parts.branch, !answer.said || (answer.said === "the same"));
+    setOff(this.parts.reset, !this.touched);
     this.showControls(answer);
     this.showOutcome(answer);
     this.showCodes(answer);
     this.showNeighbours(answer);
-    this.drawStrips();
+    this.drawRace();
   }
 
   showError(message) {
@@ -232,13 +238,12 @@ class WhatIf {
     this.parts.error.hidden = !message;
   }
 
-  showControls({ settings, recorded, beyond, skipped }) {
+  showControls({ settings, recorded, beyond, skipped, can_blend: blenders }) {
     const active = document.activeElement;
     for (const { row, name, slider, number } of this.knobs) {
       for (const input of [slider, number]) if (input !== active) input.value = settings[name];
       row.classList.toggle("is-changed", settings[name] !== recorded[name]);
     }
-    const blenders = this.loupe?.trace?.can_blend !== false;
     for (const { choice, input } of this.methods) {
       input.checked = input.value === settings.method;
       input.disabled = input.value.startsWith("faid") && !blenders;
@@ -250,8 +255,7 @@ class WhatIf {
     this.root.classList.toggle("is-silent", Boolean(skipped));
   }
 
-  showOutcome({ u, before, after, ahead }) {
-    setText(this.parts.u, `u = ${u.toFixed(4)}`);
+  showOutcome({ before, after, ahead }) {
     const chance = ({ code, chance }) => `code ${code} (${percent(chance)} %)`;
     setText(this.parts.verdict, before.code === after.code
       ? `${ahead ? "Would take" : "Takes"} ${chance(after)}, ${this.touched ? "with the change too" : `λ here ${short(after.weight)}`}`
@@ -259,31 +263,24 @@ class WhatIf {
     this.parts.verdict.classList.toggle("is-flip", before.code !== after.code);
   }
 
-  drawStrips() {
-    const { u, codes, before, after } = this.answer, { loupe } = this;
+  drawRace() {
+    const { rule, codes, before, after } = this.answer, { loupe } = this, { race } = this.parts;
     if (!loupe?.colours) return;
-    [["before", 3, before.code], ["after", 5, after.code]].forEach(([name, column, taken]) => {
-      const canvas = this.parts[`strip-${name}`], width = Math.max(60, canvas.parentElement.clientWidth - 72), height = 26;
-      const context = prepare(canvas, width, height);
-      context.fillStyle = loupe.colours.rest;
-      context.fillRect(0, 3, width, height - 6);
-      for (const row of codes) {
-        const [x, share] = [row[column + 1] * width, row[column] * width];
-        drawCode(context, loupe.atlas, loupe.trace?.atlas_columns ?? 32, row[0], x, 3, Math.max(share, 0.5), height - 6);
-      }
-      const at = codes.find((row) => row[0] === taken);
-      if (at) outline(context, at[column + 1] * width, 2, Math.max(at[column] * width, 3), height - 4, loupe.colours.cursor);
-      drawNeedle(context, u * width, height, loupe.colours.flip);
-      canvas.setAttribute("aria-label", `${name === "before" ? "As it was" : "What if"}: code ${taken} under u`);
-    });
+    race.hidden = this.parts["race-keys"].hidden = rule !== "gumbel";
+    if (race.hidden) return;
+    const winners = [before.code, after.code], { colours } = loupe;
+    const racers = furthest(codes.map(([code, , , was, now, noise]) => ({ code, noise, chances: [was, now] })), winners, 4);
+    const lanes = [{ winner: before.code, colour: colours.model }, { winner: after.code, colour: colours.blended }];
+    drawRace(race, this.parts["race-frame"].clientWidth, racers, lanes, { atlas: loupe.atlas, columns: loupe.trace?.atlas_columns ?? 32, colours });
+    race.setAttribute("aria-label", `The race: code ${before.code} as it was, code ${after.code} what if`);
   }
 
   showCodes({ codes, before, after, ahead }) {
     const { loupe } = this;
-    while (this.codes.length < codes.length) this.codes.push(this.makeCode());
-    this.parts.codes.replaceChildren(...this.codes.slice(0, codes.length).map(({ row }) => row));
-    codes.forEach(([code, model, retrieval, was, , now], i) => {
-      const { row, patch, number, tag, cells, take } = this.codes[i];
+    const rows = rowsFor(this.codes, codes.map(([code]) => code), () => this.makeCode());
+    setChildren(this.parts.codes, rows.map(({ row }) => row));
+    codes.forEach(([code, model, retrieval, was, now], i) => {
+      const { row, patch, number, tag, cells, take } = rows[i];
       drawCode(prepare(patch, 20, 20), loupe?.atlas, loupe?.trace?.atlas_columns ?? 32, code, 0, 0, 20, 20);
       setText(number, String(code));
       setText(tag, code === after.code ? "picked" : code === before.code ? "was picked" : "");
@@ -315,16 +312,16 @@ class WhatIf {
     this.parts.near.hidden = !neighbours.length;
     setText(this.parts.nothing, skipped ? `Nothing was retrieved here: ${skipped}.` : "");
     setText(this.parts["near-text"], neighbours.length ? `${neighbours.length} of ${found} shown, nearest first` : "");
-    while (this.neighbours.length < neighbours.length) this.neighbours.push(this.makeNeighbour());
-    this.parts.neighbours.replaceChildren(...this.neighbours.slice(0, neighbours.length).map(({ row }) => row));
+    const rows = rowsFor(this.neighbours, neighbours.map(({ entry }) => entry), () => this.makeNeighbour());
+    setChildren(this.parts.neighbours, rows.map(({ row }) => row));
     neighbours.forEach((near, i) => {
-      const { row, patch, caption, distance, share, weight, drop, pin } = this.neighbours[i], factor = this.factor(near.entry);
+      const { row, patch, caption, distance, share, weight, drop, pin, isSame } = rows[i], factor = this.factor(near.entry);
       drawCode(prepare(patch, 20, 20), loupe?.atlas, loupe?.trace?.atlas_columns ?? 32, near.code, 0, 0, 20, 20);
       setText(caption, `${near.caption}, ${near.style}`);
       setTitle(caption, `${near.caption}, ${near.style}: image ${near.place[0]}, row ${near.place[1]}, column ${near.place[2]}, code ${near.code}`);
       setText(distance, short(near.distance));
       setText(share, near.shares[0] === near.shares[1] ? percent(near.shares[0]) : `${percent(near.shares[0])} → ${percent(near.shares[1])}`);
-      if (document.activeElement !== weight) weight.value = factor;
+      if (!isSame || document.activeElement !== weight) weight.value = factor;
       row.classList.toggle("is-dropped", factor === 0 || (settings.n_neighbours > 0 && i >= settings.n_neighbours));
       row.classList.toggle("is-changed", factor !== 1);
       row.dataset.entry = near.entry;
@@ -335,6 +332,7 @@ class WhatIf {
       drop.onclick = () => this.weigh(near.entry, factor === 0 ? 1 : 0);
       pin.onclick = () => this.pin(near.entry);
       weight.oninput = () => this.weigh(near.entry, weight.valueAsNumber);
+      weight.onblur = () => { weight.value = this.factor(near.entry); };
     });
   }
 

@@ -15,7 +15,7 @@ from app.pictures import small
 from app.session import Session
 from app.stepper import SHARED, joined
 from app.tabs import image
-from app.tabs.parts import MODEL_QUEUE, Parts, visitor
+from app.tabs.parts import MODEL_QUEUE, Parts, recovers, visitor
 from app.views import Update
 from core.types import ArragError, Change, ConfigError
 
@@ -31,10 +31,11 @@ def build(parts: Parts) -> None:
     wish = gr.State(None, time_to_live=STATE_SECONDS)
     for event in (panel.branch, panel.choose):
         started = event(on_wish(parts.session), outputs=[parts.stepper, wish], queue=False, **QUIET)
-        started.then(
+        drawn = started.then(
             on_branch(parts.session), wish, [parts.stepper, parts.shown], concurrency_id=MODEL_QUEUE,
             trigger_mode="multiple", **QUIET,
         )  # fmt: skip
+        recovers(drawn, parts.stepper)
     # queued, because a state that is set without the queue tells nobody that it has changed
     tree.show(on_show(parts.session), outputs=[parts.stepper, parts.shown], concurrency_limit=None, **QUIET)
     tree.rename(on_rename(parts.session), parts.shown, tree, queue=False, **QUIET)
@@ -64,7 +65,8 @@ def preview_of(session: Session) -> Callable[..., dict[str, Any]]:
         wish = asked if isinstance(asked, dict) else {}
         try:
             kept = session.visits.known(text(wish, "run"))
-            return whatif.answer(kept, position(wish), wish.get("change"))
+            answer = whatif.answer(kept, position(wish), wish.get("change"))
+            return {**answer, "can_blend": session.has_blenders(kept.asked.model)}
         except ArragError as error:
             return {"error": str(error)}
 

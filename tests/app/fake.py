@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 import zlib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from core.backends.protocol import Predicted
 from core.database import ImageInfo, PatchDatabase
 from core.tokenizer import Codebook
 from core.types import CodeArray, FaidStep, FloatArray, Grid, IntArray, Neighbours
@@ -61,6 +63,7 @@ class FakeBackend:
     pause: float = 0.0
     name: str = "fake"
     fingerprint: str = "fake-model"
+    caption_encoder: str = "fake-captions"
     faid: str | None = "fake-blenders"
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
 
@@ -81,14 +84,17 @@ class FakeBackend:
         vectors[:, :3] += palette() / 32.0 - 4
         return Codebook.from_vectors(vectors)
 
-    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int) -> FakeDecoding:
+    def start(
+        self, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool = False
+    ) -> FakeDecoding:
         """Begin a generation."""
         return FakeDecoding(self, prompts, guided, faid_neighbours)
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
-        """Unit vectors [N, 16] by a hash of the text."""
+        """Unit vectors [N, 16] by a hash of the text; zero for one without a Latin letter."""
         rows = [np.random.default_rng(zlib.crc32(text.encode())).normal(size=16) for text in texts]
-        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+        known = [bool(re.search("[A-Za-z]", text)) for text in texts]
+        return np.stack([k * row / np.linalg.norm(row) for k, row in zip(known, rows, strict=True)]).astype(np.float32)
 
     def encode_images(self, images: npt.NDArray[np.uint8]) -> CodeArray:
         """Code of the mean colour of every patch."""
@@ -110,18 +116,29 @@ class FakeDecoding:
         self._position = 0
         self._blended: Sequence[Neighbours | None] = []
 
-    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> tuple[FloatArray, FloatArray | None]:
+    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> Predicted:
         """Noise with a bump at the wanted code and its neighbours, and one at each blended code."""
         time.sleep(self._backend.pause)
+        logits = self._logits(neighbours)
+        if neighbours is not None:
+            self._blended = neighbours
+        return Predicted(logits, np.zeros_like(logits) if self._guided else None)
+
+    def counterfactuals(self) -> tuple[FloatArray, FloatArray]:
+        """On blank features, and without the blenders."""
+        return self._logits([None] * len(self._seeds)), self._logits(None)
+
+    def _logits(self, neighbours: Sequence[Neighbours | None] | None) -> FloatArray:
+        """Logits [B, V]; blenders make one code likelier even on blank features."""
         logits = np.zeros((len(self._seeds), CODES), np.float32)
         for row, (seed, target) in enumerate(zip(self._seeds, self._targets[:, self._position], strict=True)):
             logits[row] = np.random.default_rng((seed, self._position)).normal(0, 0.8, CODES)
             logits[row, [target, (target + 8) % CODES, (target + 128) % CODES]] += [7, 6, 5.5]
         if neighbours is not None:
-            self._blended = neighbours
             for row, found in enumerate(neighbours):
+                logits[row, (7 * self._position) % CODES] += 4.0
                 logits[row, np.unique(self._codes(found))] += 1.5
-        return logits, np.zeros_like(logits) if self._guided else None
+        return logits
 
     def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
         """What the blenders did with the neighbours that `logits` took last."""
@@ -148,7 +165,7 @@ class FakeDecoding:
         share = 0.04 * np.arange(1, len(BLENDERS) + 1) + 0.06 * compatibility.mean(axis=1)
         weights = np.array([[0.63, 0.37], [0.48, 0.52]], np.float32)
         numbers = (np.array(BLENDERS), np.array(HOPS), len(codes), compatibility, weights, share.astype(np.float32))
-        return FaidStep(*numbers, start, taken, None)
+        return FaidStep(*numbers, start, taken)
 
     def append(self, codes: IntArray) -> None:
         """Move on."""
@@ -174,7 +191,10 @@ def fake_database(backend: FakeBackend, images: int = 60) -> PatchDatabase:
     metadata = [ImageInfo(f"disc number {i}", STYLES[i % 2], f"disc-{i}", "fake discs") for i in range(images)]
     captions = backend.embed_captions([info.caption for info in metadata])
     pictures = [_webp(picture) for picture in cells]
-    return PatchDatabase.build(backend.codebook, code_of(cells), metadata, captions=captions, pictures=pictures)
+    return PatchDatabase.build(
+        backend.codebook, code_of(cells), metadata, captions=captions, pictures=pictures,
+        caption_encoder=backend.caption_encoder,
+    )  # fmt: skip
 
 
 def _webp(cells: npt.NDArray[np.uint8]) -> bytes:

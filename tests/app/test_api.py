@@ -209,9 +209,10 @@ def test_a_step_is_what_the_trace_says(client: Client, strong: dict[str, Any], t
     found = neighbours(record)
     assert found is not None
     assert (told["position"], told["row"], told["column"]) == (at, at // 16, at % 16)
-    assert (told["code"], told["picked"], told["u"]) == (record.code, record.code, record.u)
+    assert (told["code"], told["picked"], told["drawn"], told["u"]) == (record.code, record.code, True, None)
+    assert (told["shifted"], told["code_without_blenders"]) == (None, None)
     assert told["flipped"] is True
-    assert told["code_without_retrieval"] == traced.code_without_retrieval(at) != record.code
+    assert told["code_without_retrieval"] == traced.explain(at).without != record.code
     assert told["retrieval_weight"] == blend.weight == 0.8
     assert told["entropy"]["without_retrieval"] == pytest.approx(entropy(blend.model))
     assert told["entropy"]["blended"] == pytest.approx(entropy(blend.blended))
@@ -222,7 +223,12 @@ def test_a_step_is_what_the_trace_says(client: Client, strong: dict[str, Any], t
         code = chances["code"]
         assert chances["model"] == pytest.approx(blend.model[code])
         assert chances["blended"] == pytest.approx(blend.blended[code])
-        assert chances["unblended"] is None
+        assert chances["nothing_retrieved"] == chances["model"]
+        assert chances["no_blenders"] is None
+    scores = {row["code"]: np.log(row["blended"]) + row["noise"] for row in told["codes"] if row["blended"] > 0}
+    first, second = sorted(scores, key=scores.__getitem__, reverse=True)[:2]
+    assert (first, second) == (record.code, told["runner_up"])
+    assert told["margin"] == pytest.approx(scores[first] - scores[second])
     assert sum(chances["blended"] for chances in told["codes"]) == pytest.approx(1)
     assert told["found"] == len(told["neighbours"]) == 64
     assert [near["entry"] for near in told["neighbours"]] == found.entries.tolist()
@@ -271,7 +277,9 @@ def test_a_step_with_blenders_says_what_they_did(client: Client, recorded: bool)
     assert np.array(scores[:3]) == pytest.approx(faid.compatibility.T)
     assert all(score == [] for score in scores[3:])
     assert (told["kl"] is not None) == (told["flipped"] is not None) == recorded
-    assert (told["codes"][0]["unblended"] is not None) == recorded
+    for name in ("no_blenders", "nothing_retrieved"):
+        assert (told["codes"][0][name] is not None) == recorded
+    assert (told["shifted"] is not None) == (told["code_without_blenders"] is not None) == recorded
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -521,7 +529,7 @@ def test_what_was_not_foreseen_is_logged_and_not_told(
         raise RuntimeError("/secret/path is broken")
 
     monkeypatch.setattr(FakeDecoding, "logits", fail)
-    monkeypatch.setattr(Trace, "blend", fail)
+    monkeypatch.setattr(Trace, "explain", fail)
     with caplog.at_level(logging.ERROR):
         for call in (
             lambda: generate_endpoint(session)(somebody(), PROMPT),
@@ -589,7 +597,7 @@ def test_runs_of_scripts_do_not_end_each_other_and_the_page_still_does(session: 
     next(older)
     newer = session.draw("bob", "moon", lambda: asked(session))
     next(newer)
-    assert list(older)[-1].state == "stopped"
+    assert not list(older)  # superseded: nothing is left of it
     session.stop("bob")
     assert list(newer)[-1].state == "stopped"
 

@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,22 @@ def written(trace: Trace, folder: Path) -> Path:
     path = folder / "other.npz"
     trace.save(path)
     return path
+
+
+def with_grid(path: Path, grid: Grid) -> Path:
+    """The file with another grid in its JSON part, which `save` would refuse."""
+    other = path.with_name("grid.npz")
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            data = before.read(name)
+            if name == "meta.json":
+                data = json.dumps({**json.loads(data), "grid": asdict(grid)}).encode()
+            if name == "source_codes.npy":
+                buffer = io.BytesIO()
+                np.save(buffer, np.zeros((0, grid.height, grid.width), "<u2"))
+                data = buffer.getvalue()
+            after.writestr(name, data)
+    return other
 
 
 def test_an_opened_trace_is_shown_and_kept(session: Session, saved: Path) -> None:
@@ -115,7 +131,8 @@ def test_a_trace_that_claims_a_database_must_have_its_pictures(session: Session,
 def test_a_huge_grid_is_refused_before_anything_is_drawn(
     session: Session, trace: Trace, tmp_path: Path, grid: Grid, said: str
 ) -> None:
-    update = session.open_file("eve", written(replace(trace, grid=grid, sources={}, steps=trace.steps[:1]), tmp_path))
+    first = replace(trace, sources={}, steps=trace.steps[:1])
+    update = session.open_file("eve", with_grid(written(first, tmp_path), grid))
     assert update.state == "error"
     assert said in update.message
 
@@ -160,7 +177,7 @@ def test_a_prompt_that_is_no_text_cannot_be_shown_but_is_told(session: Session, 
             archive.writestr(name, data)
     update = session.open_file("eve", path)
     assert update.state == "error"
-    assert update.message.startswith("odd.npz: cannot be shown")
+    assert update.message.startswith("odd.npz: meta.json: got half of a character")
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -187,3 +204,21 @@ def small(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> bytes:
         for name in source.namelist():
             archive.writestr(name, source.read(name))
     return plain.getvalue()
+
+
+def test_a_trace_of_an_older_version_says_so_and_nothing_that_it_cannot_tell(session: Session) -> None:
+    old = Path(__file__).parents[1] / "unit" / "old_traces" / "daid.npz"
+    update = session.open_file("ann", old)
+    assert update.state == "ready"
+    assert "comes from an older version, which drew by another rule" in update.message
+    assert "another model" not in update.message
+    assert "is not here" not in update.message
+
+
+def test_a_trace_of_too_many_positions_and_sources_is_refused(
+    session: Session, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "MAX_SHARES", 256)
+    update = session.open_file("eve", saved)
+    assert update.state == "error"
+    assert "expected 256 at most" in update.message

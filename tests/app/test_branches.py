@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,7 +151,8 @@ def test_the_next_code_can_be_chosen_by_hand(session: Session) -> None:
     assert not kept.trace.drawn(40)
     arrays = unpack(update.file)[1]
     assert arrays["drawn"].tolist() == [1] * 40 + [0]
-    assert arrays["pick"][40] == offered["after"]["code"]
+    assert arrays["own"][40] == offered["after"]["code"]
+    assert arrays["without"][40] == code  # in hindsight
     final = session.visits.find("hand", last(session.go_on("hand", kept.id, "end")).kept)
     assert final.trace.complete
     assert final.trace.codes[40] == code
@@ -267,10 +269,27 @@ def test_an_image_is_read_with_every_method_and_completed(session: Session) -> N
     assert len({tuple(completed.trace.codes.tolist()) for completed in done}) > 1
 
 
-def test_an_uploaded_image_becomes_codes(session: Session) -> None:
+def test_reading_and_completing_an_image_end_when_something_newer_takes_their_place(session: Session) -> None:
+    given = image_tab.from_database(session, "hugo", ASKED, 4, "")
+    reading = image_tab.inspect(session, "hugo", lambda: ASKED, lambda asked: given)
+    next(reading)
+    newer = session.draw("hugo", "a disc", lambda: ASKED)
+    next(newer)
+    assert {update.state for update, *_ in reading} <= {"streaming"}
+    drawn = last(newer)
+    assert drawn.state == "ready"
+    completing = image_tab.draw_each(session, "hugo", image_tab.completions(session, (given, drawn.kept), 8, ASKED))
+    next(completing)
+    session.begin("hugo", "a disc")
+    assert {update.state for update, _ in completing} <= {"streaming"}
+    assert [run.id for run in session.visits.runs("hugo")] == [drawn.kept]
+
+
+def test_an_uploaded_image_becomes_codes(session: Session, tmp_path: Path) -> None:
     cells = np.zeros((16, 16, 3), np.uint8)
     cells[..., 0] = 255
-    codes = session.codes_of("fake", encoded_png(cells.repeat(8, axis=0).repeat(8, axis=1)))
+    (tmp_path / "a.png").write_bytes(encoded_png(cells.repeat(8, axis=0).repeat(8, axis=1)))
+    codes = session.codes_of("fake", tmp_path / "a.png")
     assert set(codes.ravel().tolist()) == {7 << 7}
 
 
@@ -280,8 +299,10 @@ def test_images_are_made_square_on_white_and_turned_upright() -> None:
     assert picture.shape == (40, 40, 3)
     assert (picture[0], picture[20]) == (pytest.approx(255), pytest.approx(0))
     clear = io.BytesIO()
-    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(clear, "PNG")
-    assert (pictures.opened(clear.getvalue(), "image", 8) == 255).all()
+    half = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    half.paste((255, 0, 0, 255), (0, 0, 8, 4))
+    half.save(clear, "PNG")
+    assert (pictures.opened(clear.getvalue(), "image", 8)[4:] == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -292,10 +313,10 @@ def test_files_that_are_no_images_are_refused(data: bytes) -> None:
         pictures.opened(data, "image", 16)
 
 
-@pytest.mark.parametrize("side", [7100, 10_000, 14_000])
-def test_bombs_are_refused_before_they_are_unpacked(side: int) -> None:
+@pytest.mark.parametrize(("mode", "side"), [("P", 9000), ("1", 11_600), ("1", 14_000)])
+def test_bombs_are_refused_before_they_are_unpacked(mode: str, side: int) -> None:
     bomb = io.BytesIO()
-    Image.new("1", (side, side)).save(bomb, "PNG")
+    Image.new(mode, (side, side)).save(bomb, "PNG")
     with pytest.raises(ConfigError, match="image: got"):
         pictures.opened(bomb.getvalue(), "image", 16)
 

@@ -41,9 +41,9 @@ def said(metrics: Metrics, name: str) -> list[str]:
 def test_entropy_is_drawn_by_row(metrics: Metrics) -> None:
     lines = drawn(metrics, "entropy")
     assert list(lines) == list(DISTRIBUTIONS)
-    assert lines["model"]["y"] == pytest.approx([1.2130, 1.2130], abs=1e-3)
+    assert lines["nothing retrieved"]["y"] == pytest.approx([1.2130, 1.2130], abs=1e-3)
     assert lines["retrieval"]["y"] == [None, pytest.approx(0.5004, abs=1e-3)]
-    assert lines["sampled from"]["x"] == [0, 1]
+    assert lines["drawn from"]["x"] == [0, 1]
 
 
 def test_kl_is_drawn_by_position(metrics: Metrics) -> None:
@@ -81,7 +81,7 @@ def test_charts_say_what_is_missing() -> None:
     alone = measure(replace(small_trace(), steps=small_trace().steps[:4]))
     assert said(alone, "distances") == said(alone, "effective") == ["nothing was retrieved in this run"]
     assert said(measure(faid_trace(recorded=False)), "kl") == ["not recorded in this run"]
-    assert "model" not in drawn(measure(faid_trace(recorded=False)), "entropy")
+    assert "nothing retrieved" not in drawn(measure(faid_trace(recorded=False)), "entropy")
 
 
 @pytest.mark.parametrize("width", list(WIDTHS))

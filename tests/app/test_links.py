@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import pytest
 from hypothesis import given
@@ -43,8 +43,8 @@ def test_a_query_holds_everything(prompt: str, seed: int, weight: float, styles:
     )
     asked = Asked("novice", "unseen", settings)
     prompt = " ".join(prompt.split())
-    link = links.parse_query(params(links.query_of(prompt, asked, "ab12")) | {"step": "17"}, START)
-    assert link == links.Link(prompt, asked, 17, "ab12", ())
+    link = links.parse_query(params(links.query_of(prompt, asked, "ab12cd34")) | {"step": "17"}, START)
+    assert link == links.Link(prompt, asked, 17, "ab12cd34", ())
 
 
 def test_what_is_missing_is_as_on_the_page() -> None:
@@ -74,7 +74,6 @@ def test_unknown_parameters_are_named_and_left_out() -> None:
         ({"prompt": " "}, "link: prompt: got 0 characters"),
         ({"prompt": "x" * 301}, "link: prompt: got 301 characters"),
         ({"prompt": "x", "codes": "a" * 2000}, "link: codes: got 2000 characters"),
-        ({"prompt": "x", "step": "last"}, "link: step: got 'last'"),
         ({"prompt": "x", "seed": "9" * 999}, "link: seed: got 9"),
     ],
 )
@@ -95,8 +94,7 @@ def kept() -> Kept:
 
 def test_a_run_is_linked_with_the_hash_of_its_codes(kept: Kept) -> None:
     values = params(links.link_of(kept, ("fake",), ("all",)))
-    assert (values["prompt"], values["n_neighbours"], values["codes"]) == ("sun", "8", links.codes_hash(kept.trace))
-    assert len(values["codes"]) == links.DIGITS
+    assert (values["prompt"], values["n_neighbours"], values["codes"]) == ("sun", "8", kept.trace.codes_sha256[:16])
 
 
 def test_what_no_link_can_say_is_told(kept: Kept) -> None:
@@ -116,7 +114,55 @@ def test_a_stopped_run_is_linked_without_a_hash(kept: Kept) -> None:
 
 
 def test_the_outcome_tells_when_the_codes_differ(kept: Kept) -> None:
-    link = parsed(prompt="sun", codes=links.codes_hash(kept.trace), odd="1")
+    link = parsed(prompt="sun", codes=kept.trace.codes_sha256[:16], odd="1")
     assert links.outcome(link, kept) == "Left out what this page does not know: odd."
     assert "codes differ" in links.outcome(replace(link, codes="0" * 16), kept)
     assert links.outcome(replace(link, codes="", ignored=()), kept) == ""
+
+
+@pytest.mark.parametrize("end", [".", ")", ">", ",", ").", "!", "…", '"', "'", "*", "»", "]", " ", "\u200b", ".\n"])
+def test_what_was_copied_behind_a_link_is_let_go(kept: Kept, end: str) -> None:
+    whole = links.link_of(kept, ("fake",), ("all",))
+    expected = links.parse_query(params(whole), START)
+    assert links.parse_query(params(whole + quote(end)), START) == expected
+    stood = links.parse_query(params(f"{whole}&step=12{quote(end)}"), START)
+    assert expected is not None
+    assert stood == replace(expected, step=12)
+    assert links.parse_query(params(f"{whole}{quote(end)}&fbclid=IwAR0"), START) == replace(
+        expected, ignored=("fbclid",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read"),
+    [("pizza.", "pizza"), ("pizza).", "pizza"), ("a cat (big)", "a cat (big)"), ("a cat (big)).", "a cat (big)"),
+     ("pizza!", "pizza!"), ('a "cat"', 'a "cat"'), ('a cat"', "a cat"), ("what?", "what?"), ("pizza>", "pizza")],
+)  # fmt: skip
+def test_a_prompt_at_the_end_of_a_link_keeps_what_was_meant(prompt: str, read: str) -> None:
+    assert parsed(prompt=prompt).prompt == read
+    assert parsed(prompt=prompt, seed="3").prompt == prompt
+
+
+@pytest.mark.parametrize("step", ["last", "", "1.5", "-3", "9" * 50, "1e3", "nan"])
+def test_a_step_that_is_none_is_the_last(step: str) -> None:
+    assert parsed(prompt="sun", step=step).step == -1
+
+
+def test_a_hash_is_compared_as_far_as_it_goes(kept: Kept) -> None:
+    whole = kept.trace.codes_sha256
+    for codes in (whole, whole.upper(), whole[:8], whole[:16].upper(), whole[:11], whole[:7], "0" * 7, "xyz" * 4, ""):
+        assert links.outcome(parsed(prompt="sun", codes=codes), kept) == ""
+    for codes in ("0" * 8, whole[:15] + ("0" if whole[15] != "0" else "1"), "f" * 64):
+        assert "codes differ" in links.outcome(parsed(prompt="sun", codes=codes), kept)
+
+
+def test_parameters_that_mean_nothing_are_no_link() -> None:
+    assert links.parse_query({"fbclid": "x" * 5000, "utm_source": "a", "gclid": ""}, START) is None
+    link = parsed(prompt="sun", fbclid="x" * 5000)
+    assert (link.prompt, link.ignored) == ("sun", ("fbclid",))
+
+
+def test_a_link_out_of_html_is_read() -> None:
+    link = links.parse_query(params("?prompt=sun&amp;seed=5&amp;record_unblended=True"), START)
+    assert link is not None
+    assert (link.asked.settings.seed, link.asked.settings.record_unblended, link.ignored) == (5, True, ())

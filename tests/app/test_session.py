@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image
 from app.plans import Batch, methods_plan, sweep_plan
 from app.session import Session
 from app.sheets import Comparison, Sheet, changed_codes
+from app.tabs.keep import page_file
 from app.views import Asked, Update
 from core.types import DatabaseError, DecodeSettings
 from tests.app.fake import FakeBackend, FakeDecoding, fake_database
@@ -53,6 +56,37 @@ def test_a_run_streams_and_ends_with_its_trace(session: Session) -> None:
     assert updates[-1].atlas[:4] == b"RIFF"
 
 
+SKIPPED = "The caption filter was skipped: no word of this prompt is known."
+
+
+def test_a_skipped_caption_filter_is_told_wherever_the_run_is_shown(session: Session, tmp_path: Path) -> None:
+    told = last(session.draw("cat", "猫", defaults))
+    assert (told.state, told.message) == ("ready", SKIPPED)
+    assert ["caption filter", "skipped"] in unpack(told.file)[0]["facts"]
+    assert session.show("cat", told.kept).message == SKIPPED
+    kept = session.visits.find("cat", told.kept)
+    _, page = page_file(session, "cat", kept)
+    assert SKIPPED in base64_texts(page.decode())
+    kept.trace.save(tmp_path / "cat.npz")
+    assert session.open_file("cat", tmp_path / "cat.npz").message == f"Opened from cat.npz. {SKIPPED}"
+    assert last(session.draw("cat", "a cat", defaults)).message == ""
+    off = asked(DecodeSettings(caption_filter=0))
+    assert last(session.draw("cat", "猫", lambda: off)).message == ""
+
+
+def test_a_skipped_caption_filter_is_told_of_several_pictures(session: Session) -> None:
+    plan = methods_plan(asked(DecodeSettings(n_neighbours=8)), ("model", "daid", "faid"))
+    *_, sheet = session.draw_together("cat", "猫", lambda: plan)
+    assert sheet.message == SKIPPED
+    assert [run.trace.unfiltered is None for run in sheet.runs] == [True, False, False]
+
+
+def base64_texts(page: str) -> str:
+    """All that a page of one file holds as base64 and that is text."""
+    parts = [base64.b64decode(part) for part in re.findall("[A-Za-z0-9+/]{40,}={0,2}", page) if len(part) % 4 == 0]
+    return " ".join(part.decode("utf-8", "ignore") for part in parts)
+
+
 def test_trace_ids_cannot_be_guessed_from_the_run(session: Session) -> None:
     first, second = (unpack(last(session.draw("ann", "a disc", defaults)).file)[0]["id"] for _ in range(2))
     assert first != second
@@ -85,13 +119,31 @@ def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(session: Sess
     assert finished.state == "ready"
 
 
-def test_a_new_run_ends_the_older_one_of_the_same_visitor(session: Session) -> None:
-    older = session.draw("ann", "sun", defaults)
+def test_a_new_run_ends_the_older_one_of_the_same_visitor_and_nothing_of_it_is_kept(session: Session) -> None:
+    older = session.draw("kim", "sun", defaults)
     first = next(older)
-    begun = session.begin("ann", "moon")
+    begun = session.begin("kim", "moon")
     assert begun.run > first.run
     assert begun.state == "streaming"
+    assert {update.state for update in older} <= {"streaming"}
+    assert session.visits.runs("kim") == ()
+
+
+def test_of_several_clicks_the_last_one_draws_whatever_the_order_of_their_turns(session: Session) -> None:
+    clicks = [session.begin("lee", "sun").run for _ in range(5)]
+    waiting = [session.draw("lee", f"sun {click}", defaults, begun=click) for click in clicks]
+    assert [len(list(run)) for run in (waiting[2], waiting[0], waiting[1], waiting[3])] == [0] * 4
+    assert last(waiting[4]).state == "ready"
+    assert [run.trace.prompt for run in session.visits.runs("lee")] == [f"sun {clicks[-1]}"]
+    assert last(session.draw("mia", "sun", defaults, begun=clicks[0])).state == "ready"  # another visitor's clicks
+
+
+def test_several_pictures_pause_what_is_under_way_which_stays(session: Session) -> None:
+    older = session.draw("ned", "sun", defaults)
+    next(older)
+    session.begin_together("ned", "moon")
     assert last(older).state == "stopped"
+    assert len(session.visits.runs("ned")) == 1
 
 
 def test_leaving_closes_the_model(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:

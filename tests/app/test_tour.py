@@ -9,7 +9,6 @@ import pytest
 from app.session import Session
 from app.tour import TOUR_ID, Recording, stops_of, turning_point
 from app.views import Asked
-from core.daid import sample
 from core.trace import Trace
 from core.types import DecodeSettings
 from tests.app.fake import FakeBackend
@@ -34,7 +33,7 @@ def trace(session: Session) -> Trace:
 def test_the_turning_point_is_a_flip_by_mixing(trace: Trace) -> None:
     turn = turning_point(trace)
     assert turn in trace.flips()
-    assert sample(trace.blend(turn).model, trace.steps[turn].u) != trace.steps[turn].code
+    assert trace.explain(turn).without != trace.steps[turn].code
 
 
 def test_the_words_hold_the_numbers_of_the_trace(trace: Trace) -> None:
@@ -45,7 +44,9 @@ def test_the_words_hold_the_numbers_of_the_trace(trace: Trace) -> None:
     assert codes.step == turn
     assert f"{100 * blend.model[step.code]:.1f} % under the model" in codes.text
     assert f"{100 * blend.blended[step.code]:.1f} %" in codes.text
-    assert f"u = {step.u:.4f}" in by_part[".lp-draw"].text
+    told = by_part[".lp-draw"].text
+    assert f"taken: {step.code}." in told
+    assert f"takes code {trace.explain(turn).without}: that is a flip" in told
     assert f"changed {len(trace.flips())} of 256" in by_part[".lp-overlays"].text
     assert "layers 0, 3" in by_part["[data-part=blenders]"].text
     assert "first row" in by_part[".lp-context"].text

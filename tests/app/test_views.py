@@ -30,6 +30,9 @@ from core.types import (
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.125, 0.125], np.float32))
 NO_TIME = Seconds(0.0, 0.0, 0.0)
+SEED = 2317
+NOISE = (-0.75267, 0.69212, 0.02141, -0.43815)
+"""That of the seed at position 4, rounded."""
 ASKED = Asked("fake", "all", DecodeSettings())
 FOUND = Neighbours(
     codes=np.array([2, 2, 1]),
@@ -39,14 +42,14 @@ FOUND = Neighbours(
 
 
 def small_trace(settings: DecodeSettings | None = None) -> Trace:
-    """Two rows of three codes; only position 4 retrieves, and u = 0.6 picks code 1 alone, code 2 with retrieval."""
-    steps = [StepRecord(p, LOGITS, Skipped("first row"), 0.1, 0, None, NO_TIME) for p in range(4)]
-    steps.append(StepRecord(4, LOGITS, Retrieval(np.zeros(4, np.int64), FOUND), 0.6, 2, None, NO_TIME))
-    steps.append(StepRecord(5, LOGITS, Skipped("last column"), 0.9, 3, None, NO_TIME))
+    """Two rows of three codes; only position 4 retrieves, and its noise takes code 1 alone, code 2 with retrieval."""
+    steps = [StepRecord(p, LOGITS, Skipped("first row"), 0, None, NO_TIME) for p in range(4)]
+    steps.append(StepRecord(4, LOGITS, Retrieval(np.zeros(4, np.int64), FOUND), 2, None, NO_TIME))
+    steps.append(StepRecord(5, LOGITS, Skipped("last column"), 3, None, NO_TIME))
     codes = np.zeros((2, 3), np.uint16)
     sources = {i: Source(i, f"caption {i}", "flat", "", "somewhere", codes) for i in range(3)}
     plain = DecodeSettings(
-        temperature=1.0, top_p=1.0, retrieval_weight=0.5, retrieval_temperature=1.0, gate=0.0, n_neighbours=3
+        seed=SEED, temperature=1.0, top_p=1.0, retrieval_weight=0.5, retrieval_temperature=1.0, gate=0.0, n_neighbours=3
     )
     origin = Origin("fake", "m", None, "c", 4, "d", Context())
     return Trace("a prompt", settings or plain, origin, Grid(2, 3), tuple(steps), sources)
@@ -64,15 +67,18 @@ def blended(position: int, recorded: bool) -> FaidStep:
         share=np.array([0.05, 0.125], np.float32),
         start_cosine=np.array([[1, 0.5, 0], [-0.5, 0.123456, 0]], np.float32) * here,
         code_cosine=np.array([[0.75, 0.5, 0], [1, 0.25, 0]], np.float32) * here,
-        unblended=LOGITS[::-1] if recorded else None,
+        blank=(LOGITS[::-1] if here else LOGITS) if recorded else None,
+        unblended=np.zeros(4, np.float32) if recorded else None,
     )
 
 
 def faid_trace(method: Method = "faid", recorded: bool = True) -> Trace:
-    """The same steps with blenders; without them u = 0.6 picks code 3, as the model's distribution is the other way."""
+    """The same steps with blenders; with nothing retrieved position 4 takes code 3, and without blenders code 1."""
     plain = small_trace()
     settings = replace(plain.settings, method=method, faid_neighbours=3, record_unblended=recorded)
     steps = tuple(replace(step, faid=blended(step.position, recorded)) for step in plain.steps)
+    if method == "faid":  # nothing is mixed, so the model takes its own
+        steps = (*steps[:4], replace(steps[4], code=1), steps[5])
     return replace(plain, settings=settings, steps=steps)
 
 
@@ -110,13 +116,35 @@ def test_reasons_are_numbered_and_retrieving_positions_have_none() -> None:
     assert views.step_arrays(trace)["reason"].tolist() == [0, 0, 0, 0, -1, 1]
 
 
-def test_top_codes_are_listed_by_blend_with_their_place_on_the_ruler() -> None:
+def test_top_codes_are_listed_by_blend_with_their_noise() -> None:
     arrays = views.step_arrays(small_trace())
     assert arrays["top_code"][4].tolist() == [2, 0, 1, 3]
     assert arrays["top_blended"][4] == pytest.approx([0.4625, 0.25, 0.225, 0.0625])
     assert arrays["top_model"][4] == pytest.approx([0.125, 0.5, 0.25, 0.125])
     assert arrays["top_retrieval"][4] == pytest.approx([0.8, 0, 0.2, 0])
-    assert arrays["top_blended_from"][4] == pytest.approx([0.475, 0, 0.25, 0.9375])
+    assert arrays["top_noise"][4] == pytest.approx([NOISE[code] for code in (2, 0, 1, 3)], abs=1e-5)
+
+
+def test_the_race_is_told_by_its_winners_those_behind_them_and_the_margins() -> None:
+    arrays = views.step_arrays(small_trace())
+    with_retrieval = np.log([0.25, 0.225, 0.4625, 0.0625]) + NOISE
+    alone = np.log([0.5, 0.25, 0.125, 0.125]) + NOISE
+    assert (int(with_retrieval.argmax()), int(alone.argmax())) == (2, 1)
+    assert arrays["seconds"][4].tolist() == [0, 1]  # had nothing been retrieved, and as it was
+    assert arrays["margin"][4] == pytest.approx([alone[1] - alone[0], with_retrieval[2] - with_retrieval[1]], abs=1e-4)
+    assert arrays["own"].tolist() == arrays["code"].tolist()
+    assert "u" not in arrays
+
+
+def test_an_old_trace_is_told_by_its_uniforms() -> None:
+    plain = small_trace()
+    uniforms = (0.1, 0.1, 0.1, 0.1, 0.6, 0.9)
+    steps = tuple(replace(step, u=u) for step, u in zip(plain.steps, uniforms, strict=True))
+    arrays = views.step_arrays(replace(plain, steps=steps, rule="inverse cdf"))
+    assert arrays["u"] == pytest.approx(uniforms)
+    assert arrays["without"].tolist() == [0, 0, 0, 0, 1, 3]
+    assert np.isnan(arrays["margin"]).all()
+    assert "top_noise" not in arrays
 
 
 def test_top_codes_always_hold_the_ones_that_were_taken() -> None:
@@ -151,16 +179,18 @@ def test_the_compatibility_of_a_step_is_the_mean_over_its_neighbours_in_the_last
     assert np.isnan(fit[[0, 1, 2, 3, 5]]).all()
 
 
-def test_flips_of_blenders_compare_with_the_unblended_model() -> None:
+def test_flips_of_blenders_compare_with_nothing_retrieved_and_shifts_with_no_blenders() -> None:
     arrays = views.step_arrays(faid_trace())
-    assert arrays["code"][4] == 2
-    assert arrays["unmixed"][4] == 1  # the model with its blenders, as method faid would take it
-    assert arrays["without"][4] == 3  # 1/8, 1/8, 1/4, 1/2: u = 0.6 lies in the last
+    assert arrays["code"][4] == arrays["pick"][4] == 1
+    assert arrays["unmixed"][4] == 1  # the model with its blenders, as method faid takes it
+    assert arrays["without"][4] == 3  # of 1/8, 1/8, 1/4, 1/2
+    assert arrays["alone"][4] == 1  # of four quarters
+    assert (arrays["without"] == arrays["pick"]).tolist() == [True, True, True, True, False, True]
     shown = arrays["top_code"][4].tolist()
-    assert arrays["top_unblended"][4][[shown.index(code) for code in range(4)]] == pytest.approx(
+    assert arrays["top_blank"][4][[shown.index(code) for code in range(4)]] == pytest.approx(
         [1 / 8, 1 / 8, 1 / 4, 1 / 2]
     )
-    assert arrays["top_unblended_from"][4][shown.index(3)] == pytest.approx(0.5)
+    assert arrays["top_unblended"][4] == pytest.approx([0.25] * 4)
     assert arrays["top_blended"][4] == pytest.approx(arrays["top_model"][4])  # nothing is mixed
     assert arrays["kl"][4] == pytest.approx(7 / 8 * np.log(2))
 
@@ -171,13 +201,13 @@ def test_what_was_not_recorded_is_not_known() -> None:
     assert arrays["without"].tolist() == arrays["code"].tolist()
     assert np.isnan(arrays["kl"]).all()
     assert np.isnan(arrays["entropy"][:, 0]).all()
-    assert "top_unblended" not in arrays
+    assert not {"top_unblended", "top_blank"} & set(arrays)
     assert ("flips", "not recorded") in views.facts(trace, arrays, 1.0, ASKED)
 
 
 def test_runs_without_blenders_pack_none() -> None:
     arrays = views.step_arrays(small_trace())
-    assert not [name for name in arrays if name.startswith("faid") or "unblended" in name]
+    assert not [name for name in arrays if name.startswith("faid") or "unblended" in name or "blank" in name]
     assert arrays["unmixed"].tolist() == arrays["without"].tolist()
 
 
@@ -216,7 +246,8 @@ def test_packed_trace_can_be_read_back() -> None:
     assert header["tiles"] == []
     assert set(header["blobs"]) == {"picture", "0", "1", "2"}
     assert arrays["near_image"].reshape(6, -1)[4, :4].tolist() == [0, 2, 1, -1]
-    assert arrays["u"].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.6, 0.9])
+    assert header["rule"] == "gumbel"
+    assert arrays["top_noise"].reshape(6, -1)[4] == pytest.approx([NOISE[code] for code in (2, 0, 1, 3)], abs=1e-5)
 
 
 def test_the_header_says_what_the_run_had() -> None:
@@ -262,16 +293,17 @@ def test_the_atlas_shows_every_code_in_its_place() -> None:
     assert atlas[0::2, 0::2, 0].ravel()[:size].tolist() == list(range(size))
 
 
-def test_a_code_that_was_not_drawn_is_told_from_what_u_picks() -> None:
+def test_a_code_that_was_not_drawn_is_told_in_hindsight_and_by_what_the_run_itself_draws() -> None:
     plain = small_trace()
     chosen = replace(plain.steps[4], code=0)
     trace = replace(plain, steps=(*plain.steps[:4], chosen, plain.steps[5]), changes=(Change(4, code=0),), given=2)
     arrays = views.step_arrays(trace)
     assert arrays["drawn"].tolist() == [0, 0, 1, 1, 0, 1]
-    assert (arrays["code"][4], arrays["pick"][4]) == (0, 2)
+    assert (arrays["code"][4], arrays["own"][4], arrays["without"][4]) == (0, 2, 0)
+    assert arrays["without"][:2].tolist() == [0, 0]
     found = dict(views.facts(trace, arrays, 1.0, ASKED))
     assert (found["given"], found["changed at"]) == ("2 codes", "4")
-    assert found["flips"] == dict(views.facts(plain, views.step_arrays(plain), 1.0, ASKED))["flips"]
+    assert found["flips"] == str(int(arrays["pick"][4] != 0))
 
 
 def test_steps_without_blenders_stand_among_those_with() -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.app.serving import ROOT, free_port, wait_for
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import until
+from tests.browser.visitor import say, stand, until
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -31,12 +31,12 @@ def app() -> Iterator[str]:
 
 def test_a_visitor_draws_a_pizza_and_asks_why(page: Page, app: str) -> None:
     page.goto(app)
-    page.locator("#prompt textarea").fill("a pizza, 3d style")
+    say(page, "a pizza, 3d style")
     page.locator("#generate").click()
     stepper = page.locator("#stepper")
     until(page, "#stepper", state="ready")
     expect(stepper).to_have_attribute("data-steps", "256")
-    page.locator("[data-part=scrub]").fill("120")
+    stand(page, 120)
     expect(page.locator("[data-part=cards] li").first).to_be_visible()
     style = page.locator("[data-part=cards] li").first.inner_text()
     assert any(name in style for name in ("3d", "noto", "twemoji", "flat"))
@@ -44,22 +44,22 @@ def test_a_visitor_draws_a_pizza_and_asks_why(page: Page, app: str) -> None:
 
 def test_method_model_retrieves_nothing(page: Page, app: str) -> None:
     page.goto(app)
-    page.locator("#prompt textarea").fill("a red heart")
+    say(page, "a red heart")
     page.locator("#method label", has_text="Model only").click()
     page.locator("#generate").click()
     until(page, "#stepper", state="ready")
-    page.locator("[data-part=scrub]").fill("120")
+    stand(page, 120)
     expect(page.locator("[data-part=nothing]")).to_contain_text("retrieval is off")
 
 
 def test_the_trained_blenders_tell_what_they_did(page: Page, app: str) -> None:
     page.goto(app)
-    page.locator("#prompt textarea").fill("a red heart")
+    say(page, "a red heart")
     page.locator("#method label", has_text="FAiD + DAiD").click()
-    page.get_by_label("Also record each position without the blend").check()
+    page.get_by_label("Also record each position without what was retrieved").check()
     page.locator("#generate").click()
     until(page, "#stepper", state="ready")
-    page.locator("[data-part=scrub]").fill("120")
+    stand(page, 120)
     scores = page.locator("[data-kind=compatibility][data-value]")  # the last position, shown before, has fewer
     expect(scores).to_have_count(2 * 10)
     values = [float(str(score.get_attribute("data-value"))) for score in scores.all()]
@@ -80,7 +80,9 @@ def test_the_first_example_swaps_the_database_and_keeps_the_model(page: Page, ap
         page.locator(".tile").nth(number).click()
         expect(page.locator("[data-part=facts]")).to_contain_text(f"database{database}")
         until(page, "#stepper", state="ready")
-        page.locator("[data-part=scrub]").fill("120")
+        page.keyboard.press("ArrowLeft")  # the focus is on the tile
+        until(page, "#stepper", step=254)
+        stand(page, 120)
         seen.append(page.locator("[data-part=facts]").inner_text())
         cards = page.locator("[data-part=cards] li").all_inner_texts()
         assert all(("flat" in card) == (database == "Unseen") for card in cards)

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.tabs import TABS
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import DESK, PHONE, generate, open_tab, until, visit, visitor, wait_for
+from tests.browser.visitor import DESK, PHONE, enter, generate, open_tab, stand, until, visit, visitor, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -20,7 +20,7 @@ CONTROLS = (
 )
 NUMBERS = (
     ".lp-facts b, .lp-numbers dd, .lp-where, .lp-codes td, .lp-card-numbers span, .lp-choice span, .lp-flip-line, "
-    ".lp-strip, [data-value], .so-number, #workbench td:not(:empty, :has(button)), .wm-map figcaption"
+    ".lp-race, [data-value], .so-number, #workbench td:not(:empty, :has(button)), .wm-map figcaption"
 )
 PICTURES = "#history, #bring-seen, .lp-patch-cell"
 WITHOUT_TIP = """
@@ -104,11 +104,11 @@ def full(browser: Browser, quick: str) -> Iterator[Page]:
 def draw_everything(page: Page, url: str) -> None:
     """Fill every tab."""
     visit(page, url)
-    page.locator("#image-number input").fill("4")
+    enter(page.locator("#image-number input"), "4")
     page.locator("#image-take").click()
     expect(page.locator("#image-maps .wm-map")).to_have_count(3)
     page.locator("#method label", has_text="FAiD + DAiD").click()
-    page.get_by_label("Also record each position without the blend").check()
+    page.get_by_label("Also record each position without what was retrieved").check()
     generate(page, "a red disc")
     expect(page.locator("[data-part=title]")).to_have_text("a red disc")
     wait_for(page, "ready")
@@ -117,10 +117,10 @@ def draw_everything(page: Page, url: str) -> None:
     until(page, "#compare", state="ready")
     open_tab(page, "Sweep")
     for axis in ("across", "down"):
-        page.locator(f"#sweep-{axis}-values").locator("textarea, input").fill("0.1, 0.2")
+        enter(page.locator(f"#sweep-{axis}-values").locator("textarea, input"), "0.1, 0.2")
     page.locator("#sweep-draw").click()
     until(page, "#sweep", state="ready")
-    page.locator("[data-part=scrub]").fill("136")
+    stand(page, 136)
 
 
 def open_fully(page: Page, tab: str) -> None:

@@ -13,7 +13,19 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.app.serving import served
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import at, fetched_arrays, generate, ready, visit, visitor, wait_for
+from tests.browser.visitor import (
+    at,
+    enter,
+    fetched_arrays,
+    generate,
+    home,
+    ready,
+    stand,
+    tab_to,
+    visit,
+    visitor,
+    wait_for,
+)
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -35,7 +47,7 @@ def test_a_released_database_says_what_it_is_and_the_first_picture_works(page: P
         expect(captions.locator("input").first).to_be_enabled()
         expect(captions).to_contain_text("captioned most alike")
         expect(page.locator("#database")).not_to_contain_text("Approximate")
-        captions.locator("input").first.fill("8")
+        enter(captions.locator("input").first, "8")
         page.locator("#database label", has_text="released").click()
         expect(captions.locator("input").first).to_be_disabled()
         expect(captions.locator("input").first).to_have_value("0")
@@ -54,7 +66,7 @@ def focused(page: Page, selector: str) -> None:
 
 def test_the_shortcuts_open_keep_the_focus_and_give_it_back(page: Page, quick: str) -> None:
     visit(page, quick)
-    page.locator("#dice").focus()
+    page.locator("#dice").click()
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_be_visible()
@@ -89,7 +101,8 @@ def test_keys_work_everywhere_but_in_a_field(page: Page, quick: str) -> None:
     arrays = fetched_arrays(page)[1]
     flips = [p for p in range(256) if arrays["pick"][p] != arrays["without"][p]]
     assert len(flips) > 1
-    page.locator("#generate").focus()
+    page.locator("#prompt textarea").click()
+    tab_to(page, "#generate")
     page.keyboard.press("n")  # from the end to the first
     at(page, flips[0])
     page.keyboard.press("n")
@@ -147,7 +160,7 @@ def test_reduced_motion_is_respected(browser: Browser, quick: str) -> None:
           return last(style.transitionDuration) > 0.01 || last(style.animationDuration) > 0.01;
         }).map((node) => node.outerHTML.slice(0, 120))"""
         assert page.evaluate(moving) == []
-        page.locator("[data-part=canvas]").press("Home")
+        home(page)
         page.keyboard.press("Space")
         page.wait_for_timeout(900)
         assert 1 <= int(page.locator("#stepper").get_attribute("data-step") or 0) <= 3
@@ -213,7 +226,7 @@ def test_the_page_works_behind_the_node_server_as_well(page: Page) -> None:
         focused(page, "[data-part=canvas]")
         wait_for(page, "ready")
         for step in (0, 255, 136):
-            page.locator("[data-part=scrub]").fill(str(step))
+            stand(page, step)
             at(page, step)
         expect(page.locator("[data-part=cards] li").first).to_contain_text("disc number")
         assert {host for host in hosts if host} == {urlparse(url).netloc}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlparse
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
@@ -14,12 +16,16 @@ from tests.browser.visitor import (
     PAYLOADS,
     at,
     choose,
+    enter,
     fetched_arrays,
     generate,
+    home,
     numbers,
     part,
     ready,
     ready_with_blenders,
+    say,
+    stand,
     visit,
     visitor,
     wait_for,
@@ -29,6 +35,8 @@ if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
 
 LAST = "255"
+RACED = ("model", "blended")
+LISTED = ("top_code", "top_noise", "top_model", "top_blended")
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +64,13 @@ def test_generate_streams_patches_and_ends_ready(page: Page, quick: str) -> None
 
 
 def test_reading_shows_context_neighbours_and_reasons(drawn: Page) -> None:
-    drawn.locator("[data-part=scrub]").fill("136")
+    stand(drawn, 136)
     at(drawn, 136)
     expect(drawn.locator("[data-part=choice]")).to_contain_text("row 8, column 8")
     expect(drawn.locator("[data-part=neighbours-text]")).to_contain_text("16 of 64 shown")
     expect(drawn.locator("[data-part=cards] li:visible")).to_have_count(16)
     expect(drawn.locator("[data-part=cards] li").first).to_contain_text("disc number")
-    drawn.locator("[data-part=scrub]").fill("5")
+    stand(drawn, 5)
     expect(drawn.locator("[data-part=nothing]")).to_contain_text("first row")
     expect(drawn.locator("[data-part=cards] li:visible")).to_have_count(0)
 
@@ -127,7 +135,7 @@ def test_a_step_of_24_x_24_positions_with_blenders_is_little_work(page: Page) ->
 
 
 def test_keyboard(drawn: Page) -> None:
-    drawn.locator("[data-part=canvas]").focus()
+    stand(drawn, 100)
     for key, step in [
         ("Home", 0),
         ("ArrowRight", 1),
@@ -147,7 +155,8 @@ def test_keyboard(drawn: Page) -> None:
     here = int(drawn.locator("#stepper").get_attribute("data-step") or 0)
     drawn.wait_for_timeout(300)
     at(drawn, here)
-    drawn.locator("#prompt textarea").press("Home")  # typing elsewhere does not move
+    drawn.locator("#prompt textarea").click()
+    drawn.keyboard.press("Home")  # typing elsewhere does not move
     at(drawn, here)
 
 
@@ -181,9 +190,9 @@ def test_blenders_show_the_numbers_of_the_file_at_every_position(blended: Page) 
     hops = arrays["faid_hop_weights"].reshape(256, len(layers), -1)
     seen = []
     for step in (136, 137, 200):
-        blended.locator("[data-part=scrub]").fill(str(step))
+        stand(blended, step)
         at(blended, step)
-        blended.wait_for_function("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        blended.wait_for_timeout(300)  # where frames come late, the sections take turns
         for kind, values in (("compatibility", scores), ("start-cosine", cosines)):
             expected = {
                 (str(layer), str(rank + 1)): values[step, place, rank]
@@ -202,7 +211,7 @@ def test_blenders_show_the_numbers_of_the_file_at_every_position(blended: Page) 
 
 
 def test_a_blank_feature_goes_through_the_blenders_where_nothing_was_retrieved(blended: Page) -> None:
-    blended.locator("[data-part=scrub]").fill("5")
+    stand(blended, 5)
     expect(blended.locator("[data-part=blenders-text]")).to_contain_text("ran with a blank feature")
     assert set(numbers(blended, "compatibility")) == {("0", "1"), ("3", "1")}
     assert numbers(blended, "start-cosine") == {}
@@ -234,14 +243,40 @@ def test_flips_of_blenders_are_known_only_when_recorded(page: Page, quick: str) 
     expect(page.locator("[data-part=flip]")).to_contain_text("Flips are not recorded")
     expect(page.locator("[name=lp-overlay][value=flips]")).to_be_disabled()
     expect(page.locator("[data-part=column-unblended]")).to_be_hidden()
-    page.get_by_label("Also record each position without the blend").check()
+    page.get_by_label("Also record each position without what was retrieved").check()
     generate(page, "a red disc")
     expect(page.locator("[name=lp-overlay][value=flips]")).to_be_enabled()
-    expect(page.locator("[data-part=flip]")).to_contain_text("without the blenders")
-    for name in ("column-unblended", "ruler-unblended", "ruler-model"):
+    stand(page, 100)
+    expect(page.locator("[data-part=flip]")).to_contain_text("with nothing retrieved")
+    for name in ("column-unblended", "column-blank", "race"):
         expect(page.locator(f"[data-part={name}]")).to_be_visible()
-    for name in ("column-blended", "ruler-blended"):
-        expect(page.locator(f"[data-part={name}]")).to_be_hidden()
+    expect(page.locator("[data-part=column-blended]")).to_be_hidden()
+    expect(page.locator("[data-part=race-above]")).to_have_text("nothing retrieved")
+    stand(page, 3)
+    expect(page.locator("[data-part=flip]")).to_contain_text("Nothing was retrieved, so no flip")
+
+
+def test_the_draw_is_a_race_that_the_taken_code_wins(page: Page, quick: str) -> None:
+    ready(page, quick)
+    header, arrays = fetched_arrays(page)
+    tables = {name: arrays[name].reshape(header["steps"], -1) for name in ("margin", *LISTED)}
+    flips = np.flatnonzero(arrays["pick"] != arrays["without"]).tolist()
+    for step in (3, 100, *flips[:2]):
+        stand(page, step)
+        at(page, step)
+        codes = tables["top_code"][step].tolist()
+        with np.errstate(divide="ignore"):
+            scores = {kind: np.log(tables[f"top_{kind}"][step]) + tables["top_noise"][step] for kind in RACED}
+        won = {kind: codes[int(found.argmax())] for kind, found in scores.items()}
+        assert won == {"model": arrays["without"][step], "blended": arrays["pick"][step]}
+        second, first = np.sort(scores["blended"])[-2:]
+        assert tables["margin"][step][1] == pytest.approx(first - second, abs=1e-3)
+        text = page.locator("[data-part=race-text]")  # drawn a frame later
+        expect(text).to_contain_text(f"ode {won['blended']}")
+        expect(text).to_contain_text(re.compile("nats|No other code"))
+        same = "Nothing was retrieved here" if arrays["reason"][step] >= 0 else "takes it, too"
+        expect(text).to_contain_text(f"takes {won['model']}." if step in flips else same)
+    assert flips  # the fake model has some
 
 
 def test_stop_keeps_what_was_drawn(page: Page, slow: str) -> None:
@@ -253,7 +288,7 @@ def test_stop_keeps_what_was_drawn(page: Page, slow: str) -> None:
     steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
     assert 2 < steps < 256
     expect(page.locator("[data-part=notice]")).to_contain_text(f"Paused after {steps} of 256")
-    page.locator("[data-part=canvas]").press("Home")
+    home(page)
     at(page, 0)
 
 
@@ -273,8 +308,10 @@ def test_generating_again_replaces_the_run_under_way(page: Page, slow: str) -> N
 def test_two_visitors_do_not_see_each_other(page: Page, other: Page, slow: str) -> None:
     visit(page, slow)
     visit(other, slow)
-    generate(page, "what Ann wants")
-    generate(other, "what Bob wants")
+    say(page, "what Ann wants")
+    say(other, "what Bob wants")
+    for who in (page, other):
+        who.locator("#generate").click()
     for who in (page, other):
         who.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
     page.locator("#stop").click()
@@ -294,7 +331,7 @@ def test_an_error_says_what_to_do_and_keeps_the_picture(page: Page, quick: str) 
     wait_for(page, "error")
     expect(page.locator("[data-part=notice]")).to_contain_text("say what to draw")
     assert "Traceback" not in page.locator("body").inner_text()
-    page.locator("[data-part=canvas]").press("Home")
+    home(page)
     at(page, 0)
     assert part(page, "title") == "a red disc"
 
@@ -338,7 +375,7 @@ def test_examples_seed_and_theme(page: Page, quick: str) -> None:
 
 def test_a_phone_shows_everything_without_scrolling_sideways(phone: Page, quick: str) -> None:
     ready_with_blenders(phone, quick, "faid+daid", recorded=True)
-    phone.locator("[data-part=scrub]").fill("136")
+    stand(phone, 136)
     expect(phone.locator("[data-part=blenders]")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     widest = "Math.max(...[...document.querySelectorAll('.loupe > *')].map(node => node.getBoundingClientRect().right))"
@@ -346,7 +383,70 @@ def test_a_phone_shows_everything_without_scrolling_sideways(phone: Page, quick:
     expect(phone.locator("[data-part=canvas]")).to_be_visible()
 
 
+def test_a_prompt_without_a_known_word_is_told_before_and_after(page: Page, quick: str) -> None:
+    visit(page, quick)
+    hint = page.locator("[data-part=hint]")
+    expect(hint).to_be_hidden()
+    enter(page.locator("#prompt textarea"), "猫")
+    expect(hint).to_have_text(re.compile("^No word of this prompt is known: the caption filter will be skipped."))
+    page.locator("#generate").click()
+    wait_for(page, "ready")
+    expect(page.locator("[data-part=notice]")).to_have_text(
+        "The caption filter was skipped: no word of this prompt is known."
+    )
+    assert "caption filter" in part(page, "facts")
+    enter(page.locator("#prompt textarea"), "sun, <img src=x onerror=alert(1)> 猫")
+    expect(hint).to_have_text("The caption filter does not know: 1, 猫.")
+    enter(page.locator("#prompt textarea"), "sun")
+    expect(hint).to_be_hidden()
+    page.locator("#generate").click()
+    wait_for(page, "ready")
+    expect(page.locator("[data-part=notice]")).to_be_hidden()
+
+
 def test_a_screen_reader_hears_the_step(drawn: Page) -> None:
-    drawn.locator("[data-part=canvas]").press("Home")
+    home(drawn)
     expect(drawn.locator("[data-part=spoken]")).to_contain_text("Position 0, row 0, column 0")
     expect(drawn.locator("[data-part=spoken]")).to_contain_text("Nothing retrieved: first row")
+
+
+@pytest.mark.parametrize("seed", ["4294967296", "-1", "1.5", ""])
+def test_a_seed_that_is_none_is_told_and_the_picture_stays_usable(page: Page, quick: str, seed: str) -> None:
+    ready(page, quick)
+    enter(page.locator("#seed input"), seed)
+    page.locator("#generate").click()
+    wait_for(page, "error")
+    expect(page.locator("[data-part=notice]")).to_contain_text(f"seed: got {seed or 'nothing'}")
+    assert page.locator("#seed input").input_value() == seed
+    page.locator("[data-part=previous]").click()
+    at(page, 254)
+    enter(page.locator("#seed input"), "7")
+    page.locator("#generate").click()
+    wait_for(page, "ready")
+    expect(page.locator("[data-part=notice]")).to_be_hidden()
+
+
+def test_what_gradio_refuses_by_itself_leaves_nothing_waiting(page: Page, quick: str) -> None:
+    ready(page, quick)
+    page.evaluate(UNHEARD_OF_METHOD)
+    page.locator("#generate").click()
+    wait_for(page, "error")
+    expect(page.locator("[data-part=notice]")).to_contain_text("The server did not take this")
+    page.locator("[data-part=previous]").click()
+    at(page, 254)
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#compare-weights").click()
+    expect(page.locator("[data-part=cp-notice]")).to_contain_text("The server did not take this")
+    page.get_by_role("tab", name="Sweep").click()
+    page.locator("#sweep-draw").click()
+    expect(page.locator("[data-part=sw-notice]")).to_contain_text("The server did not take this")
+    assert [page.locator(part).get_attribute("data-state") for part in ("#compare", "#sweep")] == ["error", "error"]
+
+
+UNHEARD_OF_METHOD = """
+() => {
+  const fetched = window.fetch;
+  window.fetch = (url, options) => String(url).includes("/queue/join")
+    ? fetched(url, { ...options, body: options.body.replaceAll('"daid"', '"unheard of"') }) : fetched(url, options);
+}
+"""

@@ -11,7 +11,20 @@ from playwright.sync_api import Page, Request, expect
 
 from app.tour import Recording
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import PAYLOADS, at, generate, open_tab, part, ready, visit, wait_for
+from tests.browser.visitor import (
+    PAYLOADS,
+    at,
+    enter,
+    generate,
+    home,
+    open_tab,
+    part,
+    ready,
+    stand,
+    tab_to,
+    visit,
+    wait_for,
+)
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -48,10 +61,10 @@ def linked(page: Page) -> str:
 def test_a_copied_link_draws_the_same_run_at_the_same_position(page: Page, other: Page, quick: str) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit(page, quick)
-    page.locator("#seed input").fill("7")
+    enter(page.locator("#seed input"), "7")
     generate(page, "a disc & 100 % of <b>")
     wait_for(page, "ready")
-    page.locator("[data-part=scrub]").fill("100")
+    stand(page, 100)
     link = linked(page)
     expect(page.locator("#keep-told")).to_have_text("Copied, with position 100.")
     assert page.evaluate("navigator.clipboard.readText()") == link
@@ -114,8 +127,8 @@ def test_the_downloaded_page_replays_from_disk_without_a_request(
     other.on("console", lambda message: surprises.append(message.text) if message.type == "error" else None)
     other.goto(file.as_uri())
     wait_for(other, "ready")
-    page.locator("[data-part=scrub]").fill("136")
-    other.locator("[data-part=scrub]").fill("136")
+    stand(page, 136)
+    stand(other, 136)
     at(other, 136)
     for name in ("title", "choice", "neighbours-text", "numbers"):
         assert part(other, name) == part(page, name)
@@ -147,7 +160,7 @@ def test_a_downloaded_trace_can_be_opened_by_somebody_else(page: Page, other: Pa
     hostile.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     choose.set_input_files(hostile)
     notice(other, "hostile.npz: not a trace, or damaged")
-    other.locator("[data-part=canvas]").press("Home")
+    home(other)
     at(other, 0)
     assert part(other, "title") == "a red disc"
 
@@ -193,7 +206,7 @@ def test_own_pictures_are_retrieved_from_by_their_owner_only(
     generate(page, "a red disc")
     wait_for(page, "ready")
     expect(page.locator("[data-part=facts]")).to_contain_text("databaseYours")
-    page.locator("[data-part=scrub]").fill("136")
+    stand(page, 136)
     expect(page.locator("[data-part=cards] li").first).to_contain_text("square")
     visit(other, quick)
     assert other.locator("#database input[value=yours]").count() == 0
@@ -211,7 +224,7 @@ def test_own_pictures_are_retrieved_from_by_their_owner_only(
 def test_the_tour_opens_at_once_and_is_walked_by_keys(page: Page, quick: str) -> None:
     stops = Recording.load().stops
     visit(page, quick)
-    page.locator("#tour-start").focus()
+    tab_to(page, "#tour-start")
     page.keyboard.press("Enter")
     card = page.locator(".tour-card")
     expect(card).to_be_visible()

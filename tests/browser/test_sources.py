@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import at, choose, fetched_arrays, generate, open_tab, part, visit, wait_for
+from tests.browser.visitor import at, choose, enter, fetched_arrays, generate, open_tab, part, stand, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -40,7 +40,7 @@ def settle(page: Page) -> None:
 def plain_pixels(page: Page, step: int) -> list[str]:
     """Colours of the cells at a step, without an overlay."""
     choose(page, "lp-overlay", "none")
-    page.locator("[data-part=scrub]").fill(str(step))
+    stand(page, step)
     at(page, step)
     settle(page)
     pixels: list[str] = page.locator("[data-part=canvas]").evaluate(PIXELS)
@@ -63,7 +63,7 @@ def test_the_overlay_colours_cells_by_source(drawn: Page) -> None:
     assert f"{header['sources'][header['provenance']['places'][0]][1]}, " in keys[0]
     assert int(keys[0].split()[-1]) == first["patches"]
     step = int(owned.nonzero()[0][0])
-    drawn.locator("[data-part=scrub]").fill(str(step))
+    stand(drawn, step)
     expect(drawn.locator("[data-part=legend-text]")).to_contain_text("% from disc number")
 
 
@@ -102,7 +102,7 @@ def test_choosing_a_source_highlights_what_it_shaped(drawn: Page) -> None:
     changed = [before != after for before, after in zip(plain, canvas.evaluate(PIXELS), strict=True)]
     assert changed[1:] == mine.tolist()[1:]
     step = int(mine.nonzero()[0][0])
-    drawn.locator("[data-part=scrub]").fill(str(step))
+    stand(drawn, step)
     origin = int(arrays["origin"].reshape(256, -1)[step, 1])
     expect(drawn.locator("[data-part=here]")).to_contain_text(
         f"row {origin // 16}, column {origin % 16} of this source"
@@ -114,10 +114,10 @@ def test_choosing_a_source_highlights_what_it_shaped(drawn: Page) -> None:
 def test_a_click_on_the_small_picture_and_on_a_region_goes_there(page: Page, quick: str) -> None:
     visit(page, quick)
     open_sources(page)
-    page.get_by_label("Retrieval weight λ").first.fill("0.9")
-    page.get_by_label("Caption filter").first.fill("1")
-    page.get_by_label("Position term").first.fill("0.3")
-    page.get_by_label("Gate").first.fill("0")
+    enter(page.get_by_label("Retrieval weight λ").first, "0.9")
+    enter(page.get_by_label("Caption filter").first, "1")
+    enter(page.get_by_label("Position term").first, "0.3")
+    enter(page.get_by_label("Gate").first, "0")
     generate(page, "a red disc")
     wait_for(page, "ready")
     _, arrays = fetched_arrays(page)

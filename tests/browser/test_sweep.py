@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import until, visit, wait_for
+from tests.browser.visitor import enter, say, tab_to, until, visit, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -16,9 +16,9 @@ def open_tab(page: Page, url: str, across: str = "0, 0.5, 1", down: str = "0.1, 
     """The page with the sweep in view, and values."""
     visit(page, url)
     page.get_by_role("tab", name="Sweep").click()
-    page.locator("#prompt textarea").fill("a red disc")
+    say(page, "a red disc")
     for name, values in (("across", across), ("down", down)):
-        page.locator(f"#sweep-{name}-values").locator("textarea, input").fill(values)
+        enter(page.locator(f"#sweep-{name}-values").locator("textarea, input"), values)
 
 
 def state(page: Page, name: str) -> None:
@@ -67,12 +67,12 @@ def test_values_that_make_no_sense_are_told_and_what_was_drawn_stays(page: Page,
     open_tab(page, quick, "0, 1", "0.1")
     page.locator("#sweep-draw").click()
     state(page, "ready")
-    page.locator("#sweep-across-values").locator("textarea, input").fill("0, <b>much</b>")
+    enter(page.locator("#sweep-across-values").locator("textarea, input"), "0, <b>much</b>")
     page.locator("#sweep-draw").click()
     expect(page.locator("[data-part=sw-notice]")).to_contain_text("got '0, <b>much</b>', expected 1 to 6 numbers")
     state(page, "ready")
     assert page.locator(".sw-tile").count() == 2
-    page.locator(".sw-tile").nth(0).focus()
+    tab_to(page, ".sw-tile")
     page.keyboard.press("ArrowRight")
     expect(page.locator(".sw-tile").nth(1)).to_be_focused()
 

@@ -10,31 +10,40 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import PAYLOADS, at, fetched_arrays, generate, part, ready, until, visit, wait_for
+from tests.browser.visitor import (
+    PAYLOADS,
+    at,
+    enter,
+    fetched_arrays,
+    generate,
+    home,
+    part,
+    ready,
+    say,
+    stand,
+    until,
+    visit,
+    wait_for,
+)
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
 
 PANEL = "#whatif [data-wi=root]"
-SET = """([name, value]) => {
-  const slider = document.querySelector(`#whatif input[type=range][name=${name}]`);
-  slider.value = value;
-  slider.dispatchEvent(new Event("input", { bubbles: true }));
-}"""
+ANSWERED = "() => { const { whatif } = document.querySelector('#whatif'); return !whatif.waiting && !whatif.again; }"
 
 
 def look(page: Page, step: int) -> None:
     """Stand at a step and bring the tab into sight."""
-    page.locator("[data-part=scrub]").fill(str(step))
+    stand(page, step)
     page.locator(PANEL).scroll_into_view_if_needed()
     until(page, PANEL, step=step)
 
 
 def set_knob(page: Page, name: str, value: float) -> None:
-    """Move a slider of the tab, and wait for the answer."""
-    before = page.locator(PANEL).get_attribute("data-number")
-    page.evaluate(SET, [name, value])
-    expect(page.locator(PANEL)).not_to_have_attribute("data-number", str(before))
+    """Type a number into a field of the tab, and wait for the last answer."""
+    enter(page.locator(f"#whatif input[type=number][name={name}]"), f"{value:g}")
+    page.wait_for_function(ANSWERED)
 
 
 def runs(page: Page) -> list[str]:
@@ -71,7 +80,7 @@ def test_a_change_is_previewed_branched_compared_and_undone(page: Page, quick: s
     # the map and the jumps show the difference
     page.locator(".lp-segments label", has_text="Branch").click()
     expect(page.locator("[data-part=legend-text]")).to_contain_text(f"{differs} differences")
-    page.locator("[data-part=canvas]").press("Home")
+    home(page)
     page.keyboard.press("d")
     at(page, int((arrays["code"] != arrays["parent"]).argmax()))
     here = page.locator("#stepper").get_attribute("data-step")
@@ -96,7 +105,7 @@ def test_neighbours_are_dropped_pinned_and_weighed(page: Page, quick: str) -> No
     expect(page.locator("#whatif [data-wi=said]")).to_have_text("1 pinned")
     expect(near.nth(1).locator(".wi-share")).to_contain_text("→ 100")
     page.locator("#whatif [data-wi=reset]").click()
-    near.nth(2).locator("input").fill("8")
+    enter(near.nth(2).locator("input"), "8")
     expect(page.locator("#whatif [data-wi=said]")).to_have_text("1 weighed")
     page.locator("#whatif .wi-method label", has_text="FAiD").first.click()
     expect(page.locator("#whatif [data-wi=beyond]")).to_contain_text("inside the model")
@@ -104,7 +113,7 @@ def test_neighbours_are_dropped_pinned_and_weighed(page: Page, quick: str) -> No
     expect(page.locator(".wt-runs li")).to_have_count(2)
     wait_for(page, "ready")
     expect(page.locator("[data-part=blenders]")).to_be_visible()
-    page.locator("[data-part=scrub]").fill("100")
+    stand(page, 100)
     expect(page.locator("[data-part=blenders-text]")).to_contain_text("none at this position")
 
 
@@ -128,7 +137,7 @@ def test_a_picture_is_paused_drawn_on_and_chosen_by_hand(page: Page, slow: str) 
     other.get_by_role("button").click()
     until(page, "#stepper", state="stopped", steps=row + 1)
     expect(page.locator("[data-part=choice]")).to_contain_text(f"code {code} at")
-    expect(page.locator("[data-part=flip]")).to_contain_text("Chosen by hand: u would have taken code")
+    expect(page.locator("[data-part=flip]")).to_contain_text("Chosen by hand; drawn would have been code")
     assert len(runs(page)) == 1
     page.locator("#onward-end").click()
     page.wait_for_function(f"Number(document.querySelector('#stepper').dataset.steps) > {row + 3}")
@@ -143,16 +152,16 @@ def test_jumps_go_to_flips_divergences_and_codes_without_a_request(page: Page, q
     places = [p for p in range(256) if arrays["pick"][p] != arrays["without"][p]]
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    page.locator("[data-part=canvas]").press("Home")
+    home(page)
     for place in (places * 2)[: len(places) + 1]:  # and around
         page.keyboard.press("f")
         at(page, place)
     assert f"flip {len(places)}" in page.locator("[data-jump=flip]").inner_text()
     threshold = float(np.floor(50 * np.nanmax(arrays["kl"])) / 100)
-    page.locator("[data-part=jump-kl]").fill(str(threshold))
+    enter(page.locator("[data-part=jump-kl]"), str(threshold))
     far = [p for p in range(256) if arrays["kl"][p] >= threshold]
     assert far
-    page.locator("[data-part=canvas]").press("Home")
+    home(page)
     page.locator("[data-jump=kl]").click()
     at(page, next(p for p in far if p > 0))
     code = int(arrays["code"][200])
@@ -164,7 +173,7 @@ def test_jumps_go_to_flips_divergences_and_codes_without_a_request(page: Page, q
     assert here in same
     assert requests == []
     regions = [int((arrays["copied"] == number).argmax()) for number in range(1, int(arrays["copied"].max()) + 1)]
-    page.locator("[data-part=canvas]").press("Home")
+    home(page)
     for place in sorted(regions):
         page.keyboard.press("c")
         at(page, place)
@@ -179,10 +188,7 @@ def test_nothing_is_asked_while_the_tab_is_out_of_sight(page: Page, quick: str) 
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     for step in (10, 60, 120):
-        page.locator("[data-part=canvas]").press("Home")
-        page.locator("[data-part=scrub]").evaluate(
-            "(scrub, step) => { scrub.value = step; scrub.dispatchEvent(new Event('input')); }", step
-        )
+        stand(page, step)
         page.wait_for_timeout(300)
     assert requests == []
     look(page, 120)
@@ -191,8 +197,8 @@ def test_nothing_is_asked_while_the_tab_is_out_of_sight(page: Page, quick: str) 
 
 def test_an_image_is_read_and_completed_and_hostile_files_are_refused(page: Page, quick: str) -> None:
     visit(page, quick)
-    page.locator("#prompt textarea").fill("a red disc")
-    page.locator("#image-number input").fill("4")
+    say(page, "a red disc")
+    enter(page.locator("#image-number input"), "4")
     page.locator("#image-take").click()
     expect(page.locator("#image-maps .wm-map")).to_have_count(3)
     expect(page.locator("[data-part=facts]")).to_contain_text("256 codes")
@@ -204,7 +210,9 @@ def test_an_image_is_read_and_completed_and_hostile_files_are_refused(page: Page
     expect(page.locator(".wt-runs li")).to_have_count(5)
     assert [text.count("from 128") for text in runs(page)] == [0, 0, 1, 1, 1]
     upload(page, "bad.png", b"\x89PNG\r\n\x1a\nnothing")
-    expect(page.locator("[data-part=notice]")).to_contain_text("not a readable picture")
+    expect(page.locator("[data-part=notice]")).to_contain_text(
+        "bad.png: not a readable picture (a PNG file that is cut off)"
+    )
     picture = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(picture, "PNG")
     upload(page, "red.png", picture.getvalue())
@@ -225,8 +233,8 @@ def test_names_are_shown_and_never_run(page: Page, quick: str) -> None:
     ready(page, quick)
     for payload in PAYLOADS:
         page.locator(".wt-rename").click()
-        page.locator(".wt-name").fill(payload)
-        page.locator(".wt-name").press("Enter")
+        enter(page.locator(".wt-name"), payload)
+        page.keyboard.press("Enter")
         expect(page.locator(".wt-words b")).to_have_text(payload)
     assert part(page, "title") == "a red disc"
     assert surprises == []

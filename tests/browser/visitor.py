@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from tests.app.test_views import unpack
 
@@ -44,10 +44,49 @@ def visit(page: Page, url: str) -> None:
     page.locator(".page-keys[aria-keyshortcuts]").wait_for()
 
 
+def enter(field: Locator, text: str) -> None:
+    """Click into a field and type a text in the place of what is there."""
+    field.click()
+    field.page.keyboard.press("ControlOrMeta+a")
+    field.page.keyboard.press("Delete")
+    field.page.keyboard.type(text)
+
+
+def say(page: Page, prompt: str) -> None:
+    """Type a prompt."""
+    enter(page.locator("#prompt textarea"), prompt)
+
+
 def generate(page: Page, prompt: str) -> None:
     """Type a prompt and press Generate."""
-    page.locator("#prompt textarea").fill(prompt)
+    say(page, prompt)
     page.locator("#generate").click()
+
+
+def stand(page: Page, step: int, picture: str = "[data-part=canvas]") -> None:
+    """Click on a position of a picture, by default of the one in the stepper."""
+    width = page.evaluate("document.querySelector('#stepper').loupe.grid.width")
+    canvas = page.locator(picture).first
+    box = canvas.bounding_box() or {"width": 0.0}
+    row, col = divmod(step, width)
+    cell = box["width"] / width
+    canvas.click(position={"x": (col + 0.5) * cell, "y": (row + 0.5) * cell})
+
+
+def home(page: Page) -> None:
+    """Go to the first position with the keyboard."""
+    stand(page, 1)
+    page.keyboard.press("Home")
+    at(page, 0)
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until something has the focus."""
+    for _ in range(100):
+        if page.locator(f"{selector}:focus").count():
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {selector}")
 
 
 def wait_for(page: Page, state: str) -> None:
@@ -67,7 +106,7 @@ def ready_with_blenders(page: Page, url: str, method: str = "faid", recorded: bo
     visit(page, url)
     choose(page, "method", method)
     if recorded:
-        page.get_by_label("Also record each position without the blend").check()
+        page.get_by_label("Also record each position without what was retrieved").check()
     generate(page, "a red disc")
     wait_for(page, "ready")
 

@@ -1,0 +1,67 @@
+"""What is told of a prompt before it is drawn: the words of it that say nothing to the caption filter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradio.data_classes import GradioModel
+
+from app.scripted import Scripted
+from core.backends.protocol import Backend
+from core.engine import NO_KNOWN_WORD
+from core.prompt import clean_prompt
+from core.text import words_of
+from core.types import ConfigError
+
+TEMPLATE = '<p lang="en" class="hint-text" role="status" data-part="hint" hidden></p>'
+SCRIPT = """
+const hint = element.querySelector("[data-part=hint]");
+const show = () => {
+  const text = props.value?.text || "";
+  hint.textContent = text;
+  hint.hidden = !text;
+};
+watch("value", show);
+show();
+"""
+REMEDY = "the caption filter will be skipped. Say it in English words, or with an emoji."
+MOST_NAMED, LONGEST = 5, 24
+
+
+class HintData(GradioModel):
+    """What the script gets; "" hides the hint."""
+
+    text: str
+
+
+class Hint(Scripted):
+    """A line under the prompt."""
+
+    data_model = HintData
+
+    def __init__(self, elem_id: str = "hint", render: bool = True) -> None:
+        super().__init__(TEMPLATE, SCRIPT, elem_id, render)
+
+    def postprocess(self, value: Any) -> Any:
+        """A text for the script."""
+        return HintData(text=value) if isinstance(value, str) else None
+
+
+def hint_of(backend: Backend, prompt: str) -> str:
+    """What to know of a prompt before it is drawn, "" when there is nothing."""
+    try:
+        prompt = clean_prompt(prompt)
+    except ConfigError:  # which is told when it is to be drawn
+        return ""
+    if not backend.embed_captions([prompt]).any():
+        return f"{NO_KNOWN_WORD[:1].upper()}{NO_KNOWN_WORD[1:]}: {REMEDY}"
+    words = words_of(prompt)
+    known = [bool(vector.any()) for vector in backend.embed_captions(words)] if words else []
+    unknown = [shortened(word) for word, is_known in zip(words, known, strict=True) if not is_known]
+    more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+    return f"The caption filter does not know: {', '.join(unknown[:MOST_NAMED])}{more}." if unknown else ""
+
+
+def shortened(word: str) -> str:
+    """A word, or its beginning."""
+    return word if len(word) <= LONGEST else f"{word[: LONGEST - 1]}…"

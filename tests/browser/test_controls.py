@@ -1,0 +1,303 @@
+"""Every control with the mouse and the keyboard, as people use them: clicked at its centre, typed in by letters."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from app.tabs import TABS
+from tests.browser.chromium import find_chromium
+from tests.browser.visitor import at, enter, generate, ready, stand, until, visit, visitor, wait_for
+
+if find_chromium() is None:
+    pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
+
+MISSED = """
+(room) => {
+  const wanted = "button, input, textarea, select, summary, a[href], [role=tab], [role=combobox], [tabindex='0']";
+  const missed = [];
+  let seen = 0;
+  for (const node of document.querySelector(room).querySelectorAll(wanted)) {
+    if (!node.checkVisibility() || node.closest(".visually-hidden, .page-skip, dialog:not([open])")) continue;
+    node.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
+    const box = node.getBoundingClientRect();
+    if (!box.width || !box.height) continue;
+    seen++;
+    const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    if (!node.contains(hit) && hit?.closest("label")?.control !== node) {
+      missed.push(`${node.outerHTML.slice(0, 160)} is covered by ${hit?.outerHTML.slice(0, 160)}`);
+    }
+  }
+  return [seen, missed];
+}
+"""
+"""How many controls of a part of the page can be seen, and which of them a click at their centre does not reach."""
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_a_click_at_the_centre_of_a_control_reaches_it(browser: Browser, quick: str, width: int, locale: str) -> None:
+    with visitor(browser, viewport={"width": width, "height": 900}, locale=locale) as page:
+        ready(page, quick)
+        for head in page.locator("#panel .label-wrap:not(.open)").all():
+            head.click()
+        stand(page, 120)
+        page.locator("#whatif [data-wi=root]").scroll_into_view_if_needed()
+        until(page, "#whatif [data-wi=root]", step=120)
+        seen, missed = page.evaluate(MISSED, "body")
+        assert seen > 100
+        assert missed == []
+        for place in range(1, len(TABS)):
+            page.locator("h1").click()
+            page.keyboard.press(str(place + 1))
+            page.wait_for_timeout(300)
+            seen, missed = page.evaluate(MISSED, "#workbench")
+            assert seen >= 3  # of Learn on a phone: a tab, the menu of the others, and the tour
+            assert missed == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Number fields
+
+
+def typed(page: Page, text: str) -> None:
+    """Type into what has the focus, letter by letter, with time for answers in between."""
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.press("Delete")
+    page.keyboard.type(text, delay=80)
+
+
+def test_every_slider_takes_a_number_that_is_typed(page: Page, quick: str) -> None:
+    visit(page, quick)
+    page.locator("#panel .label-wrap", has_text="Sampling").click()
+    fields = page.locator("#panel .lp-knob input[type=number]").all()
+    assert len(fields) == 12
+    for field in fields:
+        step = float(str(field.get_attribute("step")))
+        text = "7" if step == 1 else "0,4"  # with a comma
+        field.click()
+        typed(page, text)
+        page.keyboard.press("Tab")
+        expect(field).to_have_value(text.replace(",", "."))
+        expect(field.locator("xpath=ancestor::*[contains(@class, 'lp-knob')]//input[@type='range']")).to_have_value(
+            text.replace(",", ".")
+        )
+    expect(page.get_by_role("tab", name="What if")).to_have_attribute("aria-selected", "true")  # digits opened no tab
+    generate(page, "a red disc")
+    wait_for(page, "ready")
+    facts = page.locator("[data-part=facts]").inner_text().replace("\n", "")
+    assert "λ0.4" in facts
+    assert "K7" in facts
+
+
+@pytest.mark.parametrize("text", ["1.5", "1,5", "-1", "4294967296", "-"])
+def test_a_seed_that_is_none_is_refused_where_it_stands(page: Page, quick: str, text: str) -> None:
+    visit(page, quick)
+    seed = page.locator("#seed input")
+    seed.click()
+    typed(page, text)
+    expect(page.locator(".page-said")).to_be_visible()
+    expect(page.locator(".page-said")).not_to_be_empty()
+    expect(seed).to_have_attribute("aria-invalid", "true")
+    typed(page, "15")
+    expect(page.locator(".page-said")).to_be_hidden()
+    expect(seed).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_half_a_seed_draws_nothing(page: Page, quick: str) -> None:
+    visit(page, quick)
+    enter(page.locator("#seed input"), "1.5")
+    generate(page, "a red disc")
+    wait_for(page, "error")
+    expect(page.locator("[data-part=notice]")).to_contain_text("seed: got 1.5")
+    expect(page.locator("#seed input")).to_have_value("1.5")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The focus stays where it is
+
+
+@pytest.fixture
+def asked(page: Page, quick: str) -> Page:
+    """A page with a finished picture, and the tab "What if" at one of its positions."""
+    ready(page, quick)
+    stand(page, 120)
+    page.locator("#whatif [data-wi=root]").scroll_into_view_if_needed()
+    until(page, "#whatif [data-wi=root]", step=120)
+    return page
+
+
+def test_a_weight_is_typed_letter_by_letter(asked: Page) -> None:
+    weight = asked.locator("#whatif tr[data-entry] input").nth(1)
+    weight.click()
+    for text, held in (("15", "15"), ("0,5", "0.5"), ("120", "120")):
+        typed(asked, text)
+        expect(weight).to_be_focused()
+        expect(weight).to_have_value(held)
+        expect(asked.locator("#whatif [data-wi=said]")).to_have_text("1 weighed")
+    typed(asked, "")
+    asked.keyboard.press("Tab")
+    expect(weight).to_have_value("120")  # what counts, as nothing was typed
+    expect(asked.get_by_role("tab", name="What if")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_focus_stays_on_what_was_pressed(asked: Page) -> None:
+    near, panel = asked.locator("#whatif tr[data-entry]"), asked.locator("#whatif")
+    for button in (
+        near.nth(1).get_by_role("button", name="Drop"),
+        near.nth(2).get_by_role("button", name="Pin"),
+        asked.locator("#whatif tr[data-code]").nth(3).get_by_role("button"),
+    ):
+        button.click()
+        before = panel.locator("[data-wi=root]").get_attribute("data-number")
+        asked.keyboard.press("Enter")  # once more
+        expect(panel.locator("[data-wi=root]")).not_to_have_attribute("data-number", str(before))
+        expect(button).to_be_focused()
+    reset = panel.get_by_role("button", name="Reset")
+    near.nth(1).get_by_role("button", name="Drop").click()
+    reset.click()
+    expect(reset).to_be_disabled()
+    expect(reset).to_be_focused()
+
+
+def test_branching_goes_to_the_branch_where_arrows_step(asked: Page) -> None:
+    first = str(asked.locator("#stepper").get_attribute("data-trace-id"))
+    enter(asked.locator("#whatif input[type=number][name=retrieval_weight]"), "1")
+    asked.locator("#whatif").get_by_role("button", name="Branch here").click()
+    expect(asked.locator(".wt-runs li")).to_have_count(2)
+    wait_for(asked, "ready")
+    expect(asked.locator("#stepper")).not_to_have_attribute("data-trace-id", first)
+    expect(asked.locator("#stepper [data-part=canvas]")).to_be_focused()
+    asked.wait_for_function("document.querySelector('#stepper').getBoundingClientRect().top < innerHeight / 2")
+    asked.keyboard.press("Home")
+    at(asked, 0)
+    # the tree
+    run = asked.locator(".wt-open").first
+    run.click()
+    expect(asked.locator("#stepper")).to_have_attribute("data-trace-id", first)
+    expect(run).to_have_attribute("aria-current", "true")
+    expect(run).to_be_focused()
+
+
+def test_a_name_waits_for_the_end_of_a_composition(asked: Page) -> None:
+    asked.locator(".wt-rename").click()
+    asked.keyboard.press("ControlOrMeta+a")
+    keys = asked.context.new_cdp_session(asked)
+    keys.send("Input.imeSetComposition", {"text": "にほ", "selectionStart": 2, "selectionEnd": 2})
+    for kind, code in (("rawKeyDown", 229), ("keyUp", 13)):
+        keys.send("Input.dispatchKeyEvent", {"type": kind, "windowsVirtualKeyCode": code, "key": "Enter"})
+    expect(asked.locator(".wt-name")).to_be_focused()
+    keys.send("Input.insertText", {"text": "日本"})
+    asked.keyboard.press("Enter")
+    expect(asked.locator(".wt-words b")).to_have_text("日本")
+    expect(asked.locator(".wt-rename")).to_be_focused()
+
+
+@pytest.mark.parametrize("selector", ["#generate", ".chip"])
+def test_arrows_step_after_a_button_was_pressed(page: Page, quick: str, selector: str) -> None:
+    ready(page, quick)
+    before = page.locator("#stepper").get_attribute("data-trace-id")
+    page.locator(selector).first.click()
+    if selector == "#generate":
+        expect(page.locator("#stepper")).not_to_have_attribute("data-trace-id", str(before))
+        wait_for(page, "ready")
+    last = int(page.locator("#stepper").get_attribute("data-step") or 0)
+    page.keyboard.press("ArrowLeft")
+    at(page, last - 1)
+    page.keyboard.press("ArrowRight")
+    at(page, last)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What goes wrong leaves what is there usable
+
+
+def test_a_trace_that_cannot_be_fetched_is_fetched_again(page: Page, quick: str) -> None:
+    ready(page, quick, "a red disc")
+    stand(page, 100)
+    first = page.locator("#stepper").get_attribute("data-trace-id")
+    failures = [True, True]
+
+    def fail(route: Route) -> None:
+        if failures:
+            failures.pop()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/*trace.bin", fail)
+    generate(page, "a blue disc")
+    wait_for(page, "error")
+    again = page.locator("[data-part=again]")
+    expect(page.locator("#stepper")).to_have_attribute("data-trace-id", str(first))
+    at(page, 100)
+    page.keyboard.press("ArrowLeft")  # the old picture is there to be stepped through
+    at(page, 99)
+    again.click()
+    expect(again).to_be_enabled()
+    assert not failures
+    again.click()
+    wait_for(page, "ready")
+    expect(page.locator("[data-part=title]")).to_have_text("a blue disc")
+    expect(again).to_be_hidden()
+
+
+def test_an_error_leaves_a_paused_picture_paused(page: Page, slow: str) -> None:
+    visit(page, slow)
+    generate(page, "a red disc")
+    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
+    page.locator("#stop").click()
+    wait_for(page, "stopped")
+    steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
+    generate(page, "  ")
+    wait_for(page, "error")
+    one = page.locator("#onward-patch")
+    one.click()
+    until(page, "#stepper", state="stopped", steps=steps + 1)
+    expect(one).to_be_focused()
+
+
+def test_patches_have_pictures_whatever_is_asked_for_first(page: Page, quick: str) -> None:
+    visit(page, quick)
+    page.locator("#image-take").click()
+    expect(page.locator("#image-maps .wm-map")).to_have_count(3)
+    page.wait_for_function("document.querySelector('#stepper').loupe.atlas")
+
+
+def test_five_clicks_draw_one_picture(page: Page, slow: str) -> None:
+    visit(page, slow)
+    generate(page, "a red disc")
+    for _ in range(4):
+        page.wait_for_timeout(150)
+        page.locator("#generate").click()
+    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
+    page.locator("#stop").click()
+    wait_for(page, "stopped")
+    expect(page.locator(".wt-runs li")).to_have_count(1)
+
+
+@pytest.mark.parametrize("prompt", ["x" * 245, " ".join(["y" * 43] * 6)])
+def test_a_long_prompt_has_a_short_file(page: Page, quick: str, prompt: str) -> None:
+    ready(page, quick, prompt)
+    page.get_by_role("tab", name="Keep and share").click()
+    for button, suffix in (("#save-page", ".html"), ("#save-trace", ".npz")):
+        with page.expect_download() as saved:
+            page.locator(button).click()
+        assert len(saved.value.suggested_filename.encode()) < 120
+        assert saved.value.suggested_filename.endswith(f"-seed0{suffix}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# These tests
+
+
+def test_tests_of_the_page_click_and_type() -> None:
+    """`fill`, `focus` and `press` of a locator go past the mouse: they hid what nobody could click or type in."""
+    past = re.compile(r"\.(fill|focus|press_sequentially|dispatch_event|clear|set_checked)\(|(?<!keyboard)\.press\(")
+    places = sorted(Path(__file__).parent.glob("*.py"))
+    lines = [(path.name, line) for path in places for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) > 1000
+    assert [found for found in lines if past.search(found[1]) and "re.compile" not in found[1]] == []
