@@ -135,10 +135,12 @@ class Trace:
             machine=machine(),
         )
         unfiltered = next(filter(None, (why_unfiltered(backend, prompt, part) for part in everything)), None)
-        return cls(
+        made = cls(
             prompt, settings, origin, backend.grid, tuple(steps), _sources(used, steps), changes,
             min(given, len(steps)), unfiltered,
         )  # fmt: skip
+        _check_draws(made)
+        return made
 
     @property
     def complete(self) -> bool:
@@ -376,6 +378,19 @@ def _check_records(backend: Backend, database: Database | None, steps: Sequence[
             raise TraceError(
                 f"records: got entries {found.entries.min()}..{found.entries.max()} at position {step.position}, "
                 "expected those of the database; give the one that the run retrieved from"
+            )
+
+
+def _check_draws(trace: Trace) -> None:
+    """TraceError unless the noise of the trace's seed draws its codes; the runs of several prompts have a seed each."""
+    for step in trace.steps:
+        if not trace.drawn(step.position) or step.u is not None:
+            continue
+        code = trace.luck(step.position).draw(trace.blend(step.position).blended)
+        if code != step.code:
+            raise TraceError(
+                f"records: got code {step.code} at position {step.position}, but seed {trace.settings.seed} with these "
+                f"settings draws {code}; give the settings of the run (row i of several prompts has the seed + i)"
             )
 
 

@@ -317,3 +317,11 @@ def test_long_captions_round_trip(trace: Trace, tmp_path: Path) -> None:
     assert {number: source.caption for number, source in loaded.sources.items()} == {
         number: source.caption for number, source in long.items()
     }
+
+
+def test_records_must_be_what_the_seed_draws(backend: EmojiBackend, database: PatchDatabase) -> None:
+    rows = list(zip(*decode(backend, database, ["pizza", "dog"], SETTINGS), strict=True))
+    second = replace(SETTINGS, seed=SETTINGS.seed + 1)
+    assert Trace.record(backend, database, "dog", second, rows[1]).codes.tolist() == [step.code for step in rows[1]]
+    with pytest.raises(TraceError, match=r"but seed \d+ with these settings draws \d+; give the settings of the run"):
+        Trace.record(backend, database, "dog", SETTINGS, rows[1])
