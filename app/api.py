@@ -93,8 +93,8 @@ def step_endpoint(session: Session) -> Callable[..., Position]:
         """Explain how the code at one position of a run came about: neighbours, distributions, the draw.
 
         Lists the retrieved patches with the pictures they come from, distances and shares, the probabilities of the
-        likeliest codes under the model, the retrieval and their blend, entropies and KL in nats, the random number
-        that picked the code, and what FAiD's blenders did, if the run has some. No model runs: it is quick.
+        likeliest codes under the model, the retrieval and their blend with their noise in the race that drew the code,
+        entropies and KL in nats, and what FAiD's blenders did, if the run has some. No model runs: it is quick.
 
         Args:
             run: id of a run, as generate, branch and compare give it

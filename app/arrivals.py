@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,9 @@ MAX_SIDE, MAX_CODES, MAX_SOURCES = 64, 32768, 5000
 """Most rows and columns, codes of a codebook, and source images of a trace that the page shows."""
 MAX_SHARES = 4_000_000
 """Of every source at every position: what an opened trace may ask for when its sources are counted."""
+
+MOST_DECODED = 64
+"""Sources of a trace whose pictures are decoded for one view, each with a pass of the decoder; the others are grey."""
 
 PLAIN_SIDE = 8
 ELSEWHERE = "another database"
@@ -68,13 +70,22 @@ def holds(database: Database, trace: Trace) -> bool:
 
 
 def decoded_sources(trace: Trace, drawn: bytes, decoder: Backend | PlainColours) -> packing.Pictures:
-    """Pictures of a trace's sources from their token grids, for a database that is not here."""
+    """Pictures of a trace's sources from their token grids, for a database that is not here.
 
-    @cache
-    def source(image: int) -> bytes:
-        return pictures.encoded(decoder.decode_codes(trace.sources[image].codes[None])[0], quality=75)
+    The first MOST_DECODED that are asked for have one; packing asks for those that count most first.
+    """
+    made: dict[int, bytes] = {}
 
-    return packing.Pictures(drawn, source, lambda image: pictures.thumbnail(source(image)))
+    def source(image: int) -> bytes | None:
+        if image not in made and len(made) < MOST_DECODED:
+            made[image] = pictures.encoded(decoder.decode_codes(trace.sources[image].codes[None])[0], quality=75)
+        return made.get(image)
+
+    def thumbnail(image: int) -> RGB | None:
+        picture = source(image)
+        return pictures.thumbnail(picture) if picture else None
+
+    return packing.Pictures(drawn, source, thumbnail)
 
 
 def read_trace(path: Path) -> Trace:
@@ -122,6 +133,8 @@ def arrival_message(name: str, trace: Trace, backends: Mapping[str, Backend], da
         told.append(f"It was made by another model than those here ({origin.backend}, weights {origin.model}).")
     if trace.rule == "gumbel" and origin.database and database_of(trace, databases) is None:
         told.append("Its database is not here: the pictures of its sources are decoded from their codes.")
+        if (count := len(trace.sources)) > MOST_DECODED:
+            told.append(f"Of its {count} sources, {MOST_DECODED} have a picture.")
     if isinstance(decoder_of(trace, backends), PlainColours):
         told.append("No model here has its codebook: every code is a square of one colour instead of a patch.")
     if not trace.complete:

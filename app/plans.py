@@ -147,6 +147,10 @@ def _blends(settings: DecodeSettings) -> bool:
     return settings.blends
 
 
+def _guided(settings: DecodeSettings) -> bool:
+    return settings.cfg_scale != 1
+
+
 AXES = (
     Axis("retrieval_weight", "Retrieval weight λ", "λ", (0, 0.1, 0.2, 0.4, 0.8), _may_mix),
     Axis("retrieval_temperature", "Retrieval temperature τ", "τ", (0.03, 0.1, 0.3, 1, 2), _mixes),
@@ -157,6 +161,7 @@ AXES = (
     Axis("faid_neighbours", "Features through the blenders", "features", (1, 4, 10, 32), _blends),
     Axis("temperature", "Temperature", "temperature", (0.1, 0.4, 0.7, 1, 1.3)),
     Axis("cfg_scale", "CFG scale", "CFG", (1, 1.5, 2, 3, 5)),
+    Axis("negative_share", "Negative prompt", "negative", (0, 0.25, 0.5, 1), _guided),
     Axis("seed", "Seed", "seed", (0, 1, 2, 3, 4)),
 )
 """In the order in which they are offered; the first two are swept to begin with."""

@@ -30,7 +30,7 @@ class Blend:
 
 
 def blend_step(logits: FloatArray, neighbours: Neighbours | None, settings: DecodeSettings) -> Blend:
-    """Everything between the logits [V] of one position and the distribution that its code is sampled from.
+    """Everything between the logits [V] of one position and the distribution that its code is drawn from.
 
     Neighbours that a change has given the weight 0 are left out, as if they had not been found.
     """

@@ -20,8 +20,8 @@ PARTS = ("model", "search", "blend")
 class Metrics:
     """Numbers of the n positions of a run; NaN stands for what is not there, or was not recorded.
 
-    entropy: [n, 3] in nats, of the model without retrieval, of the neighbours, and of what the code was sampled from;
-    kl: [n] in nats, from the model without retrieval to what was sampled from; distances: [all] squared L2 of all
+    entropy: [n, 3] in nats, of the model without retrieval, of the neighbours, and of what the code was drawn from;
+    kl: [n] in nats, from the model without retrieval to what was drawn from; distances: [all] squared L2 of all
     neighbours of all positions; nearest: [n] that of the nearest one; effective: [n] effective number of neighbours,
     exp of the entropy of their shares, 0 where nothing took part; milliseconds: [n, 3] of each of PARTS.
     """
@@ -79,7 +79,7 @@ def measure(trace: Trace) -> Metrics:
 
 
 def entropies(blend: Blend, alone: Distribution | None) -> tuple[float, float, float]:
-    """Entropy without anything retrieved, of the neighbours, and of what the code was sampled from; NaN: not known."""
+    """Entropy without anything retrieved, of the neighbours, and of what the code was drawn from; NaN: not known."""
     first, second, third = (
         np.nan if found is None else entropy(found) for found in (alone, blend.retrieval, blend.blended)
     )

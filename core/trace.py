@@ -149,7 +149,7 @@ class Trace:
 
     @property
     def codes(self) -> IntArray:
-        """The codes [n] that were sampled, in raster order."""
+        """The codes [n] that were taken, in raster order."""
         return np.array([step.code for step in self.steps], dtype=np.int64)
 
     @property

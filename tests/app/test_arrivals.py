@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import arrivals
+from app.pictures import RGB
 from app.session import Session
 from app.views import Asked
 from core.trace import Trace
-from core.types import Change, DecodeSettings, Grid, TraceError
+from core.types import Change, CodeArray, DecodeSettings, Grid, TraceError
 from tests.app.test_views import unpack
 
 
@@ -148,6 +149,53 @@ def test_a_bomb_is_refused(session: Session, tmp_path: Path) -> None:
     update = session.open_file("eve", path)
     assert update.state == "error"
     assert "unpacks to more than 128 MB" in update.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" + "[]," * 2_000_000 + "[]]", "expected 1000000 at most"),
+        ("[" * 100_000 + "]" * 100_000, "not a trace, or damaged"),
+        (" " * 17 * 2**20 + "{}", "got more than 16 MB"),
+    ],
+    ids=["many", "deep", "long"],
+)
+def test_json_that_would_unpack_to_far_more_is_refused_in_one_line(
+    session: Session, saved: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in source.namelist():
+            archive.writestr(name, text if name == "meta.json" else source.read(name))
+    update = session.open_file("eve", path)
+    assert update.state == "error"
+    assert update.message.startswith("bomb.npz: ")
+    assert said in update.message
+    assert "\n" not in update.message
+
+
+def test_only_so_many_sources_of_a_database_that_is_not_here_are_decoded(
+    session: Session, trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(trace.sources) > 3
+    monkeypatch.setattr(arrivals, "MOST_DECODED", 3)
+    far = replace(trace, origin=replace(trace.origin, database="elsewhere"))
+    update = session.open_file("fay", written(far, tmp_path))
+    assert f"Of its {len(trace.sources)} sources, 3 have a picture." in update.message
+    header = unpack(update.file)[0]
+    assert len([name for name in header["blobs"] if name.isdecimal()]) == 3
+    assert len(header["tiles"]) == len(header["sources"]) - 3
+    asked: list[int] = []
+
+    class Counting(arrivals.PlainColours):
+        def decode_codes(self, grids: CodeArray) -> RGB:
+            asked.append(len(grids))
+            return super().decode_codes(grids)
+
+    found = arrivals.decoded_sources(far, b"", Counting(trace.origin.codes, trace.grid))
+    shown = [image for image in trace.sources if found.source(image)]
+    again = [image for image in trace.sources if found.thumbnail(image) is not None]
+    assert (shown, again, sum(asked)) == (list(trace.sources)[:3], list(trace.sources)[:3], 3)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n", b"PK\x03\x04 not a zip", b"\x93NUMPY", b"cos\nsystem\n."])

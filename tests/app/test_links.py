@@ -47,6 +47,14 @@ def test_a_query_holds_everything(prompt: str, seed: int, weight: float, styles:
     assert link == links.Link(prompt, asked, 17, "ab12cd34", ())
 
 
+def test_a_link_of_before_there_was_a_setting_opens_with_its_default() -> None:
+    asked = Asked("fake", "all", DecodeSettings(negative_share=0.0))
+    query = params(links.query_of("sun", asked, ""))
+    assert parsed(**query).asked == asked
+    del query["negative_share"]
+    assert parsed(**query).asked.settings.negative_share == DecodeSettings().negative_share
+
+
 def test_what_is_missing_is_as_on_the_page() -> None:
     link = parsed(prompt="sun", seed="5")
     assert link.asked == Asked("fake", "all", DecodeSettings(seed=5))

@@ -151,6 +151,16 @@ def test_settings_without_effect_are_told() -> None:
     assert len(sweep(off, "retrieval_weight", "0, 1", "retrieval_temperature", "0.1, 1").asked) == 4
 
 
+def test_a_negative_prompt_is_swept_where_there_is_guidance() -> None:
+    plan = sweep(ASKED, "negative_share", "0, 0.5", "seed", "1")
+    assert plan.across == ("negative 0", "negative 0.5")
+    assert [asked.settings.negative_share for asked in plan.asked] == [0, 0.5]
+    plain = replace(ASKED, settings=replace(ASKED.settings, cfg_scale=1.0))
+    with pytest.raises(ConfigError, match="Negative prompt changes nothing"):
+        sweep(plain, "negative_share", "0, 0.5", "seed", "1")
+    assert len(sweep(plain, "negative_share", "0, 0.5", "cfg_scale", "1, 2").asked) == 4
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=MOST_VALUES))
 def test_numbers_are_read_as_they_are_written(values: list[float]) -> None:
     text = " , ".join(repr(value) for value in values)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app import packing, pictures, views
+from app.session import Session
 from app.views import Asked
 from core.context import Context
 from core.daid import Blend
@@ -134,6 +135,28 @@ def test_the_race_is_told_by_its_winners_those_behind_them_and_the_margins() -> 
     assert arrays["margin"][4] == pytest.approx([alone[1] - alone[0], with_retrieval[2] - with_retrieval[1]], abs=1e-4)
     assert arrays["own"].tolist() == arrays["code"].tolist()
     assert "u" not in arrays
+
+
+@pytest.mark.parametrize("method", ["daid", "faid"])
+def test_whoever_is_furthest_in_the_listed_race_is_who_the_arrays_name(session: Session, method: Method) -> None:
+    asked = DecodeSettings(
+        seed=5, method=method, n_neighbours=8, retrieval_weight=0.5, gate=0.0, record_unblended=method == "faid"
+    )
+    list(session.draw(f"racer {method}", "sun", lambda: Asked("fake", "all", asked)))
+    trace = session.visits.runs(f"racer {method}")[0].trace
+    arrays = views.step_arrays(trace)
+    before = "blank" if method == "faid" else "model"
+    lanes = [("blended", "pick", 1), (before, "without", 0)]
+    for row, codes in enumerate(arrays["top_code"]):
+        for name, winner, place in lanes:
+            with np.errstate(divide="ignore"):
+                scores = np.log(arrays[f"top_{name}"][row]) + arrays["top_noise"][row]
+            second, first = np.argsort(scores)[-2:]
+            assert codes[first] == arrays[winner][row]
+            if np.isfinite(scores[second]):
+                assert codes[second] == arrays["seconds"][row][place]
+                assert arrays["margin"][row][place] == pytest.approx(scores[first] - scores[second], abs=1e-4)
+    assert len(trace.flips()) == (arrays["pick"] != arrays["without"]).sum() > 0
 
 
 def test_an_old_trace_is_told_by_its_uniforms() -> None:
