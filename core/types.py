@@ -104,7 +104,7 @@ class FaidStep:
     of the K features came from neighbours, the nearest first, the others being blank; compatibility: [L, K] in 0..1;
     hop_weights: [L, H] of sum 1; share: [L] norm of what was added relative to the hidden state that it was added to;
     start_cosine, code_cosine: [L, K] cosine of the feature that leaves a blender to the one that entered the first, and
-    to the feature of the code that was sampled, 0 where there is none to compare.
+    to the feature of the code that was taken, 0 where there is none to compare.
     blank, unblended: [V] logits that the model would have had at this position alone, None unless they were asked for:
     with the same blenders had nothing been retrieved, and without the blenders. The first one tells what retrieval
     changed, the second one what the blenders change by themselves.
