@@ -87,5 +87,5 @@ def entropies(blend: Blend, alone: Distribution | None) -> tuple[float, float, f
 
 
 def moved(blend: Blend, alone: Distribution | None) -> float:
-    """How far retrieval moved the distribution: KL to the one that was drawn from, in nats; NaN where that is not known."""
+    """How far retrieval moved the distribution: KL to what was drawn from, in nats; NaN where that is not known."""
     return np.nan if alone is None else kl_divergence(alone, blend.blended)
