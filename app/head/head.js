@@ -129,6 +129,21 @@ function leave(field) {
   if (said.field === field && document.activeElement !== field) said.hidden = true;
 }
 
+/**
+ * Let writing the value that a field has already be nothing. Gradio writes back what was typed, a little later; when "1."
+ * stands in the field by then, whose value is 1, that would take the point away and put the caret in front: 1.5 became 51.
+ */
+function keepTyped(field) {
+  if (Object.hasOwn(field, "value")) return;
+  const { get, set } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value");
+  Object.defineProperty(field, "value", {
+    configurable: true,
+    get,
+    set(value) { if (String(value ?? "") !== get.call(this)) set.call(this, value); },
+  });
+}
+
+document.addEventListener("focusin", ({ target }) => target.matches(NUMBER) && keepTyped(target), true);
 document.addEventListener("beforeinput", (event) => {
   if (!event.target.matches(NUMBER) || !/^[^.,]*,[^.,]*$/.test(event.data ?? "")) return;
   event.preventDefault();

@@ -245,6 +245,21 @@ def test_a_trace_that_cannot_be_fetched_is_fetched_again(page: Page, quick: str)
     expect(again).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    ("field", "first", "rest"),
+    [("#seed input", "1.", "5"), ("#panel .lp-knob input[type=number] >> nth=3", "0.", "4")],
+)
+def test_what_is_written_back_while_a_number_is_typed_changes_nothing(
+    page: Page, quick: str, field: str, first: str, rest: str
+) -> None:
+    visit(page, quick)
+    number = page.locator(field)
+    enter(number, first)
+    number.evaluate("field => { field.value = field.value; }")  # as Gradio does, a little late
+    page.keyboard.type(rest)
+    assert number.input_value() == first + rest
+
+
 def test_an_error_leaves_a_paused_picture_paused(page: Page, slow: str) -> None:
     visit(page, slow)
     generate(page, "a red disc")
