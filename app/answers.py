@@ -55,7 +55,8 @@ class Drawn(TypedDict):
     width: Annotated[int, "codes in a row; position = row * width + column"]
     codes: Annotated[list[int], "in raster order"]
     unfiltered: Annotated[str | None, "why the caption filter did nothing; null: it did its work, or was off"]
-    flips: Annotated[list[int] | None, "positions where retrieval changed the code; null: not recorded"]
+    flips: Annotated[list[int] | None, "positions where retrieval changed the code that was drawn; null: not recorded"]
+    flips_in_hindsight: Annotated[list[int] | None, "where it would have changed one that was given or forced"]
     seconds: float
     link: Annotated[str | None, "query to put behind the page's address: whoever opens it sees this run; null: none"]
     trace: Annotated[File | None, "the whole trace (.npz) for core.trace.Trace.load, if it was asked for"]
@@ -97,6 +98,7 @@ def drawn(kept: Kept, link: str | None, trace: File | None) -> Drawn:
         codes=told.codes.tolist(),
         unfiltered=told.unfiltered,
         flips=told.flips().tolist() if told.flips_known else None,
+        flips_in_hindsight=told.flips_in_hindsight().tolist() if told.flips_known else None,
         seconds=round(kept.seconds, 3),
         link=link,
         trace=trace,

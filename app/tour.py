@@ -92,7 +92,7 @@ def stops_of(trace: Trace) -> tuple[Stop, ...]:
 
 
 def turning_point(trace: Trace) -> int:
-    """The position where mixing in what was retrieved changed the code, and moved the distribution furthest."""
+    """The position where what was retrieved changed the code, and moved the distribution furthest."""
     told = [trace.explain(step.position) for step in trace.steps]
     lookups = [bool(neighbours(step)) for step in trace.steps]
     far = [moved(explanation.blend, explanation.nothing) + 1000 * explanation.flip for explanation in told]

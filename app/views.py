@@ -321,9 +321,11 @@ def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) 
     if first_blended(trace) is not None:
         found.append(("features", str(settings.faid_neighbours)))
     looked_up = int((arrays["reason"] < 0).sum())
-    flips = int((arrays["pick"] != arrays["without"]).sum())
-    known = str(flips) if trace.flips_known else "not recorded"
+    drawn, flips = arrays["drawn"] == 1, arrays["pick"] != arrays["without"]
+    known = str(int(flips[drawn].sum())) if trace.flips_known else "not recorded"
     found += [("lookups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]
+    if trace.flips_known and not drawn.all():
+        found.append(("in hindsight", str(int(flips[~drawn].sum()))))
     if first_blended(trace) is not None and trace.flips_known:
-        found.append(("shifts", str(int((arrays["without"] != arrays["alone"]).sum()))))
+        found.append(("shifts", str(int((arrays["without"] != arrays["alone"])[drawn].sum()))))
     return found

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -210,12 +210,23 @@ class Trace:
         return all(step.faid is None or step.faid.blank is not None for step in self.steps)
 
     def flips(self) -> IntArray:
-        """Positions where retrieval changed the code (see `Explanation.flip`), without those that do not tell."""
-        return np.array([step.position for step in self.steps if self.explain(step.position).flip], dtype=np.int64)
+        """Positions where retrieval changed the code that was drawn, without those that do not tell.
+
+        See `Explanation.flip`; codes that were not drawn have `flips_in_hindsight`.
+        """
+        return self._where(lambda position: self.drawn(position) and self.explain(position).flip)
+
+    def flips_in_hindsight(self) -> IntArray:
+        """Positions of codes that were not drawn, where retrieval would have changed them, had the model drawn them."""
+        return self._where(lambda position: not self.drawn(position) and self.explain(position).flip)
 
     def shifts(self) -> IntArray:
-        """Positions where the blenders by themselves changed the code (see `Explanation.shift`)."""
-        return np.array([step.position for step in self.steps if self.explain(step.position).shift], dtype=np.int64)
+        """Positions where the blenders by themselves changed the code that was drawn (see `Explanation.shift`)."""
+        return self._where(lambda position: self.drawn(position) and self.explain(position).shift)
+
+    def _where(self, holds: Callable[[int], bool]) -> IntArray:
+        """The positions of which something holds."""
+        return np.array([step.position for step in self.steps if holds(step.position)], dtype=np.int64)
 
     def surprise(self) -> FloatArray:
         """-ln of the probability that every code had [n, 2], in nats: for the model, and for what DAiD mixes.

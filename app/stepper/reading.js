@@ -107,6 +107,7 @@ class Reading {
     drawPatch(prepare(this.parts.chosen, 44, 44), trace.drawn, trace.grid, step, 0, 0, 44);
     setText(this.parts.choice, `code ${code[step]} at ${placeAt(trace.grid, step)}`);
     const told = !trace.flips_known ? `Flips are ${NOT_RECORDED}`
+      : decided && without[step] !== code[step] ? "No luck would take this code here"
       : decided ? `In hindsight retrieval ${flip ? `would have made it code ${pick[step]}` : "would have left it as it is"}`
       : flip ? `Flip: ${withoutAt(trace, step)} the same luck takes code ${without[step]}`
       : retrievedAt(trace, step) ? `No flip: ${withoutAt(trace, step)} the same luck takes the same code`

@@ -457,7 +457,7 @@ class Stepper {
       fit: () => ({ values: faid_fit, text: `mean compatibility of the neighbours in the last blender, of layer ${this.trace.blenders.at(-1)}`, unit: "", range: [0, 1] }),
       share: () => ({ values: largestShares(this.trace), text: "most that a blender adds, in % of the hidden state", unit: "%" }),
       surprise: () => ({ values: surprise.filter((_, i) => i % 2 === 1), text: "-ln of the code's probability at temperature 1, in nats", unit: "nats" }),
-      flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(this.trace, p)) + 2 * Number(shiftAt(this.trace, p))), marks: "flip", text: this.trace.given < this.trace.steps ? "where retrieval changed the code" : "where retrieval would have changed the code, in hindsight" }),
+      flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(this.trace, p)) + 2 * Number(shiftAt(this.trace, p))), marks: "flip", text: "where retrieval changed the code" }),
       branch: () => ({ values: Uint8Array.from(every, (p) => Number(differsAt(this.trace, p))), marks: "difference", text: "codes that differ from the run that this one branched from" }),
     }[name]();
     const [low, high] = finiteRange(overlay.values) || [0, 0];
@@ -479,10 +479,12 @@ class Stepper {
     if (!this.overlay || !this.trace) return;
     if (this.overlay.sources) return setText(this.parts["legend-text"], sourceTextAt(this.trace, this.step, this.focus));
     const { values, marks, text, unit } = this.overlay;
-    const count = marks ? values.filter((value) => value % 2).length : 0, rings = marks ? values.filter((value) => value > 1).length : 0;
+    const { drawn } = this.trace.arrays, marked = marks ? [...values].map((value, p) => (value % 2 ? p : -1)).filter((p) => p >= 0) : [];
+    const given = marks === "flip" ? marked.filter((p) => !drawn[p]).length : 0, count = marked.length - given;
+    const rings = marks ? values.filter((value) => value > 1).length : 0, would = given ? `; ${given} in hindsight, of codes that were not drawn` : "";
     const shifts = rings ? `; ${plural(rings, "ring")}: shifts, where the blenders alone changed it` : "";
     const here = Number.isFinite(values[this.step]) ? `${short(values[this.step])} ${unit || ""}`.trim() : "none";
-    setText(this.parts["legend-text"], marks ? `${plural(count, marks)}: marked cells, ${text}${shifts}` : `${text}; here ${here}`);
+    setText(this.parts["legend-text"], marks ? `${plural(count, marks)}: marked cells, ${text}${would}${shifts}` : `${text}; here ${here}`);
   }
 
   /** Say the current position once it has stood still for a moment; nothing while playing. */

@@ -110,7 +110,8 @@ const FACT_TIPS = {
   given: "How many codes were those of an image that was given",
   "changed at": "Positions where something was changed by hand",
   lookups: "Positions that asked the database, of all positions",
-  flips: "Positions where retrieval changed the code",
+  flips: "Positions where retrieval changed the code that was drawn",
+  "in hindsight": "Positions of codes that were given or chosen, where retrieval would have changed them",
   shifts: "Positions where the blenders by themselves, with nothing retrieved, changed the code",
 };
 

@@ -108,7 +108,7 @@ const reasonAt = (trace, step) => trace.reasons[trace.arrays.reason[step]] || "n
 const flipAt = (trace, step) => trace.arrays.pick[step] !== trace.arrays.without[step];
 
 /** Whether the blenders by themselves, with nothing retrieved, changed the code; false as well where that was not recorded. */
-const shiftAt = (trace, step) => trace.arrays.without[step] !== trace.arrays.alone[step];
+const shiftAt = (trace, step) => trace.arrays.drawn[step] === 1 && trace.arrays.without[step] !== trace.arrays.alone[step];
 
 /** Who decided the code of a step, in words; empty where it was drawn. */
 function decidedAt(trace, step) {
@@ -261,7 +261,7 @@ function spokenAt(trace, step) {
     ? `${plural(found[step], "neighbour")}, the nearest at distance ${short(nearest[step])}.`
     : `Nothing retrieved: ${reasonAt(trace, step)}.`;
   const shift = shiftAt(trace, step) ? ` Shift: without the blenders code ${alone[step]}.` : "";
-  const flip = (flipAt(trace, step) ? ` Flip: ${withoutAt(trace, step)} code ${without[step]}.` : "") + shift;
+  const flip = (flipAt(trace, step) && trace.arrays.drawn[step] ? ` Flip: ${withoutAt(trace, step)} code ${without[step]}.` : "") + shift;
   const decided = decidedAt(trace, step);
   return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}${decided && `, ${decided}`}. ${about}${spokenBlendersAt(trace, step)}${flip}`;
 }

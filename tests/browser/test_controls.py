@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from app.tabs import TABS
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import at, enter, generate, ready, stand, until, visit, visitor, wait_for
+from tests.browser.visitor import at, enter, generate, paused, ready, stand, until, visit, visitor, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -261,12 +261,7 @@ def test_what_is_written_back_while_a_number_is_typed_changes_nothing(
 
 
 def test_an_error_leaves_a_paused_picture_paused(page: Page, slow: str) -> None:
-    visit(page, slow)
-    generate(page, "a red disc")
-    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
-    page.locator("#stop").click()
-    wait_for(page, "stopped")
-    steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
+    steps = paused(page, slow)
     generate(page, "  ")
     wait_for(page, "error")
     one = page.locator("#onward-patch")

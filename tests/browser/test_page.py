@@ -22,6 +22,7 @@ from tests.browser.visitor import (
     home,
     numbers,
     part,
+    paused,
     ready,
     ready_with_blenders,
     say,
@@ -280,12 +281,7 @@ def test_the_draw_is_a_race_that_the_taken_code_wins(page: Page, quick: str) -> 
 
 
 def test_stop_keeps_what_was_drawn(page: Page, slow: str) -> None:
-    visit(page, slow)
-    generate(page, "a red disc")
-    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
-    page.locator("#stop").click()
-    wait_for(page, "stopped")
-    steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
+    steps = paused(page, slow)
     assert 2 < steps < 256
     expect(page.locator("[data-part=notice]")).to_contain_text(f"Paused after {steps} of 256")
     home(page)

@@ -15,9 +15,9 @@ from tests.browser.visitor import (
     at,
     enter,
     fetched_arrays,
-    generate,
     home,
     part,
+    paused,
     ready,
     say,
     stand,
@@ -118,12 +118,7 @@ def test_neighbours_are_dropped_pinned_and_weighed(page: Page, quick: str) -> No
 
 
 def test_a_picture_is_paused_drawn_on_and_chosen_by_hand(page: Page, slow: str) -> None:
-    visit(page, slow)
-    generate(page, "a red disc")
-    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
-    page.locator("#stop").click()
-    wait_for(page, "stopped")
-    steps = int(page.locator("#stepper").get_attribute("data-steps") or 0)
+    steps = paused(page, slow)
     page.locator("#onward-patch").click()
     until(page, "#stepper", state="stopped", steps=steps + 1)
     page.locator("#onward-row").click()

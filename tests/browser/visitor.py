@@ -101,6 +101,16 @@ def ready(page: Page, url: str, prompt: str = "a red disc") -> None:
     wait_for(page, "ready")
 
 
+def paused(page: Page, url: str) -> int:
+    """A page with a picture that was paused after a few patches; how many of them."""
+    visit(page, url)
+    generate(page, "a red disc")
+    page.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 2")
+    page.locator("#stop").click()
+    wait_for(page, "stopped")
+    return int(page.locator("#stepper").get_attribute("data-steps") or 0)
+
+
 def ready_with_blenders(page: Page, url: str, method: str = "faid", recorded: bool = False) -> None:
     """A page with a finished picture of a method with FAiD."""
     visit(page, url)
