@@ -157,7 +157,8 @@ const CROP_SIZE = 104;
 
 /**
  * A race: for every code and lane, ln p and then its noise as one bar; who gets furthest is drawn.
- * Noise below 0 takes back what it can: the bar ends earlier, and what is lost is only outlined.
+ * Noise below 0 takes back what it can: the bar ends earlier, and what is lost is only outlined. Bars of those who lose
+ * may be cut off at the left, those of winners never are.
  * @param {{code: number, noise: number, chances: number[]}[]} racers codes with a probability for each lane
  * @param {{colour: string, winner: number}[]} lanes the distributions, the first one above
  * @param {{atlas: ?ImageBitmap, columns: number, colours: Object}} look
@@ -167,7 +168,8 @@ function drawRace(canvas, width, racers, lanes, { atlas, columns, colours }) {
   const context = prepare(canvas, Math.max(width, 160), Math.max(row * racers.length, row));
   const ends = racers.flatMap(({ noise, chances }) => chances.filter((p) => p > 0).flatMap((p) => [Math.log(p), Math.log(p) + noise]));
   if (!ends.length) return;
-  const low = Math.max(Math.min(...ends), -8), high = Math.max(...ends), span = Math.max(high - low, 1e-6) + 0.4;
+  const won = racers.filter(({ code }) => lanes.some(({ winner }) => winner === code)).flatMap(({ chances }) => chances.filter((p) => p > 0).map(Math.log));
+  const low = Math.max(Math.min(...ends), Math.min(-8, ...won)), high = Math.max(...ends), span = Math.max(high - low, 1e-6) + 0.4;
   const at = (value) => labels + Math.max(0, (value - low + 0.4) / span) * (Math.max(width, 160) - labels - room);
   context.textBaseline = "middle";
   lanes.forEach(({ winner, colour }) => {

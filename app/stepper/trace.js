@@ -175,7 +175,8 @@ function raceTextAt(trace, step) {
     : " No other code had a probability.";
   if (kinds.length < 2) return `${luck}Code ${code} had ${share(after, code)}.${close}`;
   const moved = chanceAt(trace, step, after, code) >= chanceAt(trace, step, before, code) ? "raised" : "lowered";
-  const change = `Retrieval ${moved} code ${code} from ${share(before, code)} to ${share(after, code)}`;
+  const still = share(before, code) === share(after, code);
+  const change = still ? `Retrieval left code ${code} at ${share(after, code)}` : `Retrieval ${moved} code ${code} from ${share(before, code)} to ${share(after, code)}`;
   if (code !== other) {
     const less = moved === "lowered" ? `, but code ${other} further, from ${share(before, other)} to ${share(after, other)}` : "";
     return `${luck}${change}${less}; with the same luck ${otherAt(trace, step)} takes ${other}.${close}`;
