@@ -79,7 +79,7 @@ FILLERS = (
 """Words that alone say nothing of what is to be seen."""
 
 READING = (STYLES, AMBIGUOUS_STYLES, STYLE_NOUNS, COLOURS, NOUN_COLOURS, NOT_COLOURED, FILLERS)
-"""All that style and colour are parsed by: what a model draws depends on it."""
+"""All that texts are read by, beside the names of emoji: what is drawn and looked up depends on it."""
 
 SAMPLES = (
     "a red heart",
@@ -144,7 +144,7 @@ class TextEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of what the vectors of captions depend on: the table, the vocabulary, and how texts are cut.
+        """Hash of what the vectors of captions depend on: the table, the vocabulary, and how texts are read and cut.
 
         The tokenizer's own description is not hashed: other releases of the library may write it differently.
         """
@@ -152,6 +152,7 @@ class TextEncoder:
         digest = hashlib.sha256(json.dumps([sorted(self.tokenizer.get_vocab().items()), cut]).encode())
         for array in (self.codes.astype("i1"), self.scales.astype("<f2")):
             digest.update(f"{array.shape}".encode() + array.tobytes())
+        digest.update(repr((READING, sorted(emoji_names().names.items()))).encode())
         return digest.hexdigest()[:16]
 
     @property

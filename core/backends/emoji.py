@@ -17,8 +17,7 @@ from core import checkpoint
 from core.backends.blending import Blending
 from core.backends.protocol import Predicted
 from core.faid import HOPS, CollapsedLayer
-from core.prompt import emoji_names
-from core.text import MIXED_UP, READING, TextEncoder, content
+from core.text import MIXED_UP, TextEncoder, content
 from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
 from core.transformer import ARTransformer, FaidConfig, KVCache, TransformerConfig, TunedFaid, conditions
 from core.types import CheckpointError, CodeArray, ConfigError, FaidStep, FloatArray, Grid, IntArray, Neighbours
@@ -203,8 +202,6 @@ class EmojiBackend:
             self.tokenizer.config,
             self.encoder.fingerprint,
             self.encoder.max_pieces,
-            READING,
-            sorted(emoji_names().names.items()),
             sorted(self.mixed_up.items()),
         )
 

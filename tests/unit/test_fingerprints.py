@@ -18,6 +18,7 @@ from core.catalogue import DATABASES
 from core.context import Context
 from core.database import ImageInfo, PatchDatabase
 from core.engine import decode
+from core.prompt import EmojiNames, emoji_names
 from core.text import TextEncoder
 from core.tokenizer import Codebook
 from core.transformer import ARTransformer
@@ -153,11 +154,22 @@ def test_whatever_decides_a_picture_changes_the_model(backend: EmojiBackend) -> 
     assert len({backend.fingerprint, *(other.fingerprint for other in others)}) == 1 + len(others)
 
 
-def test_how_prompts_are_read_belongs_to_the_model(monkeypatch: pytest.MonkeyPatch, backend: EmojiBackend) -> None:
-    before = replace(backend).fingerprint
-    assert before == backend.fingerprint
-    monkeypatch.setattr("core.backends.emoji.READING", ("other words for styles",))
-    assert replace(backend).fingerprint != before
+def test_how_texts_are_read_belongs_to_encoder_and_model(
+    monkeypatch: pytest.MonkeyPatch, backend: EmojiBackend
+) -> None:
+    def read_anew() -> EmojiBackend:
+        return replace(backend, encoder=replace(backend.encoder))
+
+    found = [read_anew()]
+    assert found[0].fingerprint == backend.fingerprint
+    with monkeypatch.context() as patched:
+        patched.setattr("core.text.READING", ("other words for styles",))
+        found.append(read_anew())
+        assert found[1].fingerprint  # which is remembered
+    named = EmojiNames.of({**emoji_names().names, "\U0001f355": "a wheel"})
+    monkeypatch.setattr("core.text.emoji_names", lambda: named)
+    found.append(read_anew())
+    assert len({each.fingerprint for each in found}) == len({each.caption_encoder for each in found}) == 3
 
 
 def test_the_models_that_ship_differ_and_read_captions_alike() -> None:
