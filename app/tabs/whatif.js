@@ -8,6 +8,7 @@
 
 const SETTLE_MS = 160;
 const LOST_MS = 2000;
+const NOBODY = -1;
 const KNOBS = [
   ["retrieval_weight", "λ", "Retrieval weight: how much of the blend comes from the neighbours", 0, 1, 0.01],
   ["retrieval_temperature", "τ", "Retrieval temperature, in squared L2: low lets only the nearest count", 0.01, 2, 0.01],
@@ -268,11 +269,11 @@ class WhatIf {
     if (!loupe?.colours) return;
     race.hidden = this.parts["race-keys"].hidden = rule !== "gumbel";
     if (race.hidden) return;
-    const winners = [before.code, after.code], { colours } = loupe;
+    const winners = [before.code, this.code === null ? after.code : NOBODY], { colours } = loupe;  // a forced code wins no race
     const racers = furthest(codes.map(([code, , , was, now, noise]) => ({ code, noise, chances: [was, now] })), winners, 4);
-    const lanes = [{ winner: before.code, colour: colours.model }, { winner: after.code, colour: colours.blended }];
+    const lanes = [{ winner: winners[0], colour: colours.model }, { winner: winners[1], colour: colours.blended }];
     drawRace(race, this.parts["race-frame"].clientWidth, racers, lanes, { atlas: loupe.atlas, columns: loupe.trace?.atlas_columns ?? 32, colours });
-    race.setAttribute("aria-label", `The race: code ${before.code} as it was, code ${after.code} what if`);
+    race.setAttribute("aria-label", `The race: code ${before.code} as it was, code ${after.code} what if${this.code === null ? "" : ", forced"}`);
   }
 
   showCodes({ codes, before, after, ahead }) {
