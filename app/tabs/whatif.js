@@ -260,7 +260,7 @@ class WhatIf {
     const chance = ({ code, chance }) => `code ${code} (${percent(chance)} %)`;
     setText(this.parts.verdict, before.code === after.code
       ? `${ahead ? "Would take" : "Takes"} ${chance(after)}, ${this.touched ? "with the change too" : `λ here ${short(after.weight)}`}`
-      : `Takes ${chance(after)} instead of ${chance(before)}`);
+      : `${this.code === null ? "Takes" : "Forced:"} ${chance(after)} instead of ${chance(before)}`);
     this.parts.verdict.classList.toggle("is-flip", before.code !== after.code);
   }
 
@@ -284,7 +284,7 @@ class WhatIf {
       const { row, patch, number, tag, cells, take } = rows[i];
       drawCode(prepare(patch, 20, 20), loupe?.atlas, loupe?.trace?.atlas_columns ?? 32, code, 0, 0, 20, 20);
       setText(number, String(code));
-      setText(tag, code === after.code ? "picked" : code === before.code ? "was picked" : "");
+      setText(tag, code === after.code ? (code === this.code ? "forced" : "picked") : code === before.code ? "was picked" : "");
       [model, retrieval, was, now].forEach((share, k) => setText(cells[k], percent(share)));
       row.className = code === after.code ? "is-taken" : code === before.code ? "is-alone" : "";
       row.dataset.code = code;
