@@ -222,9 +222,10 @@ def test_the_page_works_behind_the_node_server_as_well(page: Page) -> None:
         generate(page, "a red disc")
         expect(page.locator("[data-part=title]")).to_have_text("a red disc")
         wait_for(page, "ready")
+        before = page.locator("#stepper").get_attribute("data-trace-id")
         page.keyboard.press("Control+Enter")
         focused(page, "[data-part=canvas]")
-        wait_for(page, "ready")
+        page.locator(f"#stepper[data-state=ready]:not([data-trace-id='{before}'])").wait_for()
         for step in (0, 255, 136):
             stand(page, step)
             at(page, step)
