@@ -163,6 +163,7 @@ class Reading {
     drawRace(this.parts.race, view.stripWidth, racers, lanes, { atlas: view.atlas, columns: trace.atlas_columns, colours: view.colours });
     this.parts["race-key"].className = `lp-key lp-${kinds[0]}`;
     setText(this.parts["race-above"], kinds.length > 1 ? (kinds[0] === "blank" ? "nothing retrieved" : "model alone") : "");
+    setText(this.parts["race-luck"], `luck${kinds.length > 1 ? ": the same noise for both" : ""} (below zero: outlined)`);
     this.parts["race-above"].parentElement.hidden = kinds.length < 2;
     setText(this.parts["race-below"], kinds.at(-1) === "blended" && trace.retrieves ? "blended" : trace.retrieves ? "with what was retrieved" : "model");
   }

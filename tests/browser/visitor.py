@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, ViewportSize, expect
 
 from tests.app.test_views import unpack
 
@@ -129,13 +129,19 @@ def choose(page: Page, where: str, value: str) -> None:
 
 
 def open_tab(page: Page, name: str) -> None:
-    """Open a tab below the stepper; on a narrow page it may be in the menu of those that do not fit."""
+    """Open a tab below the stepper; on a narrow page it may be in the menu of those that do not fit.
+
+    Gradio decides which ones fit a moment after the page has another width, so what is tried first may be gone.
+    """
+    tab, menu = page.get_by_role("tab", name=name), page.get_by_role("button", name="More tabs")
     expect(page.get_by_role("tab").filter(visible=True).first).to_be_visible()
-    tab = page.get_by_role("tab", name=name)
-    if not tab.is_visible():
-        page.get_by_role("button", name="More tabs").click()
-        tab = page.locator("#workbench .overflow-dropdown button", has_text=name)
-    tab.click()
+    for _ in range(10):
+        with suppress(TimeoutError):
+            if tab.is_visible():
+                return tab.click(timeout=2000)
+            menu.click(timeout=2000)
+            return page.locator("#workbench .overflow-dropdown button", has_text=name).click(timeout=2000)
+    raise AssertionError(f"the tab {name!r} is neither shown nor in the menu")
 
 
 def numbers(page: Page, kind: str) -> dict[tuple[str, str], str]:
