@@ -17,11 +17,11 @@ test: .venv/dev.stamp lint
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -f app/*.pyi app/*/*.pyi  # Gradio writes these beside its subclasses, and mypy would read them instead
+	find app -name "*.pyi" -delete  # Gradio writes these beside its subclasses, and mypy would read them instead
 	$(BIN)/mypy -p app -p core && $(BIN)/mypy app.py
 
 bench: .venv/run.stamp
-	$(BIN)/python -m core bench --json
+	$(BIN)/python -m core bench --json --page "$(BIN)/python app.py"
 
 .venv/run.stamp: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -1,1 +1,35 @@
-"""AR-RAG: autoregressive retrieval augmentation of image generation (Qi et al., NeurIPS 2025, arXiv 2506.06962)."""
+"""AR-RAG: decoding that looks up how real images went on, and records why every code was taken.
+
+The names below are what most programs need; they load neither torch nor faiss before a model or an index is made.
+"""
+
+from .analysis.whatif import what_if
+from .backends import ModelSource, load_backend
+from .codebook import Codebook
+from .context import Context
+from .engine import Request, decode, decode_together, generate
+from .patches.catalogue import open_database
+from .patches.database import PatchDatabase
+from .patches.protocol import ImageInfo
+from .trace import Trace
+from .types import ArragError, Change, DecodeSettings, Grid
+
+__all__ = [
+    "ArragError",
+    "Change",
+    "Codebook",
+    "Context",
+    "DecodeSettings",
+    "Grid",
+    "ImageInfo",
+    "ModelSource",
+    "PatchDatabase",
+    "Request",
+    "Trace",
+    "decode",
+    "decode_together",
+    "generate",
+    "load_backend",
+    "open_database",
+    "what_if",
+]

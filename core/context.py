@@ -12,8 +12,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from core.tokenizer import Codebook
-from core.types import ConfigError, FloatArray, Grid, IntArray
+from .codebook import Codebook
+from .types import ConfigError, FloatArray, Grid, IntArray
 
 Border = Literal["skip", "zero"]
 

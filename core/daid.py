@@ -7,13 +7,16 @@ Source: Qi et al. 2025 (arXiv 2506.06962), where not said otherwise at the funct
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
 
 import numpy as np
 
-from core.draw import Distribution
-from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
+from .draw import Distribution
+from .types import METHODS, Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,39 @@ def blend_step(logits: FloatArray, neighbours: Neighbours | None, settings: Deco
     Neighbours that a change has given the weight 0 are left out, as if they had not been found.
     """
     model = model_distribution(logits, settings.temperature, settings.top_k, settings.top_p)
-    neighbours = neighbours.heard if neighbours else None
+    neighbours = neighbours.active if neighbours else None
     if not neighbours:
         return Blend(model, None, model, 0.0)
+    if settings.mixes:
+        return mix_of(settings.method).mix(model, neighbours, settings)
     retrieval = retrieval_distribution(neighbours, len(model), settings.retrieval_temperature, settings.aggregate)
-    wanted = settings.retrieval_weight if settings.mixes else 0.0
-    weight = gated_weight(wanted, settings.gate, neighbours.distances)
-    return Blend(model, retrieval, blend(model, retrieval, weight), weight)
+    return Blend(model, retrieval, model, 0.0)
+
+
+class Mix(Protocol):
+    """How a method mixes what was retrieved into what the model predicts."""
+
+    def mix(self, model: Distribution, neighbours: Neighbours, settings: DecodeSettings) -> Blend:
+        """The distributions of a position from the model's [V] and K >= 1 neighbours, all of which have a say."""
+        ...
+
+
+class Daid:
+    """(1 - lambda) * model + lambda * retrieval, lambda being gated by the nearest distance."""
+
+    def mix(self, model: Distribution, neighbours: Neighbours, settings: DecodeSettings) -> Blend:
+        """See `Mix`."""
+        retrieval = retrieval_distribution(neighbours, len(model), settings.retrieval_temperature, settings.aggregate)
+        weight = gated_weight(settings.retrieval_weight, settings.gate, neighbours.distances)
+        return Blend(model, retrieval, blend(model, retrieval, weight), weight)
+
+
+@cache
+def mix_of(method: str) -> Mix:
+    """What a method of METHODS mixes with, imported when it is first asked for."""
+    module, _, name = METHODS[method].mix.partition(":")
+    made: Mix = getattr(importlib.import_module(module, __package__), name)()
+    return made
 
 
 def retrieval_distribution(
@@ -71,7 +100,7 @@ def neighbour_shares(found: Neighbours, temperature: float, aggregate: Aggregate
     Under "nearest" only the neighbour with the largest mass speaks for its code, the others bring nothing. All are 0
     when a change has dropped every neighbour. K is at least 1.
     """
-    if not found.heard:
+    if not found.active:
         return np.zeros(len(found))
     mass = neighbour_masses(found, temperature)
     if aggregate == "nearest":
@@ -136,6 +165,9 @@ def _truncate(mass: Distribution, top_k: int, top_p: float) -> Distribution:
     return kept
 
 
-def blend(model: Distribution, retrieval: Distribution, weight: float) -> Distribution:
-    """(1 - weight) * model + weight * retrieval, after guidance and truncation of the model's side."""
+def blend(model: Distribution, retrieval: Distribution, weight: float | Distribution) -> Distribution:
+    """(1 - weight) * model + weight * retrieval, after guidance and truncation of the model's side.
+
+    Of distributions [V], or of the probabilities [n] of one code each at n positions, with a weight [n] for each.
+    """
     return (1 - weight) * model + weight * retrieval

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from core.types import ConfigError
+from .types import ConfigError
 
 Distribution = npt.NDArray[np.float64]
 Rule = Literal["gumbel", "inverse cdf"]

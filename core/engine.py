@@ -10,13 +10,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from core.backends.protocol import Backend, Decoding, Predicted
-from core.context import context_codes, skip_reason
-from core.daid import blend_step
-from core.database import Database, check_caption_encoder
-from core.draw import race
-from core.prompt import clean_prompt
-from core.types import (
+from .backends.complete import complete
+from .backends.protocol import Backend, Decoding, Predicted, SmallBackend
+from .context import context_codes, skip_reason
+from .daid import blend_step
+from .draw import race
+from .inputs.prompt import clean_prompt
+from .patches.protocol import Database, check_caption_encoder
+from .trace import Trace
+from .types import (
     Change,
     ConfigError,
     DecodeSettings,
@@ -29,42 +31,50 @@ from core.types import (
     Seconds,
     Skipped,
     StepRecord,
+    check_changes,
+    neighbours_of,
+    settings_at,
 )
 
 Step = tuple[StepRecord, ...]
 Steps = Generator[Step, None, None]
-
-NO_KNOWN_WORD = "no word of this prompt is known"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One picture: what to draw, with which model and settings, and the database for methods that retrieve."""
 
-    backend: Backend
+    backend: SmallBackend
     database: Database | None
     prompt: str
     settings: DecodeSettings
 
     @property
-    def model_pass(self) -> tuple[Hashable, ...]:
+    def batch_key(self) -> tuple[Hashable, ...]:
         """What decides how the model runs; requests with an equal one are rows of one batch."""
         settings = self.settings
         blends = (settings.faid_neighbours, settings.record_unblended) if settings.blends else ()
         return (id(self.backend), settings.cfg_scale != 1, settings.negative_share > 0, *blends)
 
     @property
-    def part_of_database(self) -> tuple[Hashable, ...]:
-        """What the part of the database that may be retrieved from depends on."""
+    def segment_key(self) -> tuple[Hashable, ...]:
+        """What the segment of the database that may be retrieved from depends on."""
         settings = self.settings
-        return (id(self.database), settings.styles, settings.caption_filter, self.prompt) if settings.retrieves else ()
+        if not settings.retrieves:
+            return ()
+        return (
+            id(self.database),
+            settings.styles,
+            settings.caption_filter,
+            self.prompt * (settings.caption_filter > 0),
+        )
 
 
 def decode(
-    backend: Backend,
+    backend: SmallBackend,
     database: Database | None,
     prompts: Sequence[str],
-    settings: DecodeSettings,
+    settings: DecodeSettings | None = None,
     changes: Sequence[Change] = (),
     codes: Sequence[int] = (),
     first: int = 0,
@@ -72,20 +82,35 @@ def decode(
     """Generate one image per prompt; yields, for every position from `first` on, one record per prompt.
 
     Row i draws with seed + i (modulo 2^32), so it equals a run of its own with that seed. Closing the generator cancels
-    the run. changes: what differs from `settings` at some positions. codes: those of the first positions, given instead
-    of drawn; the ones before `first` are read in one pass, as what the method at `first` makes of them, and have no
-    records. So a branch at position p is `decode` with another change, `codes` of its parent and `first=p`; a run that
-    was interrupted goes on in the same way; and an image is inspected with `codes` alone.
+    the run. settings: None takes those that the model draws well with; changes: what differs from them at some
+    positions. codes: those of the first positions, given instead of drawn; the ones before `first` are read in one
+    pass, as what the method at `first` makes of them, and have no records. So a branch at position p is `decode` with
+    another change, `codes` of its parent and `first=p`; a run that was interrupted goes on in the same way; and an
+    image is inspected with `codes` alone.
 
     Where the settings change, the model reads the codes so far anew. Raises ConfigError at once for a bad prompt, for
     changes or codes that do not fit, and when the settings ask for a database or for FAiD weights that are not there.
     """
+    settings = settings or complete(backend).defaults
     changes = check_changes(settings, changes, backend.grid, backend.codebook.size)
     _check_codes(codes, first, backend)
     rows = [replace(settings, seed=(settings.seed + row) % 2**32) for row in range(len(prompts))]
     return _batch(
         backend, [Request(backend, database, *row) for row in zip(prompts, rows, strict=True)], changes, codes, first
     )
+
+
+def generate(
+    backend: SmallBackend,
+    database: Database | None,
+    prompt: str,
+    settings: DecodeSettings | None = None,
+    changes: Sequence[Change] = (),
+) -> Trace:
+    """One picture, drawn to its end: its trace. Arguments and errors as in `decode`."""
+    settings = settings or complete(backend).defaults
+    records = [step[0] for step in decode(backend, database, [prompt], settings, changes)]
+    return Trace.record(backend, database, prompt, settings, records, changes)
 
 
 def decode_together(requests: Sequence[Request]) -> Steps:
@@ -97,7 +122,7 @@ def decode_together(requests: Sequence[Request]) -> Steps:
     """
     groups: dict[tuple[Hashable, ...], list[int]] = {}
     for number, request in enumerate(requests):
-        groups.setdefault(request.model_pass, []).append(number)
+        groups.setdefault(request.batch_key, []).append(number)
     if len({request.backend.grid for request in requests}) != 1:
         raise ConfigError(f"requests: got {len(requests)} of different grids, expected at least one, all of one grid")
     batches = [[requests[number] for number in numbers] for numbers in groups.values()]
@@ -145,7 +170,7 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
-class _Course:
+class _Sequences:
     """What parts hand on: codes [B, S], of which those to come are filled in, and what is fixed for all positions.
 
     given: how many of the first codes are not drawn; changes: by position.
@@ -157,52 +182,25 @@ class _Course:
 
 
 def _batch(
-    backend: Backend,
+    backend: SmallBackend,
     requests: Sequence[Request],
     changes: Sequence[Change] = (),
     codes: Sequence[int] = (),
     first: int = 0,
 ) -> Steps:
     """The run of requests that share every pass of the model, and the changes and codes as in `decode`."""
-    requests = [replace(request, prompt=clean_prompt(request.prompt)) for request in requests]
-    parts = _parts(backend.grid, requests, changes, first)
-    if any(part.settings.blends for part in parts) and backend.faid is None:
-        raise ConfigError(f"backend {backend.name}: got no FAiD weights, expected some; take method model or daid")
-    drawn = np.zeros((len(requests), backend.grid.positions), np.int64)
+    model = complete(backend)
+    requests = [replace(request, backend=model, prompt=clean_prompt(request.prompt)) for request in requests]
+    parts = _parts(model.grid, requests, changes, first)
+    if any(part.settings.blends for part in parts) and model.faid is None:
+        raise ConfigError(f"backend {model.name}: got no FAiD weights, expected some; take method model or daid")
+    drawn = np.zeros((len(requests), model.grid.positions), np.int64)
     drawn[:, : len(codes)] = codes
-    state = _start(backend, parts[0]) if parts else None  # which checks the prompts
-    return _started(_run(backend, parts, state, _Course(drawn, len(codes), {c.position: c for c in changes})))
+    state = _start(model, parts[0]) if parts else None  # which checks the prompts
+    return _started(_run(model, parts, state, _Sequences(drawn, len(codes), {c.position: c for c in changes})))
 
 
-def check_changes(settings: DecodeSettings, changes: Sequence[Change], grid: Grid, codes: int) -> tuple[Change, ...]:
-    """The changes by position, for a run over a grid with a codebook of so many codes.
-
-    Raises ConfigError for two changes at one position, for a position or a code that does not exist, and for settings
-    that belong to a whole run.
-    """
-    ordered = tuple(sorted(changes, key=lambda change: change.position))
-    if len({change.position for change in ordered}) != len(ordered):
-        raise ConfigError("changes: got two at one position, expected one for each; put them together")
-    for change in ordered:
-        if change.position >= grid.positions or (change.code or 0) >= codes:
-            got = f"position {change.position} and code {change.code}"
-            raise ConfigError(f"change: got {got}, expected less than {grid.positions} and {codes}")
-        new = change.settings or settings
-        if (new.seed, new.faid_neighbours) != (settings.seed, settings.faid_neighbours):
-            raise ConfigError(
-                f"change settings: got seed {new.seed} and {new.faid_neighbours} features, expected those of the run, "
-                f"{settings.seed} and {settings.faid_neighbours}; start another run for others"
-            )
-    return ordered
-
-
-def settings_at(settings: DecodeSettings, changes: Sequence[Change], position: int) -> DecodeSettings:
-    """The settings of a position: those of the last change before or at it, of changes in order."""
-    news = [c.settings for c in changes if c.settings is not None and c.position <= position]
-    return news[-1] if news else settings
-
-
-def _check_codes(codes: Sequence[int], first: int, backend: Backend) -> None:
+def _check_codes(codes: Sequence[int], first: int, backend: SmallBackend) -> None:
     """Raise ConfigError unless the given codes fit the model, and cover the positions before `first`."""
     if not 0 <= first <= len(codes) <= backend.grid.positions:
         expected = f"expected {first} to {backend.grid.positions}, for those before the first position"
@@ -226,9 +224,9 @@ def _views(rows: Sequence[Request]) -> list[Database | None]:
     """What each row may retrieve from; equal ones are made once, so that rows share their caches."""
     views: dict[tuple[Hashable, ...], Database | None] = {}
     for row in rows:
-        if (name := row.part_of_database) not in views:
+        if (name := row.segment_key) not in views:
             views[name] = _view(row)
-    return [views[row.part_of_database] for row in rows]
+    return [views[row.segment_key] for row in rows]
 
 
 def _start(backend: Backend, part: _Part) -> Decoding:
@@ -240,7 +238,7 @@ def _start(backend: Backend, part: _Part) -> Decoding:
 
 def _view(request: Request) -> Database | None:
     """The part of the database that a request may retrieve from; None where nothing is retrieved."""
-    backend, database, settings = request.backend, request.database, request.settings
+    backend, database, settings = complete(request.backend), request.database, request.settings
     if not settings.retrieves:
         return None
     if database is None:
@@ -256,14 +254,7 @@ def _view(request: Request) -> Database | None:
     return view if len(chosen) == len(view.images) else view.subset(chosen)
 
 
-def why_unfiltered(backend: Backend, prompt: str, settings: DecodeSettings) -> str | None:
-    """Why the caption filter of a run does nothing; None when it does its work, or is off."""
-    if not settings.retrieves or settings.caption_filter == 0 or backend.embed_captions([prompt]).any():
-        return None
-    return NO_KNOWN_WORD
-
-
-def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, course: _Course) -> Steps:
+def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, sequences: _Sequences) -> Steps:
     """One part after the other, each with a state of its own; that of the first is there already.
 
     Begins with an empty step, see `_started`.
@@ -274,8 +265,8 @@ def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, cours
         for part in parts:
             decoding = decoding or _start(backend, part)
             if part.first:
-                decoding.replay(course.codes[:, : part.first], _replayed(part, course))
-            yield from _decode(decoding, part, course)
+                decoding.replay(sequences.codes[:, : part.first], _replayed(part, sequences))
+            yield from _decode(decoding, part, sequences)
             decoding.close()
             decoding = None
     finally:
@@ -283,27 +274,27 @@ def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, cours
             decoding.close()
 
 
-def _replayed(part: _Part, course: _Course) -> list[list[Neighbours | None]] | None:
+def _replayed(part: _Part, sequences: _Sequences) -> list[list[Neighbours | None]] | None:
     """What the blenders of a part get at the positions before it, None without blenders."""
     if not part.settings.blends:
         return None
-    return [[_heard(answer) for answer in _retrieve_all(part, course, position)] for position in range(part.first)]
+    return [[_active(answer) for answer in _retrieve_all(part, sequences, position)] for position in range(part.first)]
 
 
-def _decode(decoding: Decoding, part: _Part, course: _Course) -> Steps:
+def _decode(decoding: Decoding, part: _Part, sequences: _Sequences) -> Steps:
     """The one loop. Retrieval reads the codes so far, so nothing but these and the decoding carries over."""
     settings, rows = [row.settings for row in part.rows], range(len(part.rows))
     for position in range(part.first, part.end):
         begin = time.perf_counter()
-        answers = _retrieve_all(part, course, position)
+        answers = _retrieve_all(part, sequences, position)
         searched = time.perf_counter()
         logits, others = _predict(decoding, answers, settings)
         predicted = time.perf_counter()
         drawn = [_draw(logits[row], answers[row], settings[row], position) for row in rows]
-        chosen = _taken(course, position, drawn)
+        chosen = _chosen_codes(sequences, position, drawn)
         blends = _blends(decoding, chosen, others) if part.settings.blends else [None for _ in rows]
         seconds = Seconds(predicted - searched, searched - begin, time.perf_counter() - predicted)
-        course.codes[:, position] = chosen
+        sequences.codes[:, position] = chosen
         own = [logits[row].copy() for row in rows]  # so that a kept record does not hold on to those of the others
         yield tuple(
             StepRecord(position, own[row], answers[row], int(chosen[row]), blends[row], seconds) for row in rows
@@ -311,12 +302,12 @@ def _decode(decoding: Decoding, part: _Part, course: _Course) -> Steps:
         decoding.append(chosen)
 
 
-def _taken(course: _Course, position: int, drawn: Sequence[int]) -> IntArray:
+def _chosen_codes(sequences: _Sequences, position: int, drawn: Sequence[int]) -> IntArray:
     """The codes [B] of a position: what a change says, or what was given, or what was drawn."""
-    change = course.changes.get(position)
+    change = sequences.changes.get(position)
     if change is not None and change.code is not None:
         return np.full(len(drawn), change.code, np.int64)
-    return course.codes[:, position].copy() if position < course.given else np.array(drawn, np.int64)
+    return sequences.codes[:, position].copy() if position < sequences.given else np.array(drawn, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +325,7 @@ def _predict(
     if not settings[0].blends:
         return guide(decoding.logits(None), settings), None
     others = decoding.counterfactuals() if settings[0].record_unblended else None
-    features = [_heard(answer) for answer in answers]
+    features = [_active(answer) for answer in answers]
     predicted = decoding.logits(features)
     logits = guide(predicted, settings)
     if others is None:
@@ -378,13 +369,13 @@ def _column(settings: Sequence[DecodeSettings], name: str) -> FloatArray:
     return column
 
 
-def _retrieve_all(part: _Part, course: _Course, position: int) -> list[Retrieval | Skipped]:
+def _retrieve_all(part: _Part, sequences: _Sequences, position: int) -> list[Retrieval | Skipped]:
     """What every prompt retrieves at a position, weighed by the change that is made there."""
-    rows = zip(part.views, course.codes, part.rows, strict=True)
+    rows = zip(part.views, sequences.codes, part.rows, strict=True)
     answers = [_retrieve(view, codes, position, row.settings) for view, codes, row in rows]
-    if position not in course.changes:
+    if position not in sequences.changes:
         return answers
-    weigh = course.changes[position].weighed
+    weigh = sequences.changes[position].weighed
     return [replace(a, neighbours=weigh(a.neighbours)) if isinstance(a, Retrieval) else a for a in answers]
 
 
@@ -399,14 +390,9 @@ def _retrieve(view: Database | None, codes: IntArray, position: int, settings: D
     return Retrieval(query[0], neighbours)
 
 
-def neighbours_of(answer: Retrieval | Skipped) -> Neighbours | None:
-    """The neighbours, if there was a retrieval."""
-    return answer.neighbours if isinstance(answer, Retrieval) else None
-
-
-def _heard(answer: Retrieval | Skipped) -> Neighbours | None:
+def _active(answer: Retrieval | Skipped) -> Neighbours | None:
     """The neighbours that have a say, for the blenders."""
-    return answer.neighbours.heard if isinstance(answer, Retrieval) else None
+    return answer.neighbours.active if isinstance(answer, Retrieval) else None
 
 
 def _draw(logits: FloatArray, answer: Retrieval | Skipped, settings: DecodeSettings, position: int) -> int:

@@ -7,34 +7,26 @@ window ("tap"). It stands here twice: `direct` is the definition; `collapse` com
 else computes with. Both agree up to rounding.
 
 Symbols: B conditional rows, S positions of the grid, K neighbours, D width, R the largest hop ("reach"), T entries of
-the sequence before the first image code, P positions of one forward pass (1 when decoding, S when teacher-forced).
+the sequence before the first image code, P positions of one forward pass (1 when decoding, S when all at once).
 Source: Qi et al. 2025 (arXiv 2506.06962) and its released code, where not said otherwise.
 """
 
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
-from typing import Final, Literal, TypeVar, cast, get_args
+from typing import Final, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from core.types import CheckpointError, ConfigError, Grid
+from .types import CheckpointError, ConfigError, Grid
 
 HOPS: Final = (1, 2, 3)
 EPSILON: Final = 1e-6  # of the retrieval norm, as in the released model's Llama
-
-Rule = Literal["consistent", "official"]
-"""What stands in the centre of the window where nothing was retrieved: "consistent" puts zero in every blender,
-"official" takes what the previous blender passed on (released decoding; released training is consistent)."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -331,7 +323,7 @@ def _score(blender: Blender) -> Score:
     return Score(hidden.t().contiguous(), hidden_bias, output[0], output_bias)
 
 
-# -- Decoding ---------------------------------------------------------------------------------------------------------
+# -- The context, cell by cell -----------------------------------------------------------------------------------------
 
 
 class ContextMemory:
@@ -357,6 +349,13 @@ class ContextMemory:
         row, col = self._grid.row_col(position)
         self._cells[:, row + self._reach, col + self._reach] = cell.detach()
 
+    def fill(self, cells: Tensor) -> None:
+        """Set all cells [B, S, D] at once; those that are not known yet may hold anything."""
+        height, width = self._grid.height, self._grid.width
+        image = cells.detach().reshape(len(cells), height, width, -1)
+        self._cells[:, self._reach :, self._reach : self._reach + width] = image
+        self._row = -1  # its products are those of other cells
+
     def context(self, position: int) -> Tensor:
         """What the cells before a position add there [B, D], with the bias; all of them must have been written."""
         row, col = self._grid.row_col(position)
@@ -371,251 +370,3 @@ class ContextMemory:
         windows = self._cells[:, row : row + reach].unfold(2, 2 * reach + 1, 1)  # [B, R, W, D, 2R+1]
         columns = windows.permute(0, 2, 1, 4, 3).reshape(batch * self._grid.width, -1)
         return torch.addmm(self._bias, columns, self._above_taps).view(batch, self._grid.width, -1)
-
-
-class FaidDecoding:
-    """The blenders' state of one generation of B prompts; nothing is shared with another one.
-
-    layers: what `Faid.collapse` made, which may be shared.
-    """
-
-    def __init__(self, layers: Sequence[CollapsedLayer], grid: Grid, rows: int, rule: Rule = "consistent") -> None:
-        self._layers, self._grid, self._rows, self._rule = tuple(layers), grid, rows, _checked_rule(rule)
-        self._memories = [ContextMemory(layer.blender, grid, rows) for layer in layers]
-        self._known = 0  # cells that every blender has
-
-    def step(self, position: int, features: Tensor, present: Tensor) -> BlendPass:
-        """The pass that predicts `position`, for `attach`; its newest entry is the code before (or the prompt's end).
-
-        features: [B, K, D] of the neighbours, zero where there is none; present: [B, K] whether there is one. Raises
-        ConfigError for another shape, or when positions are left out (a position may be repeated or gone back to).
-        """
-        if not 0 <= position < self._grid.positions or position > self._known + 1:
-            last = min(self._known + 1, self._grid.positions - 1)
-            raise ConfigError(f"position: got {position}, expected at most {last}; decode in raster order")
-        if len(features) != self._rows:
-            raise ConfigError(f"features: got {len(features)} rows, expected {self._rows}, one for each prompt")
-
-        def context(number: int, normed: Tensor) -> Tensor:
-            memory = self._memories[number]
-            if position > 0:
-                memory.write(position - 1, normed[:, -1])
-            if number == len(self._memories) - 1:
-                self._known = position
-            return memory.context(position).unsqueeze(1)
-
-        return BlendPass(self._layers, features.unsqueeze(1), present.unsqueeze(1), self._rule, context, first=-1)
-
-    def replay(self, prefix: int, features: Tensor, present: Tensor) -> BlendPass:
-        """The pass over the first n positions at once, for `attach`; decoding goes on at position n with `step`.
-
-        As `teacher_forced`, with features [B, n, K, D] and present [B, n, K]; the sequence ends with the entry that
-        predicts position n - 1.
-        """
-        count = features.shape[1]
-
-        def remember(number: int, cells: Tensor) -> None:
-            for position in range(count - 1):
-                self._memories[number].write(position, cells[:, position])
-            self._known = count - 1
-
-        return teacher_forced(self._layers, self._grid, prefix, features, present, self._rule, remember)
-
-
-def teacher_forced(
-    layers: Sequence[CollapsedLayer],
-    grid: Grid,
-    prefix: int,
-    features: Tensor,
-    present: Tensor,
-    rule: Rule = "consistent",
-    remember: Callable[[int, Tensor], None] = lambda number, cells: None,
-) -> BlendPass:
-    """The pass over whole sequences, or over their beginnings, for `attach`: decoding's numbers, all positions at once.
-
-    prefix: T; entry T+j has image code j as its input, entry T-1+p predicts position p, the last code may be left out.
-    features: [B, n, K, D], zero where there is no neighbour; present: [B, n, K]; n: the first n positions, or all of
-    them. remember: gets the number of each blender and its cells [B, S, D]. Raises ConfigError for another shape.
-    """
-    positions = features.shape[1] if features.dim() > 1 else 0
-    if not 1 <= positions <= grid.positions or prefix < 1:
-        raise ConfigError(
-            f"teacher forcing: got {positions} positions after {prefix} entries, expected 1 to {grid.positions} "
-            "after at least 1"
-        )
-    blenders = [layer.blender for layer in layers]
-
-    def context(number: int, normed: Tensor) -> Tensor:
-        cells = normed[:, prefix : prefix + positions - 1]
-        cells = F.pad(cells, (0, 0, 0, grid.positions - cells.shape[1]))  # nothing reads those cells
-        remember(number, cells)
-        return blenders[number].context_everywhere(grid, cells)[:, :positions]
-
-    return BlendPass(tuple(layers), features, present, _checked_rule(rule), context, first=prefix - 1)
-
-
-def _checked_rule(rule: Rule) -> Rule:
-    """The rule; ConfigError when there is no such one."""
-    if rule not in get_args(Rule):
-        raise ConfigError(f"FAiD rule: got {rule!r}, expected one of {', '.join(get_args(Rule))}")
-    return rule
-
-
-# -- Attaching to a model ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BlendRecord:
-    """What one blender did in one pass; P is 1 when decoding. No gradient flows through a record.
-
-    layer: number of the decoder layer; compatibility: [B, P, K] in 0..1; hop_weights: [hops]; features: [B, P, K, D]
-    passed on to the next blender; added: [B, P, D], their mean; hidden: [B, P, D] what the layer got.
-    """
-
-    layer: int
-    compatibility: Tensor
-    hop_weights: Tensor
-    features: Tensor
-    added: Tensor
-    hidden: Tensor
-
-    def share(self, gate: Tensor | None = None) -> Tensor:
-        """Norm of what was added relative to the layer's input [B, P].
-
-        gate: [B, 1, D] what the layer multiplies its attention's output by, if it does (see `attach`).
-        """
-        added = self.added if gate is None else self.added * gate
-        norm = partial(torch.linalg.vector_norm, dim=-1, dtype=torch.float32)  # float16 ends at 65504
-        share: Tensor = norm(added) / norm(self.hidden).clamp_min(torch.finfo(torch.float32).tiny)
-        return share
-
-
-class BlendPass:
-    """One forward pass with blenders: features go from one to the next, `records` says what each of them did.
-
-    Made by `FaidDecoding.step` and `teacher_forced`, used once by `attach`. features: [B, P, K, D]; present: [B, P, K];
-    context(number of the blender, input norm's output [B, n, D]) -> [B, P, D]; first: index of the first predicting
-    entry (negative: from the end).
-    """
-
-    def __init__(
-        self,
-        layers: tuple[CollapsedLayer, ...],
-        features: Tensor,
-        present: Tensor,
-        rule: Rule,
-        context: Callable[[int, Tensor], Tensor],
-        first: int,
-    ) -> None:
-        if features.dim() != 4 or 0 in features.shape or features.shape[-1:] != layers[0].norm.shape:
-            width = len(layers[0].norm)
-            raise ConfigError(f"features: got {tuple(features.shape)}, expected [rows, positions, neighbours, {width}]")
-        if present.shape != features.shape[:-1] or present.dtype != torch.bool:
-            raise ConfigError(
-                f"present: got {present.dtype} {tuple(present.shape)}, expected torch.bool {tuple(features.shape[:-1])}"
-            )
-        self.layers, self.records = layers, list[BlendRecord]()
-        self._features, self._context, self._first = features, context, first
-        self._mask = present.unsqueeze(-1) if rule == "consistent" else None
-
-    def blend(self, number: int, hidden: Tensor, normed: Tensor) -> Tensor:
-        """What blender `number` adds to the attention's output [rows, n, D]; zero at other entries and rows.
-
-        hidden, normed: [rows, n, D] input and output of the layer's input norm. The first B rows are conditional;
-        those after them are the unconditional ones of CFG, which get nothing and pass nothing on. Raises ConfigError
-        for other shapes and for a second pass.
-        """
-        batch, positions = self._features.shape[:2]
-        rows, count = normed.shape[:2]
-        first = self._first if self._first >= 0 else count + self._first
-        if number != len(self.records):
-            raise ConfigError(f"blender {number}: got a second or disordered pass, expected one pass for each attach()")
-        if rows < batch or first + positions > count:
-            raise ConfigError(
-                f"model input: got {rows} rows of {count} entries, expected at least {batch} rows of at least "
-                f"{first + positions} entries; the features must be of the same prompts and positions"
-            )
-        layer = self.layers[number]
-        centres = layer.centres(self._features)
-        if self._mask is not None:
-            centres = centres * self._mask
-        blended = layer.blender.blend(self._context(number, normed[:batch]), centres)
-        added = blended.features.mean(-2)
-        self._features = blended.features
-        seen = hidden[:batch, first : first + positions]
-        self.records.append(_record(layer, blended, added, seen))
-        return F.pad(added, (0, 0, first, count - first - positions, 0, rows - batch))
-
-
-def _record(layer: CollapsedLayer, blended: Blended, added: Tensor, hidden: Tensor) -> BlendRecord:
-    """What a blender did, without gradients."""
-    parts = (blended.compatibility, layer.blender.hop_weights, blended.features, added, hidden)
-    return BlendRecord(layer.number, *(part.detach() for part in parts))
-
-
-class _LayerHooks:
-    """The two hooks of one blended layer: remember the input norm's output, add the blend to the attention's."""
-
-    def __init__(self, blending: BlendPass, number: int) -> None:
-        self._blending, self._number = blending, number
-        self._seen: tuple[Tensor, Tensor] | None = None
-        self._thread = threading.get_ident()
-
-    def capture(self, module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        """After the input norm."""
-        if threading.get_ident() == self._thread:  # another thread's pass through the same model is not ours
-            self._seen = arguments[0], output
-
-    def add(self, module: nn.Module, arguments: object, output: Tensor | tuple[Tensor, ...]) -> object:
-        """After the attention: the output that replaces its own."""
-        if threading.get_ident() != self._thread:
-            return None
-        if self._seen is None:
-            raise ConfigError("decoder layer: got its attention before its input norm, expected a pre-norm layer")
-        added = self._blending.blend(self._number, *self._seen)
-        if isinstance(output, tuple):
-            return output[0] + added.to(output[0].dtype), *output[1:]
-        return output + added.to(output.dtype)
-
-
-@contextmanager
-def attach(layers: Sequence[nn.Module] | nn.ModuleList, blending: BlendPass) -> Iterator[None]:
-    """Put the blenders of one pass on a stack of decoder layers; the layers' classes need not know of it.
-
-    Inside, run the stack exactly once. Each blended layer needs `input_layernorm`, whose output at image entries is the
-    context, and `self_attn`, whose output (or its first part, if a tuple) gets the blend added. In a Llama layer that
-    is h' = h + attention + blend, as released. The embedded transformer's norm has the condition's scale and shift in
-    it, and so has the context; its layer multiplies the attention by a gate, and so the blend: it is one more branch
-    of the attention block, which the condition may open and close, in training and decoding alike.
-
-    The state is the pass's, and hooks act in the thread that attached them only: generations may be interleaved, and
-    share one model, when each attaches around its own passes. However the block is left, the hooks are gone. Raises
-    ConfigError for layers without these parts and when the block did not run the whole stack.
-    """
-    handles: list[RemovableHandle] = []
-    try:
-        for number, blended in enumerate(blending.layers):
-            norm, attention = _hook_points(layers, blended.number)
-            hooks = _LayerHooks(blending, number)
-            handles.append(norm.register_forward_hook(hooks.capture))
-            handles.append(attention.register_forward_hook(hooks.add))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-    if len(blending.records) != len(blending.layers):
-        ran = len(blending.records)
-        raise ConfigError(f"attach: got {ran} of {len(blending.layers)} blenders run, expected one pass of all layers")
-
-
-def _hook_points(layers: Sequence[nn.Module] | nn.ModuleList, number: int) -> tuple[nn.Module, nn.Module]:
-    """Input norm and attention of a layer; ConfigError when there is none."""
-    if number >= len(layers):
-        raise ConfigError(f"blended layers: got layer {number}, expected less than the model's {len(layers)}")
-    layer = layers[number]
-    norm, attention = getattr(layer, "input_layernorm", None), getattr(layer, "self_attn", None)
-    if not isinstance(norm, nn.Module) or not isinstance(attention, nn.Module):
-        raise ConfigError(
-            f"layer {number}: got a {type(layer).__name__}, expected one with input_layernorm and self_attn"
-        )
-    return norm, attention

@@ -3,52 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
+import importlib
 import math
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from core.backends.protocol import Backend
-from core.context import Context, entry_places, retrieving_positions
-from core.daid import Blend, blend_step, model_distribution
-from core.database import Database
-from core.draw import LEAST, Distribution, Luck, Rule, UnitInterval, hindsight, race
-from core.engine import check_changes, neighbours_of, settings_at, why_unfiltered
-from core.prompt import clean_prompt
-from core.threads import machine
-from core.types import (
-    MAX_POSITIONS,
+from .backends.complete import complete
+from .backends.protocol import SmallBackend, why_unfiltered
+from .context import Context, entry_places, retrieving_positions
+from .daid import Blend, blend_step
+from .draw import Distribution, Luck, Rule, UnitInterval, race
+from .inputs.prompt import clean_prompt
+from .patches.protocol import Database
+from .threads import machine
+from .types import (
     Change,
     CodeArray,
     DecodeSettings,
-    FaidStep,
     FloatArray,
     Grid,
     IntArray,
     Neighbours,
     Retrieval,
     Seconds,
-    Skipped,
     StepRecord,
     TraceError,
+    check_changes,
+    neighbours_of,
+    settings_at,
 )
 
-FORMAT = "ar-rag trace"
-VERSION = 4
-READABLE = (2, 3, 4)
-"""Version 2 knows no changes and no given codes; 2 and 3 were drawn by inverse CDF and tell of FAiD less."""
-MAX_BYTES = 512 * 2**20
-MAX_JSON, MAX_VALUES = 16 * 2**20, 1_000_000
-"""Bytes of the JSON part, and lists, objects and values in it: a short text can become gigabytes of empty lists."""
-MAX_SOURCES, MAX_NEIGHBOURS = 65536, 2**24
+if TYPE_CHECKING:
+    from .analysis.explain import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +96,7 @@ class Trace:
     @classmethod
     def record(
         cls,
-        backend: Backend,
+        backend: SmallBackend,
         database: Database | None,
         prompt: str,
         settings: DecodeSettings,
@@ -124,17 +114,18 @@ class Trace:
         everything = [settings, *(c.settings for c in changes if c.settings is not None)]
         used = database if any(part.retrieves for part in everything) else None
         _check_records(backend, used, steps)
+        model = complete(backend)
         origin = Origin(
-            backend=backend.name,
-            model=backend.fingerprint,
-            faid=backend.faid if any(part.blends for part in everything) else None,
+            backend=model.name,
+            model=model.fingerprint,
+            faid=model.faid if any(part.blends for part in everything) else None,
             codebook=backend.codebook.fingerprint,
             codes=backend.codebook.size,
             database=used.fingerprint if used else None,
             context=used.context if used else Context(),
             machine=machine(),
         )
-        unfiltered = next(filter(None, (why_unfiltered(backend, prompt, part) for part in everything)), None)
+        unfiltered = next(filter(None, (why_unfiltered(model, prompt, part) for part in everything)), None)
         made = cls(
             prompt, settings, origin, backend.grid, tuple(steps), _sources(used, steps), changes,
             min(given, len(steps)), unfiltered,
@@ -193,16 +184,16 @@ class Trace:
         return step.code if self.drawn(position) else self.luck(position).draw(self.blend(position).blended)
 
     def explain(self, position: int) -> Explanation:
-        """What decided the code of a position, and what retrieval and blenders each changed there."""
-        step, settings = self.steps[position], self.settings_at(position)
-        if not self.drawn(position):  # truncation may exclude a code that was not drawn, so it is left aside
-            settings = replace(settings, top_k=0, top_p=1.0)
-        blend = blend_step(step.logits, neighbours(step), settings)
-        nothing, bare = _without(step, blend, settings)
-        luck, certain = self.luck(position), nothing if nothing is not None else blend.blended
-        if not self.drawn(position) and self.rule == "gumbel" and certain[step.code] >= LEAST:
-            luck = hindsight(self.settings.seed, position, certain, step.code)
-        return Explanation(blend, nothing, bare, luck)
+        """What decided the code of a position; see `core.analysis.explain`, which stands above."""
+        from .analysis.explain import explain  # noqa: PLC0415
+
+        return explain(self, position)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the page that replays it, see `app.notebook`, which stands above and is imported here."""
+        page = importlib.import_module("app.notebook" if __package__ == "core" else f"{__package__}.app.notebook")
+        shown: str = page.show(self)._repr_html_()
+        return shown
 
     @property
     def flips_known(self) -> bool:
@@ -260,98 +251,17 @@ class Trace:
         return Seconds(sum(p.model for p in parts), sum(p.search for p in parts), sum(p.blend for p in parts))
 
     def save(self, path: Path) -> None:
-        """Write one npz file: arrays and, as meta.json, everything else.
+        """Write one npz file; see `core.trace_file`, which stands above and is therefore imported here."""
+        from . import trace_file  # noqa: PLC0415
 
-        Raises TraceError, and writes nothing, for a trace that `load` would refuse.
-        """
-        arrays, data = _to_arrays(self), _json_bytes(_to_meta(self))
-        _from_parts(_read_json(data), arrays)
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr("meta.json", data)
-                for name, array in arrays.items():
-                    with archive.open(f"{name}.npy", "w") as file:
-                        np.lib.format.write_array(file, array, allow_pickle=False)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        trace_file.save(self, path)
 
     @classmethod
-    def load(cls, path: Path, max_bytes: int = MAX_BYTES) -> Trace:
-        """Read a trace; TraceError says what is wrong with a file that is damaged, hostile or of another version.
+    def load(cls, path: Path, max_bytes: int | None = None) -> Trace:
+        """Read a trace; TraceError says what is wrong with the file. max_bytes: what it may unpack to."""
+        from . import trace_file  # noqa: PLC0415
 
-        max_bytes: what it may unpack to.
-        """
-        try:
-            with zipfile.ZipFile(path) as archive:
-                return _from_archive(archive, max_bytes)
-        except TraceError as error:
-            raise TraceError(f"{path.name}: {error}") from None
-        except OSError as error:
-            raise TraceError(f"{path.name}: cannot be read ({error.strerror or 'damaged'}); check the path") from None
-        except Exception as error:  # a hostile file can raise whatever zipfile, zlib, json and numpy raise
-            raise TraceError(f"{path.name}: not a trace, or damaged ({error}); record it again") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What decided the code of one position, as distributions [V], and what the same luck takes from each of them.
-
-    blend: the model as it was, blenders and retrieved features included, the neighbours, and what the code was drawn
-    from. nothing: had nothing been retrieved at this position, the blenders, if any, running on blank features; None
-    when that was not recorded. bare: without the blenders, too; None without FAiD, or when it was not recorded.
-    luck: for a code that was not drawn, noise in hindsight, given that it won under `nothing`; that of the run where it
-    cannot have won.
-    """
-
-    blend: Blend
-    nothing: Distribution | None
-    bare: Distribution | None
-    luck: Luck
-
-    @property
-    def taken(self) -> int:
-        """The code that retrieval leads to: the step's where it was drawn."""
-        return self.luck.draw(self.blend.blended)
-
-    @property
-    def without(self) -> int | None:
-        """The code had nothing been retrieved here: the step's where it was not drawn; None when not known."""
-        return None if self.nothing is None else self.luck.draw(self.nothing)
-
-    @property
-    def unmixed(self) -> int:
-        """The code before DAiD mixes: of the model, with what FAiD made of the retrieved features."""
-        return self.luck.draw(self.blend.model)
-
-    @property
-    def unblended(self) -> int | None:
-        """The code with nothing retrieved and no blenders; None without FAiD, or when not known."""
-        return None if self.bare is None else self.luck.draw(self.bare)
-
-    @property
-    def flip(self) -> bool:
-        """Whether retrieval changed the code: with the same luck another one, had nothing been retrieved here."""
-        return self.without not in (None, self.taken)
-
-    @property
-    def shift(self) -> bool:
-        """Whether the blenders by themselves, on blank features, changed the code that the model takes without them."""
-        return None not in (self.unblended, self.without) and self.unblended != self.without
-
-
-def _without(
-    step: StepRecord, blend: Blend, settings: DecodeSettings
-) -> tuple[Distribution | None, Distribution | None]:
-    """The distributions [V] had nothing been retrieved, and without blenders; None where they are not recorded."""
-    if step.faid is None:
-        return blend.model, None
-    nothing, bare = (
-        None if logits is None else model_distribution(logits, settings.temperature, settings.top_k, settings.top_p)
-        for logits in (step.faid.blank, step.faid.unblended)
-    )
-    return nothing, bare
+        return trace_file.load(path, trace_file.MAX_BYTES if max_bytes is None else max_bytes)
 
 
 def neighbours(step: StepRecord) -> Neighbours | None:
@@ -371,7 +281,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> float:
     return float((p[shown] * np.log(p[shown] / np.maximum(q[shown], 1e-12))).sum())
 
 
-def _check_records(backend: Backend, database: Database | None, steps: Sequence[StepRecord]) -> None:
+def _check_records(backend: SmallBackend, database: Database | None, steps: Sequence[StepRecord]) -> None:
     """TraceError unless the records are those of the first positions, and of this model and database."""
     if [step.position for step in steps] != list(range(len(steps))) or not 0 < len(steps) <= backend.grid.positions:
         shown = ", ".join(str(step.position) for step in steps[:3])
@@ -425,386 +335,3 @@ def _sources(database: Database | None, steps: Sequence[StepRecord]) -> dict[int
 def _source(database: Database, image: int) -> Source:
     info = database.image_info(image)
     return Source(image, info.caption, info.style, info.concept, info.source, database.image_codes(image))
-
-
-def _to_meta(trace: Trace) -> dict[str, Any]:
-    sources = [{k: v for k, v in asdict(s).items() if k != "codes"} for s in trace.sources.values()]
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "prompt": trace.prompt,
-        "settings": asdict(trace.settings),
-        "changes": [asdict(change) for change in trace.changes],
-        "given": trace.given,
-        "unfiltered": trace.unfiltered,
-        "draw": trace.rule,
-        "origin": asdict(trace.origin),
-        "grid": asdict(trace.grid),
-        "skipped": [s.retrieval.reason if isinstance(s.retrieval, Skipped) else None for s in trace.steps],
-        "sources": sources,
-    }
-
-
-def _to_arrays(trace: Trace) -> dict[str, npt.NDArray[Any]]:
-    steps, height, width = trace.steps, trace.grid.height, trace.grid.width
-    found = [neighbours(step) or _NO_NEIGHBOURS for step in steps]
-    blank = np.zeros(trace.origin.context.size, np.int64)
-    queries = [s.retrieval.query if isinstance(s.retrieval, Retrieval) else blank for s in steps]
-    seconds = [(s.seconds.model, s.seconds.search, s.seconds.blend) for s in steps]
-    sources = [s.codes for s in trace.sources.values()]
-    return _faid_arrays(trace) | {
-        "logits": np.array([s.logits for s in steps], "<f4").reshape(len(steps), trace.origin.codes),
-        "u": np.array([s.u for s in steps if s.u is not None], "<f8"),
-        "codes": np.array([s.code for s in steps], "<i4"),
-        "seconds": np.array(seconds, "<f4").reshape(len(steps), 3),
-        "queries": np.array(queries, "<i4").reshape(len(steps), len(blank)),
-        "counts": np.array([len(n) for n in found], "<i4"),
-        "neighbour_codes": np.concatenate([n.codes for n in [_NO_NEIGHBOURS, *found]]).astype("<i4"),
-        "neighbour_distances": np.concatenate([n.distances for n in [_NO_NEIGHBOURS, *found]]).astype("<f4"),
-        "neighbour_entries": np.concatenate([n.entries for n in [_NO_NEIGHBOURS, *found]]).astype("<i8"),
-        "source_codes": np.array(sources, "<u2").reshape(len(sources), height, width),
-    }
-
-
-def _faid_arrays(trace: Trace) -> dict[str, npt.NDArray[Any]]:
-    """What the blenders did, as arrays; all of them are empty without FAiD."""
-    blends = [step.faid for step in trace.steps if step.faid is not None]
-    if not blends:
-        return {name: np.zeros((0,) * dimensions, _EXPECTED[name]) for name, dimensions in _FAID_DIMENSIONS.items()}
-    arrays = {name: np.array([getattr(blend, name) for blend in blends], "<f4") for name in _FAID_NUMBERS}
-    unblended, blank = ([x for x in column if x is not None] for column in (
-        (blend.unblended for blend in blends), (blend.blank for blend in blends)
-    ))  # fmt: skip
-    return {f"faid_{name}": array for name, array in arrays.items()} | {
-        "faid_layers": blends[0].layers.astype("<i4"),
-        "faid_hops": blends[0].hops.astype("<i4"),
-        "faid_present": np.array([blend.present for blend in blends], "<i4"),
-        "faid_unblended": np.array(unblended, "<f4").reshape(len(unblended), trace.origin.codes),
-        "faid_blank": np.array(blank, "<f4").reshape(len(blank), trace.origin.codes),
-    }
-
-
-_FAID_NUMBERS = ("compatibility", "hop_weights", "share", "start_cosine", "code_cosine")
-_FAID_DIMENSIONS = {
-    "faid_compatibility": 3, "faid_hop_weights": 3, "faid_share": 2, "faid_start_cosine": 3, "faid_code_cosine": 3,
-    "faid_layers": 1, "faid_hops": 1, "faid_present": 1, "faid_unblended": 2, "faid_blank": 2,
-}  # fmt: skip
-
-_NO_NEIGHBOURS = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
-
-
-def _from_archive(archive: zipfile.ZipFile, max_bytes: int) -> Trace:
-    """Read and check every member; nothing is allocated before its size was checked."""
-    if sum(member.file_size for member in archive.infolist()) > max_bytes:
-        raise TraceError(f"unpacks to more than {max_bytes >> 20} MB, expected less; choose a smaller one")
-    if "meta.json" not in archive.namelist():
-        raise TraceError("no meta.json inside, expected a trace saved by this program; choose another file")
-    if archive.getinfo("meta.json").file_size > MAX_JSON:
-        raise TraceError(f"meta.json: got more than {MAX_JSON >> 20} MB, expected less; choose another file")
-    meta = _read_json(archive.read("meta.json"))
-    added = set(_ADDED) if meta["version"] < 4 else set()
-    arrays = {name: _read_array(archive, name) for name in _EXPECTED if name not in added}
-    return _from_parts(
-        meta, arrays | {name: np.zeros((0,) * _FAID_DIMENSIONS[name], _EXPECTED[name]) for name in added}
-    )
-
-
-def _json_bytes(meta: object) -> bytes:
-    """JSON as UTF-8; TraceError for half a character, which can be escaped in JSON but neither shown nor saved."""
-    try:
-        return json.dumps(meta, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise TraceError("meta.json: got half of a character, expected texts in Unicode; record it again") from None
-
-
-def _read_json(data: bytes) -> dict[str, Any]:
-    """The JSON part of a trace of a version that can be read; its size is checked before it is parsed."""
-    values = sum(data.count(mark) for mark in (b",", b"[", b"{"))
-    if len(data) > MAX_JSON or values > MAX_VALUES:
-        raise TraceError(f"meta.json: got {len(data)} bytes with {values} values, expected {MAX_VALUES} at most")
-    meta = json.loads(data)
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("version") not in READABLE:
-        raise TraceError(f"expected format {FORMAT!r}, version {VERSION}; record it again with this program")
-    if b"\\u" in data:
-        _json_bytes(meta)
-    return meta
-
-
-def _from_parts(meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Trace:
-    """A trace from its JSON part and its arrays, all of it checked."""
-    origin_meta = dict(meta["origin"])
-    origin = Origin(**{**origin_meta, "context": Context(**origin_meta["context"])})
-    grid = Grid(**meta["grid"])
-    _check_meta(meta, origin, grid)
-    course = _course(meta, origin, grid)
-    _check_shapes(arrays, _shapes(arrays, course, meta, origin, grid) | _faid_shapes(arrays, course, origin))
-    _check_ranges(arrays, origin, course)
-    _check_sources(arrays, meta, origin, grid)
-    steps = _to_steps(arrays, meta["skipped"], course)
-    _check_faid(arrays, steps, course, origin)
-    return Trace(
-        prompt=meta["prompt"],
-        settings=course.settings,
-        origin=origin,
-        grid=grid,
-        steps=steps,
-        sources={
-            s["image"]: Source(**s, codes=c) for s, c in zip(meta["sources"], arrays["source_codes"], strict=True)
-        },
-        changes=course.changes,
-        given=course.given,
-        unfiltered=meta.get("unfiltered"),
-        rule=course.rule,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Course:
-    """What a file says of how its steps came about; at: the settings of every step.
-
-    blended: positions of the steps that had blenders; recorded: of those that were also recorded without them.
-    """
-
-    settings: DecodeSettings
-    changes: tuple[Change, ...]
-    given: int
-    rule: Rule
-    at: tuple[DecodeSettings, ...]
-    blended: IntArray
-    recorded: IntArray
-
-
-def _course(meta: dict[str, Any], origin: Origin, grid: Grid) -> _Course:
-    """Settings, changes and given codes of a file, checked."""
-    settings, steps = DecodeSettings.from_json(meta["settings"]), len(meta["skipped"])
-    listed, given = meta.get("changes", []), meta.get("given", 0)
-    if not isinstance(listed, list) or len(listed) > grid.positions:
-        raise TraceError("meta.json: expected a list of changes, one for a position at most")
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given <= steps:
-        raise TraceError(f"meta.json: got {given!r:.40} given codes, expected 0 to {steps}")
-    rule: Any = meta.get("draw", "inverse cdf") if meta["version"] == VERSION else "inverse cdf"
-    if rule not in get_args(Rule):
-        raise TraceError(f"meta.json: got codes drawn by {rule!r:.40}, expected one of {', '.join(get_args(Rule))}")
-    changes = check_changes(settings, [Change.from_json(values) for values in listed], grid, origin.codes)
-    news = {change.position: change.settings for change in changes if change.settings is not None}
-    at = list(accumulate(range(steps), lambda last, position: news.get(position, last), initial=settings))[1:]
-    blended = np.flatnonzero([here.blends for here in at])
-    recorded = np.flatnonzero([here.blends and here.record_unblended for here in at])
-    return _Course(settings, changes, given, rule, tuple(at), blended, recorded)
-
-
-_EXPECTED: dict[str, str] = {
-    "logits": "<f4",
-    "u": "<f8",
-    "codes": "<i4",
-    "seconds": "<f4",
-    "queries": "<i4",
-    "counts": "<i4",
-    "neighbour_codes": "<i4",
-    "neighbour_distances": "<f4",
-    "neighbour_entries": "<i8",
-    "source_codes": "<u2",
-    "faid_compatibility": "<f4",
-    "faid_hop_weights": "<f4",
-    "faid_share": "<f4",
-    "faid_start_cosine": "<f4",
-    "faid_code_cosine": "<f4",
-    "faid_layers": "<i4",
-    "faid_hops": "<i4",
-    "faid_present": "<i4",
-    "faid_unblended": "<f4",
-    "faid_blank": "<f4",
-}
-_ADDED = ("faid_blank",)
-"""Arrays that files before version 4 lack."""
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    """One array, after its header was compared with the size of the member."""
-    data = archive.read(f"{name}.npy")
-    file = io.BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise TraceError(f"{name}: got npy version {version}, expected (1, 0)")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    expected = np.dtype(_EXPECTED[name])
-    if dtype != expected or int(np.prod(shape, dtype=object)) * expected.itemsize != len(data) - file.tell():
-        raise TraceError(f"{name}: got {dtype} {shape}, expected {expected} of the member's size")
-    array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    return array
-
-
-def _check_meta(meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
-    """TraceError unless the JSON part has the types that the rest relies on."""
-    optional = [text for text in (origin.faid, origin.database, origin.machine) if text is not None]
-    texts = (meta["prompt"], origin.backend, origin.model, origin.codebook, *optional)
-    if not all(isinstance(text, str) and len(text) <= 2000 for text in texts):
-        raise TraceError("meta.json: expected short texts for prompt and origin")
-    numbers = (origin.codes, grid.height, grid.width)
-    if not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 65536 for n in numbers):
-        raise TraceError(f"meta.json: got codes and grid {numbers}, expected whole numbers from 1 to 65536")
-    if grid.positions > MAX_POSITIONS:
-        raise TraceError(f"meta.json: got {grid.height} x {grid.width} positions, expected {MAX_POSITIONS} at most")
-    if not isinstance(meta["skipped"], list) or not 0 < len(meta["skipped"]) <= grid.positions:
-        raise TraceError("meta.json: expected one skip reason (or null) per step, and no more steps than positions")
-    reasons = [*meta["skipped"], meta.get("unfiltered")]
-    if not all(reason is None or (isinstance(reason, str) and len(reason) <= 200) for reason in reasons):
-        raise TraceError("meta.json: expected the reasons of skipped positions and filters to be short texts or null")
-    _check_listed(meta["sources"])
-
-
-def _check_listed(sources: Any) -> None:
-    """TraceError unless the JSON part lists different sources with texts."""
-    if not isinstance(sources, list) or len(sources) > MAX_SOURCES:
-        raise TraceError(f"meta.json: expected a list of sources, {MAX_SOURCES} at most")
-    if len({s["image"] for s in sources}) != len(sources):
-        raise TraceError("meta.json: expected a list of different sources")
-    for source in sources:
-        if set(source) != {"image", "caption", "style", "concept", "source"} or not isinstance(source["image"], int):
-            raise TraceError("meta.json: expected image, caption, style, concept and source for every source")
-        if not all(isinstance(v, str) for k, v in source.items() if k != "image"):
-            raise TraceError("meta.json: expected the texts of a source to be texts")
-
-
-Shapes = dict[str, tuple[int, ...]]
-
-
-def _shapes(
-    arrays: dict[str, npt.NDArray[Any]], course: _Course, meta: dict[str, Any], origin: Origin, grid: Grid
-) -> Shapes:
-    """The shapes that the steps must have."""
-    steps, found = len(meta["skipped"]), int(arrays["counts"].sum(dtype=np.int64))
-    if found > MAX_NEIGHBOURS:
-        raise TraceError(f"counts: got {found} neighbours, expected {MAX_NEIGHBOURS} at most; record fewer of them")
-    return {
-        "logits": (steps, origin.codes),
-        "u": (steps if course.rule == "inverse cdf" else 0,),
-        "codes": (steps,),
-        "seconds": (steps, 3),
-        "queries": (steps, origin.context.size),
-        "counts": (steps,),
-        "neighbour_codes": (found,),
-        "neighbour_distances": (found,),
-        "neighbour_entries": (found,),
-        "source_codes": (len(meta["sources"]), grid.height, grid.width),
-    }
-
-
-def _faid_shapes(arrays: dict[str, npt.NDArray[Any]], course: _Course, origin: Origin) -> Shapes:
-    """The shapes that the record of the blenders must have, with the numbers of blenders and hops that are there."""
-    steps, features = len(course.blended), course.settings.faid_neighbours
-    if not steps:
-        return {name: (0,) * dimensions for name, dimensions in _FAID_DIMENSIONS.items()}
-    layers, hops = arrays["faid_layers"].size, arrays["faid_hops"].size
-    known = course.rule == "gumbel" or arrays["faid_blank"].size > 0  # older traces do not tell
-    if not 1 <= layers <= 1000 or not 1 <= hops <= 3:
-        raise TraceError(f"faid_layers: got {layers} blenders with {hops} hops, expected at least one, and 1 to 3 hops")
-    return {
-        "faid_compatibility": (steps, layers, features),
-        "faid_hop_weights": (steps, layers, hops),
-        "faid_share": (steps, layers),
-        "faid_start_cosine": (steps, layers, features),
-        "faid_code_cosine": (steps, layers, features),
-        "faid_layers": (layers,),
-        "faid_hops": (hops,),
-        "faid_present": (steps,),
-        "faid_unblended": (len(course.recorded), origin.codes),
-        "faid_blank": (len(course.recorded), origin.codes) if known else (0, *arrays["faid_blank"].shape[1:]),
-    }
-
-
-def _check_shapes(arrays: dict[str, npt.NDArray[Any]], shapes: Shapes) -> None:
-    """TraceError unless every array has its shape."""
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise TraceError(f"{name}: got shape {arrays[name].shape}, expected {shape}")
-
-
-def _check_ranges(arrays: dict[str, npt.NDArray[Any]], origin: Origin, course: _Course) -> None:
-    """TraceError unless every number is finite and lies in its range."""
-    last, unit, cosine = origin.codes - 1, (0, 1), (-1.001, 1.001)  # a cosine may be rounded over its end
-    ranges: dict[str, tuple[float | None, float | None]] = {
-        "u": unit, "codes": (0, last), "queries": (-1, last), "counts": (0, None), "seconds": (0, 1e9),
-        "neighbour_codes": (0, last), "neighbour_distances": (0, None), "neighbour_entries": (0, None),
-        "source_codes": (0, last),
-        "faid_compatibility": unit, "faid_hop_weights": unit, "faid_share": (0, None), "faid_start_cosine": cosine,
-        "faid_code_cosine": cosine, "faid_layers": (0, None), "faid_hops": (1, 3),
-        "faid_present": (0, course.settings.faid_neighbours),
-    }  # fmt: skip
-    for name, (low, high) in ranges.items():
-        values = arrays[name]
-        inside = np.isfinite(values) & (values >= low if low is not None else True)
-        if not (inside & (values <= high if high is not None else True)).all():
-            raise TraceError(f"{name}: got a value outside of {low}..{high}, or one that is not finite")
-    for name in ("logits", "faid_unblended", "faid_blank"):  # -inf excludes a code, which is no damage
-        if not np.isfinite(arrays[name].max(axis=-1, initial=-np.inf)).all():
-            raise TraceError(f"{name}: got a number that is none, or no finite maximum, expected finite logits")
-
-
-def _check_sources(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
-    """TraceError unless every neighbour comes from one of the sources."""
-    images = arrays["neighbour_entries"] // max(1, len(retrieving_positions(origin.context, grid)))
-    if not np.isin(images, [s["image"] for s in meta["sources"]]).all():
-        raise TraceError("neighbour_entries: got an entry of an image that is not among the sources")
-
-
-def _check_faid(
-    arrays: dict[str, npt.NDArray[Any]], steps: Sequence[StepRecord], course: _Course, origin: Origin
-) -> None:
-    """TraceError unless the record of the blenders fits the methods, the neighbours and itself."""
-    methods = [course.settings, *(change.settings for change in course.changes if change.settings is not None)]
-    if any(settings.blends for settings in methods) != (origin.faid is not None):
-        names = ", ".join(settings.method for settings in methods)
-        raise TraceError(f"origin: got FAiD weights {origin.faid!r} for method {names}, which does not fit")
-    for name in ("faid_layers", "faid_hops"):
-        if (np.diff(arrays[name]) <= 0).any():
-            raise TraceError(f"{name}: got {arrays[name].tolist()}, expected ascending numbers")
-    heard = [len(found.heard) if (found := neighbours(steps[p])) else 0 for p in course.blended.tolist()]
-    if (arrays["faid_present"] != np.minimum(np.array(heard, np.int64), course.settings.faid_neighbours)).any():
-        raise TraceError("faid_present: got another number of features than neighbours that were found for them")
-    if (np.abs(arrays["faid_hop_weights"].sum(-1, dtype=np.float64) - 1) > 1e-3).any():
-        raise TraceError("faid_hop_weights: got weights of another sum, expected those of a blender to sum to 1")
-
-
-def _to_steps(
-    arrays: dict[str, npt.NDArray[Any]], skipped: Sequence[str | None], course: _Course
-) -> tuple[StepRecord, ...]:
-    """The records; skipped positions have no neighbours. The weights of neighbours follow from the changes."""
-    changes = {change.position: change for change in course.changes}
-    ends = np.cumsum(arrays["counts"])
-    steps = []
-    for position, reason in enumerate(skipped):
-        part = slice(ends[position] - arrays["counts"][position], ends[position])
-        answer: Retrieval | Skipped = Skipped(reason or "")
-        if reason is None:
-            found = Neighbours(
-                arrays["neighbour_codes"][part].astype(np.int64),
-                arrays["neighbour_distances"][part],
-                arrays["neighbour_entries"][part],
-            )
-            weighed = changes[position].weighed(found) if position in changes else found
-            answer = Retrieval(arrays["queries"][position].astype(np.int64), weighed)
-        elif arrays["counts"][position]:
-            raise TraceError(f"counts: got neighbours at position {position}, which retrieved nothing")
-        seconds = Seconds(*(float(s) for s in arrays["seconds"][position]))
-        u, code = float(arrays["u"][position]) if len(arrays["u"]) else None, int(arrays["codes"][position])
-        faid = _to_faid(arrays, position, course) if course.at[position].blends else None
-        steps.append(StepRecord(position, arrays["logits"][position], answer, code, faid, seconds, u))
-    return tuple(steps)
-
-
-def _to_faid(arrays: dict[str, npt.NDArray[Any]], position: int, course: _Course) -> FaidStep:
-    """What the blenders did at one position, which is one of those that had some."""
-    place, recorded = int(np.searchsorted(course.blended, position)), course.at[position].record_unblended
-    others = {
-        name: arrays[f"faid_{name}"][int(np.searchsorted(course.recorded, position))]
-        for name in ("blank", "unblended")
-        if recorded and arrays[f"faid_{name}"].size
-    }
-    return FaidStep(
-        layers=arrays["faid_layers"].astype(np.int64),
-        hops=arrays["faid_hops"].astype(np.int64),
-        present=int(arrays["faid_present"][place]),
-        **{name: arrays[f"faid_{name}"][place] for name in _FAID_NUMBERS},
-        **others,
-    )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-Method = Literal["model", "daid", "faid", "faid+daid"]
 Aggregate = Literal["sum", "nearest"]
 
 FloatArray = npt.NDArray[np.float32]
@@ -73,7 +72,7 @@ class Neighbours:
         return len(self.codes)
 
     @property
-    def heard(self) -> Neighbours:
+    def active(self) -> Neighbours:
         """Those that have a say: all but the ones with weight 0."""
         if self.weights is None or self.weights.all():
             return self
@@ -150,6 +149,29 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Method:
+    """What a method does with what is looked up.
+
+    label, meaning: for people; mix: the class that mixes the neighbours into the model's distribution, as
+    "module:Class", "" for none (see `core.daid.Mix`); blends: whether the blenders of FAiD get their features.
+    """
+
+    label: str
+    meaning: str
+    mix: str = ""
+    blends: bool = False
+
+
+METHODS: Mapping[str, Method] = {
+    "model": Method("Model only", "no retrieval"),
+    "daid": Method("DAiD", "mix the distribution of the retrieved codes into the model's", mix=".daid:Daid"),
+    "faid": Method("FAiD", "blend the retrieved features into its hidden states", blends=True),
+    "faid+daid": Method("FAiD + DAiD", "both", mix=".daid:Daid", blends=True),
+}
+"""All methods, by the name that settings know them by. A new one is a class in a file of its own and a line here."""
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeSettings:
     """Settings of one generation; validated when made.
 
@@ -165,7 +187,7 @@ class DecodeSettings:
     """
 
     seed: int = 0
-    method: Method = "daid"
+    method: str = "daid"
     temperature: float = 0.7
     top_k: int = 0
     top_p: float = 0.95
@@ -185,7 +207,7 @@ class DecodeSettings:
     def __post_init__(self) -> None:
         for name, kind, low, high in _LIMITS:
             object.__setattr__(self, name, _number(name, getattr(self, name), kind, low, high))
-        _check_choice("method", self.method, get_args(Method))
+        _check_choice("method", self.method, tuple(METHODS))
         _check_choice("aggregate", self.aggregate, get_args(Aggregate))
         if not isinstance(self.record_unblended, bool):
             raise ConfigError(f"record_unblended: got {self.record_unblended!r}, expected true or false")
@@ -194,13 +216,13 @@ class DecodeSettings:
 
     @property
     def mixes(self) -> bool:
-        """Whether DAiD mixes the distribution of the neighbours into the model's."""
-        return self.method in ("daid", "faid+daid") and self.retrieval_weight > 0
+        """Whether the distribution of the neighbours is mixed into the model's."""
+        return METHODS[self.method].mix != "" and self.retrieval_weight > 0
 
     @property
     def blends(self) -> bool:
         """Whether FAiD's blenders are attached to the model."""
-        return self.method in ("faid", "faid+daid")
+        return METHODS[self.method].blends
 
     @property
     def retrieves(self) -> bool:
@@ -224,8 +246,7 @@ class DecodeSettings:
 
 MEANINGS: Mapping[str, str] = {
     "seed": "seed of the run; the same seed and settings give the same picture",
-    "method": "model (no retrieval) | daid (mix the distribution of the retrieved codes into the model's) | "
-    "faid (blend the retrieved features into its hidden states) | faid+daid (both)",
+    "method": " | ".join(f"{name} ({method.meaning})" for name, method in METHODS.items()),
     "temperature": "sampling temperature of the model's distribution",
     "top_k": "keep the k likeliest codes of the model; 0: off",
     "top_p": "keep the fewest codes of the model that hold this share of the mass; 1: off",
@@ -304,6 +325,39 @@ class Change:
         if isinstance(arguments.get("settings"), dict):
             arguments["settings"] = DecodeSettings.from_json(arguments["settings"])
         return cls(**arguments)
+
+
+def neighbours_of(answer: Retrieval | Skipped) -> Neighbours | None:
+    """The neighbours, if there was a retrieval."""
+    return answer.neighbours if isinstance(answer, Retrieval) else None
+
+
+def check_changes(settings: DecodeSettings, changes: Sequence[Change], grid: Grid, codes: int) -> tuple[Change, ...]:
+    """The changes by position, for a run over a grid with a codebook of so many codes.
+
+    Raises ConfigError for two changes at one position, for a position or a code that does not exist, and for settings
+    that belong to a whole run.
+    """
+    ordered = tuple(sorted(changes, key=lambda change: change.position))
+    if len({change.position for change in ordered}) != len(ordered):
+        raise ConfigError("changes: got two at one position, expected one for each; put them together")
+    for change in ordered:
+        if change.position >= grid.positions or (change.code or 0) >= codes:
+            got = f"position {change.position} and code {change.code}"
+            raise ConfigError(f"change: got {got}, expected less than {grid.positions} and {codes}")
+        new = change.settings or settings
+        if (new.seed, new.faid_neighbours) != (settings.seed, settings.faid_neighbours):
+            raise ConfigError(
+                f"change settings: got seed {new.seed} and {new.faid_neighbours} features, expected those of the run, "
+                f"{settings.seed} and {settings.faid_neighbours}; start another run for others"
+            )
+    return ordered
+
+
+def settings_at(settings: DecodeSettings, changes: Sequence[Change], position: int) -> DecodeSettings:
+    """The settings of a position: those of the last change before or at it, of changes in order."""
+    news = [c.settings for c in changes if c.settings is not None and c.position <= position]
+    return news[-1] if news else settings
 
 
 MAX_POSITIONS = 65536

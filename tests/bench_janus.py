@@ -18,13 +18,14 @@ import numpy as np
 import torch
 
 from core.backends import Backend, ModelSource, load_backend
+from core.codebook import Codebook
 from core.context import Context, context_codes, retrieving_positions
 from core.daid import blend_step
-from core.database import ImageInfo, PatchDatabase
 from core.engine import decode, guide
 from core.evaluation.bench_faid import NEIGHBOURS, collapse_speedup, seconds
 from core.faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
-from core.tokenizer import Codebook
+from core.patches.database import PatchDatabase
+from core.patches.protocol import ImageInfo
 from core.types import DecodeSettings, Grid
 from tests import tiny_janus
 from tests.tiny_janus import Size

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import pytest
 import torch
 from hypothesis import settings
 
-from core.backends.emoji import EmojiBackend
-from core.database import PatchDatabase
+from core.backends.emoji.backend import EmojiBackend
 from core.engine import decode
+from core.patches.database import PatchDatabase
 from core.trace import Trace
 from core.types import DecodeSettings
 from tests.tiny import tiny_backend, tiny_database
@@ -18,7 +19,14 @@ from tests.tiny import tiny_backend, tiny_database
 # no deadline, because machines are noisy; in continuous integration the same examples every time
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("project")
+JANUS = ("unit/test_janus.py", "unit/test_sizes.py", "reference/test_janus.py")
+collect_ignore = [] if find_spec("transformers") else list(JANUS)
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # two on a shared machine are slower than one
+
+
+def pytest_report_header() -> str:
+    """What is not tested here, said aloud."""
+    return "Janus is not tested: there is no transformers, which needs Python 3.11" if collect_ignore else ""
 
 
 @pytest.fixture(scope="session")

@@ -18,25 +18,23 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from core.backends.attach import attach
+from core.backends.blend_pass import BlendPass, BlendRecord, FaidDecoding, parallel_pass
+from core.codebook import Codebook
 from core.context import Context, context_codes, keys, retrieving_positions
 from core.daid import blend, retrieval_distribution
-from core.database import INDEX_KINDS, ImageInfo, PatchDatabase
 from core.faid import (
     Blended,
     Blender,
-    BlendPass,
-    BlendRecord,
     CollapsedLayer,
     ContextMemory,
     Faid,
-    FaidDecoding,
-    attach,
     blender_from_tensors,
     collapse,
     direct,
-    teacher_forced,
 )
-from core.tokenizer import Codebook
+from core.patches.database import INDEX_KINDS, PatchDatabase
+from core.patches.protocol import ImageInfo
 from core.types import ArragError, Grid, Neighbours
 from tests.llama import Stack
 
@@ -254,7 +252,7 @@ def check_model(tensors: Tensors) -> float:
 def _whole(faid: tuple[CollapsedLayer, ...], grid: Grid, prefix: int, features: torch.Tensor) -> BlendPass:
     """The teacher-forced pass: the centre is zero where nothing is retrieved, in every blender."""
     present = _retrieving(grid)[:, None].expand(features.shape[:-1])
-    return teacher_forced(faid, grid, prefix, features, present)
+    return parallel_pass(faid, grid, prefix, features, present)
 
 
 def _stepwise(

@@ -7,9 +7,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from core.codebook import Codebook
 from core.context import Context, context_codes, keys, retrieving_positions
-from core.released import CODES_FILE, GRIDS_FILE, INDEX_FILE
-from core.tokenizer import Codebook
+from core.patches.released import CODES_FILE, GRIDS_FILE, INDEX_FILE
 from core.types import CodeArray, Grid
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.backends.emoji import FOLDER, EmojiBackend
+from core.backends.emoji.backend import FOLDER, EmojiBackend
+from core.backends.emoji.text import TextEncoder
+from core.backends.emoji.tokenizer import TokenizerConfig, VQTokenizer
+from core.backends.emoji.transformer import ARTransformer, FaidConfig, TransformerConfig, TunedFaid
 from core.context import Context
-from core.database import ImageInfo, PatchDatabase
-from core.text import TextEncoder
-from core.tokenizer import TokenizerConfig, VQTokenizer
-from core.transformer import ARTransformer, FaidConfig, TransformerConfig, TunedFaid
+from core.patches.database import PatchDatabase
+from core.patches.protocol import ImageInfo
 
 SIDE, CODES = 8, 48
 

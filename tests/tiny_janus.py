@@ -207,9 +207,9 @@ def save_released(
             torch.save(shard, folder / name)
     if files > 1:
         weight_map = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
-        (folder / f"{stem}{suffix}.index.json").write_text(json.dumps({"weight_map": weight_map}))
+        (folder / f"{stem}{suffix}.index.json").write_text(json.dumps({"weight_map": weight_map}), encoding="utf-8")
     if config is not None:
-        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
 from core.context import Context, retrieving_positions
-from core.database import PatchDatabase
 from core.engine import decode
+from core.patches.database import PatchDatabase
 from core.trace import Origin, Source, Trace
 from core.types import DecodeSettings, Grid, Neighbours, Retrieval, Seconds, Skipped, StepRecord
 

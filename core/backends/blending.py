@@ -1,32 +1,30 @@
-"""The blenders' part of one generation, the same for every model: neighbours in, features through, FaidSteps out."""
+"""The blenders' part of one generation, the same for every model: neighbours in, passes for it out, and FaidSteps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.faid import BlendRecord, CollapsedLayer, FaidDecoding, attach
-from core.types import FaidStep, FloatArray, Grid, IntArray, Neighbours
+from ..faid import CollapsedLayer
+from ..types import ConfigError, FaidStep, FloatArray, Grid, IntArray, Neighbours
+from .blend_pass import BlendPass, FaidDecoding, share
 
 ABSENT = -1
+BLANK = 1e-8  # the norm that a feature is divided by at least, so that a blank one has the cosine 0
 
 
 class Blending:
     """State of the blenders while B prompts are decoded with K features each; nothing is shared with another one.
 
-    layers: the model's decoder layers; blenders: what `Faid.collapse` made; hops: theirs; features: from codes [...] to
-    what enters the first blender [..., D]; gates: [layers, B, 1, D] what the layers multiply their attention's output
-    by, None if they do not.
+    blenders: what `Faid.collapse` made; hops: theirs; features: from codes [...] to what enters the first blender
+    [..., D]; gates: [layers, B, D] what the layers multiply their attention's output by, None if they do not.
     """
 
     def __init__(
         self,
-        layers: nn.ModuleList,
         blenders: Sequence[CollapsedLayer],
         hops: Sequence[int],
         features: Callable[[Tensor], Tensor],
@@ -35,33 +33,28 @@ class Blending:
         rows: int,
         count: int,
     ) -> None:
-        self._layers, self._features_of, self._gates = layers, features, gates
-        self._numbers, self._hops = np.array([blender.number for blender in blenders]), np.array(hops)
+        numbers = [blender.number for blender in blenders]
+        self._features_of, self._gates = features, None if gates is None else gates[numbers].transpose(0, 1)
+        self._numbers, self._hops = np.array(numbers), np.array(hops)
         self._hop_weights = _array(torch.stack([layer.blender.hop_weights for layer in blenders]))
         self._state, self._rows, self._count = FaidDecoding(blenders, grid, rows), rows, count
         self._device = blenders[0].norm.device
-        self._entering = torch.zeros(0)
-        self._present = torch.zeros(rows, count, dtype=torch.bool)
-        self._records: Sequence[BlendRecord] = ()
+        self._last: tuple[BlendPass, Tensor, Tensor] | None = None
 
-    @contextmanager
-    def attached(self, position: int, neighbours: Sequence[Neighbours | None]) -> Iterator[None]:
-        """Inside, the pass that predicts `position` has the blenders, with the nearest neighbours of each prompt."""
-        self._entering, self._present = self._features(self._codes(neighbours))
-        blending = self._state.step(position, self._entering, self._present)
-        with attach(self._layers, blending):
-            yield
-        self._records = blending.records
+    def step(self, position: int, neighbours: Sequence[Neighbours | None]) -> BlendPass:
+        """The pass that predicts `position`, with the nearest neighbours of each prompt."""
+        features, present = self._features(self._codes(neighbours))
+        blending = self._state.step(position, features, present)
+        self._last = blending, features, present
+        return blending
 
-    @contextmanager
-    def replayed(self, prefix: int, neighbours: Sequence[Sequence[Neighbours | None]]) -> Iterator[None]:
-        """Inside, the pass over the first n positions has the blenders, with the neighbours of each of the B prompts.
+    def replay(self, prefix: int, neighbours: Sequence[Sequence[Neighbours | None]]) -> BlendPass:
+        """The pass over the first n positions, with the neighbours of each of the B prompts.
 
         prefix: entries before the first code; neighbours: [n][B].
         """
         codes = np.stack([self._codes(found) for found in neighbours], axis=1)
-        with attach(self._layers, self._state.replay(prefix, *self._features(codes))):
-            yield
+        return self._state.replay(prefix, *self._features(codes))
 
     def _codes(self, neighbours: Sequence[Neighbours | None]) -> IntArray:
         """Codes [B, K] of the nearest neighbours of each prompt, ABSENT where there is none."""
@@ -74,45 +67,49 @@ class Blending:
 
     def _features(self, codes: IntArray) -> tuple[Tensor, Tensor]:
         """Features [..., K, D] of codes [..., K], zero where they are absent, and whether they are there [..., K]."""
-        chosen = torch.from_numpy(codes).to(self._device)
-        present = chosen != ABSENT
-        return self._features_of(chosen.clamp_min(0)) * present.unsqueeze(-1), present
+        there = codes != ABSENT
+        present = torch.from_numpy(there).to(self._device)
+        features = self._features_of(torch.from_numpy(np.maximum(codes, 0)).to(self._device))
+        return features if there.all() else features * present.unsqueeze(-1), present
 
-    def steps(self, codes: IntArray) -> tuple[FaidStep, ...]:
-        """What the last attached pass did, for each prompt, compared with the chosen codes [B]."""
-        records = self._records
-        leaving = torch.stack([record.features[:, 0] for record in records], dim=1)  # [B, L, K, D]
-        start_cosine = self._cosine(leaving, self._entering.unsqueeze(1))
+    def blends(self, codes: IntArray) -> tuple[FaidStep, ...]:
+        """What the blenders did in the last pass of `step`, for each prompt, compared with the chosen codes [B]."""
+        if self._last is None:
+            raise ConfigError("blenders: got no pass yet, expected one; ask for logits first")
+        blending, entering, present = self._last
+        records, there = blending.records, present.cpu().numpy()
+        compatibility = _array(torch.cat([record.compatibility for record in records], dim=1))  # each [B, 1, K]
+        added = torch.cat([record.added for record in records], dim=1)
+        hidden = torch.cat([record.hidden for record in records], dim=1)
+        shares = _array(share(added if self._gates is None else added * self._gates, hidden))
         chosen = self._features_of(torch.from_numpy(codes).to(self._device))
-        code_cosine = self._cosine(leaving, chosen[:, None, None])
-        compatibility = _array(torch.stack([record.compatibility[:, 0] for record in records], dim=1))
-        present = self._present.sum(dim=1).tolist()
-        share = _array(torch.stack([record.share(self._gate(record.layer))[:, 0] for record in records], dim=1))
+        cosines = _cosines([record.features for record in records], entering, chosen)
+        cosines = np.where(there[:, None, None], cosines, np.float32(0))
         return tuple(
             FaidStep(
                 layers=self._numbers,
                 hops=self._hops,
-                present=present[row],
+                present=int(there[row].sum()),
                 compatibility=compatibility[row],
                 hop_weights=self._hop_weights,
-                share=share[row],
-                start_cosine=start_cosine[row],
-                code_cosine=code_cosine[row],
+                share=shares[row],
+                start_cosine=cosines[row, 0],
+                code_cosine=cosines[row, 1],
             )
             for row in range(self._rows)
         )
 
-    def _gate(self, layer: int) -> Tensor | None:
-        """What a layer multiplies its attention's output by [B, 1, D]."""
-        return None if self._gates is None else self._gates[layer]
 
-    def _cosine(self, leaving: Tensor, other: Tensor) -> FloatArray:
-        """Cosines [B, L, K] of features [B, L, K, D] with others that broadcast; 0 where there is no neighbour.
+def _cosines(leaving: Sequence[Tensor], entering: Tensor, chosen: Tensor) -> FloatArray:
+    """Cosines [B, 2, L, K] of what left L blenders, [B, 1, K, D] each, with what entered [B, K, D] and a code's [B, D].
 
-        In float32: in float16 the number that keeps a blank feature from 0 / 0 is 0 itself.
-        """
-        cosines = F.cosine_similarity(leaving.float(), other.float(), dim=-1)
-        return _array(torch.where(self._present.unsqueeze(1), cosines, 0.0))
+    In float32: in float16 BLANK is 0 itself.
+    """
+    rows, count, width = entering.shape
+    others = chosen[:, None, None].expand(rows, 1, count, width)
+    several = torch.cat([*leaving, entering.unsqueeze(1), others], dim=1).float()
+    units = several / torch.linalg.vector_norm(several, dim=-1, keepdim=True).clamp_min(BLANK)
+    return _array((units[:, None, :-2] * units[:, -2:, None]).sum(dim=-1))
 
 
 def _array(tensor: Tensor) -> FloatArray:

@@ -1,4 +1,9 @@
-"""What the engine needs from a model; every backend is one file in this package."""
+"""What the engine needs from a model.
+
+Required is little: `SmallBackend` and `SmallDecoding`. What else a model can do (blenders, reading codes in one pass,
+encoding pictures, embedding captions, saying what it is) are further members of `Backend` and `Decoding`, any of which
+may be left out: `core.backends.complete` fills them in and says what is missing when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from core.tokenizer import Codebook
-from core.types import CodeArray, FaidStep, FloatArray, Grid, IntArray, Neighbours
+from ..codebook import Codebook
+from ..types import CodeArray, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,48 @@ class Predicted:
     negative: FloatArray | None = None
 
 
-class Decoding(Protocol):
+class SmallDecoding(Protocol):
     """The state of one running generation, B prompts at once; nothing is shared between two of them."""
 
-    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> Predicted:
+    def logits(self) -> Predicted:
+        """Logits of the next code. A position may be asked for again."""
+        ...
+
+    def append(self, codes: IntArray) -> None:
+        """Take the [B] codes that were chosen and move on to the next position."""
+        ...
+
+    def close(self) -> None:
+        """Free the state; the generation is over or was cancelled."""
+        ...
+
+
+class SmallBackend(Protocol):
+    """A text-to-image model over a token grid; immutable once loaded, so runs may share it."""
+
+    @property
+    def grid(self) -> Grid:
+        """Shape of the token grid."""
+        ...
+
+    @property
+    def codebook(self) -> Codebook:
+        """The code vectors that contexts are compared in."""
+        ...
+
+    def start(self, prompts: Sequence[str], guided: bool) -> SmallDecoding:
+        """Begin a generation for B prompts; `guided` also computes the unconditional rows for CFG."""
+        ...
+
+    def decode_codes(self, grids: CodeArray) -> npt.NDArray[np.uint8]:
+        """RGB images [N, pixels, pixels, 3] of token grids [N, height, width]."""
+        ...
+
+
+class Decoding(Protocol):
+    """As `SmallDecoding`, and what blenders and branches need."""
+
+    def logits(self, neighbours: Sequence[Neighbours | None] | None = None) -> Predicted:
         """Logits of the next code.
 
         neighbours: what each prompt retrieved, for the blenders of FAiD; where it is None or empty they run on blank
@@ -92,7 +135,7 @@ def replay_in_turn(
 
 
 class Backend(Protocol):
-    """A text-to-image model over a token grid; immutable once loaded, so runs may share it."""
+    """As `SmallBackend`, with all that a model may say of itself and can do beyond drawing."""
 
     @property
     def name(self) -> str:
@@ -130,11 +173,23 @@ class Backend(Protocol):
         ...
 
     @property
+    def licence(self) -> str:
+        """The licence of its weights, "" when it does not say."""
+        ...
+
+    @property
+    def defaults(self) -> DecodeSettings:
+        """The settings that it draws well with."""
+        ...
+
+    @property
     def codebook(self) -> Codebook:
         """The code vectors that contexts are compared in."""
         ...
 
-    def start(self, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool = False) -> Decoding:
+    def start(
+        self, prompts: Sequence[str], guided: bool, faid_neighbours: int = 0, negatives: bool = False
+    ) -> Decoding:
         """Begin a generation for B prompts; `guided` also computes the unconditional rows for CFG.
 
         faid_neighbours: features K that go through the blenders of FAiD at each position; 0: a generation without
@@ -154,3 +209,13 @@ class Backend(Protocol):
     def decode_codes(self, grids: CodeArray) -> npt.NDArray[np.uint8]:
         """RGB images [N, pixels, pixels, 3] of token grids [N, height, width]."""
         ...
+
+
+NO_KNOWN_WORD = "no word of this prompt is known"
+
+
+def why_unfiltered(backend: Backend, prompt: str, settings: DecodeSettings) -> str | None:
+    """Why the caption filter of a run does nothing; None when it does its work, or is off."""
+    if not settings.retrieves or settings.caption_filter == 0 or backend.embed_captions([prompt]).any():
+        return None
+    return NO_KNOWN_WORD

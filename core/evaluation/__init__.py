@@ -1,0 +1,1 @@
+"""Measurements: of speed, of loss, of pictures, of copying."""

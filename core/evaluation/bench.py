@@ -6,50 +6,46 @@ import argparse
 import json
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 from tqdm import tqdm
 
-from core.backends import Backend
-from core.backends.emoji import EmojiBackend
-from core.catalogue import ASSETS, open_database
-from core.context import context_codes, retrieving_positions
-from core.context import keys as context_keys
-from core.database import PatchDatabase
-from core.engine import decode
-from core.evaluation import bench_draw, bench_faid
-from core.evaluation.likelihood import CHOSEN, HeldOut, nats_per_code
-from core.types import DecodeSettings, IntArray, Method
+from .. import threads
+from ..assets import ASSETS
+from ..backends import Backend
+from ..backends.emoji.backend import EmojiBackend
+from ..context import context_codes, retrieving_positions
+from ..context import keys as context_keys
+from ..engine import decode
+from ..patches.catalogue import open_database
+from ..patches.database import PatchDatabase
+from ..types import METHODS, DecodeSettings, IntArray
+from . import bench_draw, bench_faid
+from .likelihood import CHOSEN, HeldOut, nats_per_code
 
-ROOT = ASSETS.parent
 PROMPT = "a red heart, 3d style"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument("--json", action="store_true", help="print one flat JSON object on the last line")
-    parser.add_argument("--runs", type=int, default=7, help="paired runs; medians are reported")
-    parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Measure everything and print it."""
-    figures: dict[str, float | int | bool] = {"app_start_seconds": app_start_seconds()}
+    threads.pin()
+    figures: dict[str, float | int | bool] = {}
+    if chosen.page:
+        figures["app_start_seconds"] = page_start_seconds(chosen.page)
     backend = EmojiBackend.load()
     database = open_database("emoji", backend)
-    figures |= image_seconds(backend, database, max(1, chosen.runs))
+    figures |= image_seconds(backend, database, chosen.runs)
     figures |= bench_draw.flip_figures(backend, database)
-    figures["draw_share_of_picture"] = bench_draw.draw_share(backend, database, max(1, chosen.runs))
+    figures["draw_share_of_picture"] = bench_draw.draw_share(backend, database, chosen.runs)
     figures |= search_figures(backend, database)
     figures |= likelihood_figures(backend, database)
     if backend.tuned is not None:
-        figures |= bench_faid.figures(backend, database, max(1, chosen.runs))
+        figures |= bench_faid.figures(backend, database, chosen.runs)
     figures["asset_bytes"] = sum(path.stat().st_size for path in ASSETS.rglob("*") if path.is_file())
     if chosen.json:
         print(json.dumps(figures))
@@ -60,7 +56,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 def image_seconds(backend: Backend, database: PatchDatabase, runs: int) -> dict[str, float]:
     """Median time of one image with guidance by every method; they take turns, after one warm-up each."""
-    methods: tuple[Method, ...] = get_args(Method) if backend.faid is not None else ("model", "daid")
+    methods: tuple[str, ...] = tuple(name for name, method in METHODS.items() if backend.faid or not method.blends)
     times: list[list[float]] = []
     for turn in tqdm(range(runs + 1), desc="images"):
         times.append([])
@@ -121,14 +117,14 @@ def likelihood_figures(backend: Backend, database: PatchDatabase) -> dict[str, f
     }
 
 
-def app_start_seconds(limit: float = 120.0) -> float:
-    """Time from starting app.py until its page answers."""
+def page_start_seconds(page: Sequence[str], limit: float = 120.0) -> float:
+    """Time from the start of a command, which is told the port, until the page that it serves answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     begin = time.perf_counter()
-    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [*page, "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while time.perf_counter() - begin < limit and server.poll() is None:
             try:

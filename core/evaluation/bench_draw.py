@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
-from core.backends import Backend
-from core.daid import blend_step
-from core.database import PatchDatabase
-from core.draw import Distribution, race
-from core.engine import Request, decode, decode_together, neighbours_of
-from core.types import DecodeSettings, StepRecord
+from ..backends import Backend
+from ..daid import blend_step
+from ..draw import Distribution, race
+from ..engine import Request, decode, decode_together
+from ..patches.database import PatchDatabase
+from ..types import DecodeSettings, StepRecord, neighbours_of
 
 PROMPTS = ("a red heart, 3d style", "pizza", "guitar", "a kitten", "purple house", "pineapple")
 SEEDS = 8

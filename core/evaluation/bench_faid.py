@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from core.backends.emoji import FOLDER, EmojiBackend
-from core.database import PatchDatabase
-from core.evaluation.likelihood import CHOSEN_BOTH, CHOSEN_FAID, HeldOut, faid_nats
-from core.faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
-from core.training.train_faid import Batch, FaidSettings, nats
-from core.transformer import conditions
-from core.types import Grid
+from ..backends.emoji.backend import FOLDER, EmojiBackend
+from ..backends.emoji.transformer import conditions
+from ..faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
+from ..patches.database import PatchDatabase
+from ..training.train_faid import Batch, FaidSettings, tuned_nats
+from ..types import Grid
+from .likelihood import CHOSEN_BOTH, CHOSEN_FAID, HeldOut, faid_nats
 
 NEIGHBOURS, HOPS, ROWS = 10, (1, 2), 4
 SIZES = {256: Grid(16, 16), 2048: Grid(24, 24)}
@@ -125,7 +125,7 @@ def training_figures(backend: EmojiBackend, runs: int) -> dict[str, float]:
     ratios = []
     for _ in tqdm(range(runs + 1), desc="training steps"):
         pair = [
-            seconds(lambda blend=blend: nats(model, tuned, batch, guided=blend).backward())  # type: ignore[misc, no-untyped-call]
+            seconds(lambda blend=blend: tuned_nats(model, tuned, batch, guided=blend).backward())  # type: ignore[misc, no-untyped-call]
             for blend in (True, False)
         ]
         ratios.append(pair[0] / pair[1])

@@ -1,31 +1,30 @@
-"""How much is copied when nobody copies: `python -m core.evaluation.copying` writes assets/copying.json.
+"""How much is copied when nobody copies: `python -m core evaluate copying` writes assets/copying.json.
 
-The measure of core/copying.py says little alone: plain ground and common shapes are found in any database. So it is
-taken of pictures that cannot be copies, held-out real ones of which the databases hold no variant, and of pictures that
-the models draw without retrieval; both are looked up in a database as a run with retrieval would look them up.
+The measure of core/analysis/copying.py says little alone: plain ground and common shapes are found in any database. So
+it is taken of pictures that cannot be copies, held-out real ones of which the databases hold no variant, and of
+pictures that the models draw without retrieval; both are looked up in a database as a run with retrieval would look
+them up.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from core import threads
-from core.backends import EMBEDDED, Backend, load_backend
-from core.catalogue import DATABASES, open_database
-from core.copying import MEASURED, Copying, Quantiles, Reference, copied_regions, copying
-from core.database import PatchDatabase
-from core.evaluation.evaluate import SIDES, drawn, generate, subjects_of
-from core.evaluation.likelihood import HeldOut, retrieve
-from core.types import ArragError, CodeArray, DecodeSettings
+from .. import threads
+from ..analysis.copying import MEASURED, Copying, Quantiles, Reference, copied_regions, copying
+from ..backends import EMBEDDED, Backend, load_backend
+from ..patches.catalogue import DATABASES, open_database
+from ..patches.database import PatchDatabase
+from ..types import CodeArray, DecodeSettings
+from .likelihood import HeldOut, retrieve
+from .suites import SIDES, drawn, generate, subjects_of
 
 DEFAULT, EXAMPLE = DecodeSettings(), DecodeSettings(caption_filter=1, position_weight=0.3)
 WHOLE = DecodeSettings(caption_filter=0)
@@ -44,7 +43,7 @@ class Pictures:
     prompts: tuple[str, ...]
 
 
-def held_out(backend: Backend, count: int) -> Pictures:
+def real_pictures(backend: Backend, count: int) -> Pictures:
     """About `count` real pictures, spread evenly over the held-out sides."""
     sides = [HeldOut(backend, side, limit=-(-count // len(SIDES))) for side in SIDES]
     prompts = tuple(prompt for side in sides for prompt in side.prompts)
@@ -99,7 +98,7 @@ def references(count: int) -> Iterator[Reference]:
     first = next(iter(backends.values()))
     databases = {name: open_database(name, first) for name in DATABASES}
     everything = next(iter(databases.values()))
-    sets = {"": held_out(first, count)}
+    sets = {"": real_pictures(first, count)}
     sets |= {name: drawn_alone(backend, everything, count) for name, backend in backends.items()}
     lookups = [(name, settings) for name in databases for settings in LOOKUPS[name]]
     for (model, pictures), (name, settings) in tqdm([(drawer, how) for drawer in sets.items() for how in lookups]):
@@ -114,31 +113,17 @@ def fingerprints() -> dict[str, str]:
     return found | {f"database {name}": open_database(name, first).fingerprint for name in DATABASES}
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=96, help="of each kind (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=MEASURED, help="file to write (default: %(default)s)")
-    chosen = parser.parse_args()
-    if chosen.pictures < 1:
-        parser.error("--pictures: got none, expected at least 1")
-    try:
-        threads.pin()
-        rows = [asdict(reference) for reference in references(chosen.pictures)]
-        made = {
-            "how": "python -m core.evaluation.copying",
-            "quantiles": QUANTILES,
-            "measured_with": fingerprints(),
-            "references": rows,
-        }
-        chosen.out.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    except (ArragError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def run(chosen: argparse.Namespace) -> int:
+    """Measure everything, write it to a file, and print a line of JSON for each model, database and way of looking."""
+    threads.pin()
+    rows = [asdict(reference) for reference in references(chosen.count)]
+    made = {
+        "how": "python -m core evaluate copying",
+        "quantiles": QUANTILES,
+        "measured_with": fingerprints(),
+        "references": rows,
+    }
+    (chosen.out or MEASURED).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     for row in rows:
         print(json.dumps(row))
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.types import CodeArray, FloatArray, IntArray
+from ..types import CodeArray, FloatArray, IntArray
 
 Pictures = npt.NDArray[np.uint8]
 Names = Sequence[str]

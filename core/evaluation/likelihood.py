@@ -1,6 +1,6 @@
-"""Held-out likelihood without retrieval, with DAiD, FAiD and both, in nats per code: `-m core.evaluation.likelihood`.
+"""Held-out likelihood without retrieval, with DAiD, FAiD and both, in nats per code: `core evaluate likelihood`.
 
-Teacher-forced, at temperature 1 and without guidance or truncation, which makes it a proper likelihood. As a program it
+Teacher-forced, at temperature 1 and without guidance or truncation, which makes it a proper likelihood. The command
 chooses lambda, tau, K, aggregation, gate and caption filter on the validation side and reports the others with them.
 """
 
@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from core import threads
-from core.backends import Backend, load_backend
-from core.catalogue import ASSETS, open_database
-from core.context import context_codes, retrieving_positions
-from core.daid import blend_step, retrieval_distribution
-from core.database import PatchDatabase
-from core.types import Aggregate, DecodeSettings, FloatArray, Neighbours
+from .. import threads
+from ..assets import ASSETS
+from ..backends import Backend, load_backend
+from ..context import context_codes, retrieving_positions
+from ..daid import blend, blend_step, gated_weight, retrieval_distribution
+from ..patches.catalogue import open_database
+from ..patches.database import PatchDatabase
+from ..types import Aggregate, DecodeSettings, FloatArray, Neighbours
 
 PLAIN = DecodeSettings(temperature=1.0, top_p=1.0, cfg_scale=1.0)  # what makes the blend a likelihood
 # the best on the validation side; for pictures of trained concepts it is too much
@@ -42,7 +43,7 @@ class Observation:
     neighbours: Neighbours | None
 
 
-def teacher_forced(
+def grid_logits(
     backend: Backend,
     prompts: Sequence[str],
     grids: npt.NDArray[np.integer],
@@ -129,7 +130,7 @@ class HeldOut:
 
     def logits(self, blended: Sequence[Found] | None = None, faid_neighbours: int = 0) -> FloatArray:
         """Logits [N, S, V] of all codes: the model's, or those of FAiD with what is to be blended."""
-        return teacher_forced(self.backend, self.prompts, self.grids, blended, faid_neighbours)
+        return grid_logits(self.backend, self.prompts, self.grids, blended, faid_neighbours)
 
     def observations(self, logits: FloatArray, found: Sequence[Found]) -> list[Observation]:
         """One for each code of each picture."""
@@ -138,13 +139,6 @@ class HeldOut:
             parts = zip(rows, grid.ravel().tolist(), picture, strict=True)
             collected += [Observation(row, code, neighbours) for row, code, neighbours in parts]
         return collected
-
-
-def nats_without_neighbours(backend: Backend, side: str) -> float:
-    """Nats per code of a side for a model with FAiD weights whose blenders get blank features everywhere."""
-    held = HeldOut(backend, side)
-    nothing: list[Found] = [[None] * backend.grid.positions for _ in held.grids]
-    return nats_per_code(held.observations(held.logits(nothing, 1), nothing), PLAIN)
 
 
 def faid_nats(held: HeldOut, database: PatchDatabase, faid: DecodeSettings, both: DecodeSettings) -> dict[str, float]:
@@ -203,16 +197,20 @@ def faid_trials(held: HeldOut, database: PatchDatabase) -> list[Trial]:
 def blend_trials(observations: Sequence[Observation], base: DecodeSettings) -> list[Trial]:
     """Every blend of what was retrieved once; as nats_per_code, but only over the probability of the true code."""
     model = np.array([blend_step(o.logits, None, base).model[o.code] for o in observations])
-    nearest = np.array([o.neighbours.distances[0] if o.neighbours else np.inf for o in observations])
+    shares = {gate: np.array([_full_weight(o, gate) for o in observations]) for gate in GATES}
     tried = []
     for tau, aggregate in itertools.product(TEMPERATURES, AGGREGATES):
         retrieved = np.array([_retrieved(o, tau, aggregate) for o in observations])
         for weight, gate in itertools.product(WEIGHTS, GATES):
-            share = np.where(np.isfinite(nearest), weight, 0.0) * (np.exp(-nearest / gate) if gate else 1.0)
-            nats = float(-np.log((1 - share) * model + share * retrieved).mean())
+            nats = float(-np.log(blend(model, retrieved, weight * shares[gate])).mean())
             chosen = replace(base, retrieval_weight=weight, retrieval_temperature=tau, gate=gate, aggregate=aggregate)
             tried.append(Trial(nats, chosen))
     return tried
+
+
+def _full_weight(observation: Observation, gate: float) -> float:
+    """What a gate leaves of the retrieval weight 1, 0 where nothing was retrieved."""
+    return gated_weight(1.0, gate, observation.neighbours.distances) if observation.neighbours else 0.0
 
 
 def _retrieved(observation: Observation, tau: float, aggregate: Aggregate) -> float:
@@ -223,16 +221,12 @@ def _retrieved(observation: Observation, tau: float, aggregate: Aggregate) -> fl
     return float(retrieval_distribution(observation.neighbours, size, tau, aggregate)[observation.code])
 
 
-def main() -> int:
-    """Print the best combinations, then every side with the very best ones."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=32, help="validation images to choose by")
-    parser.add_argument("--show", type=int, default=6, help="combinations to print")
-    chosen = parser.parse_args()
+def run(chosen: argparse.Namespace) -> int:
+    """Print the best combinations, chosen by some validation pictures, then every side with the very best ones."""
     threads.pin()
     backend = load_backend("emoji")
     database = open_database("emoji", backend)
-    held = HeldOut(backend, "validation", chosen.images)
+    held = HeldOut(backend, "validation", chosen.count)
     daid = show("daid", trials(held, held.logits(), database)[: chosen.show])
     faid = both = daid
     if backend.faid is not None:
@@ -261,7 +255,3 @@ def show(method: str, ranked: Sequence[Trial]) -> DecodeSettings:
 def _changed(settings: DecodeSettings) -> str:
     names = ("retrieval_weight", "retrieval_temperature", "n_neighbours", "aggregate", "gate", "caption_filter")
     return ", ".join(f"{name} {getattr(settings, name)}" for name in names)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

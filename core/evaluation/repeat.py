@@ -1,4 +1,4 @@
-"""Whether a seed gives the same picture on other processors: `python -m core.evaluation.repeat` (about ten minutes).
+"""Whether a seed gives the same picture on other processors: `python -m core evaluate repeat` (ten minutes).
 
 Draws the same pictures with the instructions of three kinds of processors and with one and two threads, each in a
 process of its own, and counts the pictures and codes that differ from the first kind's. Numbers differ in their last
@@ -17,12 +17,12 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from core import threads
-from core.backends import load_backend
-from core.catalogue import open_database
-from core.engine import decode
-from core.evaluation.bench_draw import PROMPTS
-from core.types import DecodeSettings, IntArray, Method
+from .. import threads
+from ..backends import load_backend
+from ..engine import decode
+from ..patches.catalogue import open_database
+from ..types import DecodeSettings, IntArray
+from .bench_draw import PROMPTS
 
 KINDS = {
     "avx512": {},
@@ -31,8 +31,11 @@ KINDS = {
 }
 """Variables that limit the instructions of torch, oneDNN and MKL; the first kind is whatever this processor has."""
 
+PACKAGE = __name__.split(".")[0]
+"""What is run in another process: this package, under the name that it is installed by."""
 
-def pictures(seeds: int, method: Method) -> IntArray:
+
+def pictures(seeds: int, method: str) -> IntArray:
     """Codes [seeds, S] of the prompts in turn, with the threads of the environment."""
     threads.pin()
     backend = load_backend("emoji")
@@ -45,23 +48,19 @@ def pictures(seeds: int, method: Method) -> IntArray:
     return np.array(drawn)
 
 
-def drawn_as(kind: str, count: int, seeds: int, method: Method) -> IntArray:
+def drawn_as(kind: str, count: int, seeds: int, method: str) -> IntArray:
     """The same in another process, as a kind of processor with a number of threads."""
     limited = {name for limits in KINDS.values() for name in limits}
     inherited = {name: value for name, value in os.environ.items() if name not in limited}
-    command = [sys.executable, "-m", "core.evaluation.repeat", "--one", "--seeds", str(seeds), "--method", method]
+    drawing = ["evaluate", "repeat", "--one", "--seeds", str(seeds), "--method", method]
+    command = [sys.executable, "-m", PACKAGE, *drawing]
     environment = {**inherited, **KINDS[kind], threads.VARIABLE: str(count), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return np.array(json.loads(done.stdout.splitlines()[-1]))
 
 
-def main() -> int:
-    """Print a line of JSON for every kind and number of threads."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--method", choices=("model", "daid", "faid", "faid+daid"), default="daid")
-    parser.add_argument("--one", action="store_true", help="print the codes that this very process draws")
-    chosen = parser.parse_args()
+def run(chosen: argparse.Namespace) -> int:
+    """Print a line of JSON for every kind and number of threads; with --one, the codes that this process draws."""
     if chosen.one:
         print(json.dumps(pictures(chosen.seeds, chosen.method).tolist()))
         return 0
@@ -75,7 +74,3 @@ def main() -> int:
             begins = (codes != first).argmax(axis=1)[other].tolist()
             print(json.dumps({"kind": kind, "threads": count, **figures, "first_other_code": begins}), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

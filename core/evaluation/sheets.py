@@ -1,4 +1,4 @@
-"""Contact sheets for docs/ and the pictures of the page's first example: `python -m core.evaluation.sheets`.
+"""Contact sheets for docs/ and the pictures of the page's first example: `python -m core evaluate sheets`.
 
 Nothing is picked by hand or by luck: the subjects follow from a fixed order, every picture is the first one drawn.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +15,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from core import threads
-from core.backends import Backend, load_backend
-from core.catalogue import ASSETS, open_database
-from core.database import PatchDatabase
-from core.engine import decode
-from core.evaluation.evaluate import UNSEEN_BLEND, Subject, combinations, drawn, generate, original, subjects_of
-from core.evaluation.judges import Pictures
-from core.training.data import NOVEL, UNSEEN_STYLE
-from core.types import ArragError, DecodeSettings
+from .. import threads
+from ..assets import ASSETS
+from ..backends import Backend, load_backend
+from ..engine import decode
+from ..patches.catalogue import open_database
+from ..patches.database import PatchDatabase
+from ..training.data import NOVEL, UNSEEN_STYLE
+from ..types import DecodeSettings
+from .judges import Pictures
+from .suites import UNSEEN_BLEND, Subject, combinations, drawn, generate, original, subjects_of
 
 MODEL_ALONE = DecodeSettings(method="model", seed=1)
 TRAINED, RECOMBINED, UNSEEN = 60, 24, 24
@@ -106,22 +106,11 @@ def _shape(backend: Backend) -> tuple[int, int]:
     return backend.grid.height, backend.grid.width
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ASSETS.parent / "docs", help="folder of the contact sheets")
-    chosen = parser.parse_args()
-    try:
-        threads.pin()
-        backend = load_backend("emoji")
-        trained(backend, open_database("emoji", backend), chosen.out)
-        unseen(load_backend("novice"), chosen.out)
-        swap(ASSETS)
-    except ArragError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def run(chosen: argparse.Namespace) -> int:
+    """Draw everything."""
+    threads.pin()
+    folder, backend = chosen.out or ASSETS.parent / "docs", load_backend("emoji")
+    trained(backend, open_database("emoji", backend), folder)
+    unseen(load_backend("novice"), folder)
+    swap(ASSETS)
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""What Janus-Pro needs in memory and time, computed from its configs: `python -m core.evaluation.sizes`.
+"""What Janus-Pro needs in memory and time, computed from its configs: `python -m core evaluate sizes`.
 
 Nothing is downloaded or measured here. Times are lower bounds: how long it takes to read what one code needs to read.
 """
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from core.backends.janus import Model
-from core.faid import causal_offsets
+from ..backends.janus.sizes import Model
+from ..faid import causal_offsets
 
 PRO: Final[Mapping[str, Mapping[str, int]]] = {
     "Janus-Pro-1B": {
@@ -69,7 +69,7 @@ def model_of(values: Mapping[str, int]) -> Model:
         "vq_config": {"projection_dim": width, "image_token_embed_dim": width},
     }
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(config))
+        (Path(folder) / "config.json").write_text(json.dumps(config), encoding="utf-8")
         return Model.open(Path(folder))
 
 
@@ -153,12 +153,8 @@ def gigabytes(count: float) -> str:
     return f"{count / 1e9:.2f} GB"
 
 
-def main() -> int:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bytes", type=int, choices=(2, 4), default=2, help="of a number: 2 (bfloat16) or 4 (float32)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    chosen = parser.parse_args()
+def run(chosen: argparse.Namespace) -> int:
+    """Print the tables, or one JSON object instead."""
     if chosen.json:
         made = {name: asdict(needs(model_of(values), chosen.bytes)) for name, values in PRO.items()}
         print(json.dumps({**made, "database of a million images": database_bytes(1_000_000)}))
@@ -167,7 +163,3 @@ def main() -> int:
     print("\nA database of a million images of 506 entries: " + ", ".join(
         f"{name} {gigabytes(size)}" for name, size in database_bytes(1_000_000).items()))  # fmt: skip
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -9,20 +9,22 @@ from __future__ import annotations
 import argparse
 import io
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
 
-from core.backends.emoji import load_tokenizer
-from core.context import Context
-from core.database import ImageInfo, PatchDatabase
-from core.text import TextEncoder
-from core.tokenizer import Codebook, VQTokenizer
-from core.training import data
-from core.types import ArragError, ConfigError
+from ..backends.emoji.backend import load_tokenizer
+from ..backends.emoji.text import TextEncoder
+from ..backends.emoji.tokenizer import VQTokenizer
+from ..codebook import Codebook
+from ..context import Context
+from ..inputs.arguments import program
+from ..patches.database import PatchDatabase
+from ..patches.protocol import ImageInfo
+from ..types import ConfigError
+from . import data
 
 WEBP_QUALITY = 50
 UNSEEN_CONTEXT = Context(radius=2, border="zero")
@@ -84,30 +86,28 @@ def build(
     )
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where everything is read and written."""
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--model", type=Path, default=Path("assets/models/emoji"))
     parser.add_argument("--out", type=Path, default=Path("assets/databases"))
     parser.add_argument("--held-out", type=Path, default=Path("assets/heldout"))
-    chosen = parser.parse_args()
-    try:
-        dataset, tokenizer = data.load(chosen.data), load_tokenizer(chosen.model)
-        encoder = TextEncoder.load(chosen.model)
-        database = build(dataset, "train", tokenizer, encoder, with_pictures=True)
-        database.save(chosen.out / "emoji")
-        news = build(dataset, "train", tokenizer, encoder, True, True, UNSEEN_CONTEXT)
-        news.save(chosen.out / "unseen")
-        for split in ("validation", "test", "pair"):
-            build(dataset, split, tokenizer, encoder, with_pictures=False).save(chosen.held_out / split)
-    except ArragError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Build all databases, and print what those hold that are searched."""
+    dataset, tokenizer = data.load(chosen.data), load_tokenizer(chosen.model)
+    encoder = TextEncoder.load(chosen.model)
+    database = build(dataset, "train", tokenizer, encoder, with_pictures=True)
+    database.save(chosen.out / "emoji")
+    news = build(dataset, "train", tokenizer, encoder, True, True, UNSEEN_CONTEXT)
+    news.save(chosen.out / "unseen")
+    for split in ("validation", "test", "pair"):
+        build(dataset, split, tokenizer, encoder, with_pictures=False).save(chosen.held_out / split)
     for made in (database, news):
         print(f"{len(made.images)} images, {len(made)} entries, {made.unique_contexts} unique contexts")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, add_arguments, run))

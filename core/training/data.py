@@ -13,7 +13,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections import Counter
@@ -26,7 +25,8 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from core.types import ArragError, ConfigError
+from ..inputs.arguments import program
+from ..types import ConfigError
 
 PIXELS = 128
 Pictures = npt.NDArray[np.uint8]
@@ -120,10 +120,11 @@ def fetch(package: Package, folder: Path) -> Path:
     path = folder / package.archive
     if path.exists():
         return path
-    if shutil.which("npm") is None:
+    npm = shutil.which("npm")  # npm.cmd on Windows
+    if npm is None:
         raise ConfigError("npm: not found, expected it on the PATH; install Node.js, which brings it, and try again")
     with tempfile.TemporaryDirectory(dir=_made(folder)) as partial:  # an interrupted download leaves no archive
-        command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
+        command = [npm, "pack", "--silent", f"{package.name}@{package.version}"]
         done = subprocess.run(command, cwd=partial, capture_output=True, text=True, check=False)
         packed = Path(partial) / package.archive
         if done.returncode != 0 or not packed.exists():
@@ -261,11 +262,11 @@ def build(out: Path) -> None:
         if not names.exists():
             keys, array = render_style(style, archive, wanted)
             np.save(pictures, array)
-            names.write_text(json.dumps(keys))
-        for key in json.loads(names.read_text()):
+            names.write_text(json.dumps(keys), encoding="utf-8")
+        for key in json.loads(names.read_text(encoding="utf-8")):
             c = by_key[key]
             index.append(asdict(Item(c.key, style, c.label, c.tags, c.iconic, item_split(c, style))))
-    (out / "index.json").write_text(json.dumps(index, ensure_ascii=False, indent=0))
+    (out / "index.json").write_text(json.dumps(index, ensure_ascii=False, indent=0), encoding="utf-8")
 
 
 def load(folder: Path) -> DataSet:
@@ -273,24 +274,24 @@ def load(folder: Path) -> DataSet:
     index = folder / "index.json"
     if not index.exists():
         raise ConfigError(f"{folder}: no index.json, expected a built data set; run python -m core.training.data")
-    items = tuple(Item(**{**item, "tags": tuple(item["tags"])}) for item in json.loads(index.read_text()))
+    items = tuple(
+        Item(**{**item, "tags": tuple(item["tags"])}) for item in json.loads(index.read_text(encoding="utf-8"))
+    )
     pictures = np.concatenate([np.load(folder / f"{style}.npy", allow_pickle=False) for style in STYLES])
     if len(pictures) != len(items):
         raise ConfigError(f"{folder}: got {len(pictures)} pictures for {len(items)} items; delete it and build again")
     return DataSet(pictures, items)
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where it goes."""
     parser.add_argument("--out", type=Path, default=Path("data"))
-    out = parser.parse_args().out
-    try:
-        build(out)
-        items = load(out).items
-    except ArragError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Build the data set, and print what is in it."""
+    build(chosen.out)
+    items = load(chosen.out).items
     iconic = [item for item in items if item.iconic]
     print(f"{len(items)} pictures of {len({i.concept for i in items})} concepts, of which iconic: {len(iconic)}")
     for side, count in sorted(Counter(item.split for item in iconic).items()):
@@ -299,4 +300,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, add_arguments, run))

@@ -1,4 +1,4 @@
-"""Distil MiniLM into the static word-piece table that core/text.py reads.
+"""Distil MiniLM into the static word-piece table that core/backends/emoji/text.py reads.
 
 Every word piece, and about 16,600 whole words that would fall apart into meaningless pieces ("avocado", "hedgehog"),
 goes through MiniLM alone; its mean-pooled vector is centred, reduced by PCA, weighted by smooth inverse frequency
@@ -21,7 +21,6 @@ import importlib.metadata
 import importlib.util
 import json
 import re
-import sys
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -37,9 +36,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from core.text import TABLE_FILE, TOKENIZER_FILE, TextEncoder
-from core.training.data import CAPTIONS, fetch
-from core.types import ArragError, CheckpointError, FloatArray
+from ..backends.emoji.text import TABLE_FILE, TOKENIZER_FILE, TextEncoder
+from ..inputs.arguments import program
+from ..types import CheckpointError, FloatArray
+from .data import CAPTIONS, fetch
 
 MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Hash of model.safetensors as sentence-transformers publishes it; the package only repacks it."""
@@ -282,25 +282,24 @@ def check_sizes(out: Path) -> None:
             raise CheckpointError(f"{path}: got {size} bytes, expected at most {MAX_BYTES}; {remedy}")
 
 
-def main() -> None:
-    """Command line."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where everything is read and written, and what decides the table."""
     defaults = DistilSettings()
-    parser = argparse.ArgumentParser(description="Distil MiniLM into the static word-piece table of core/text.py.")
     parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="folder for the two files")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of core.training.data")
     parser.add_argument("--dim", type=int, default=defaults.dim, help="length of a vector")
     parser.add_argument("--common-words", type=int, default=defaults.common_words, help="frequent words to look at")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    settings = DistilSettings(dim=arguments.dim, common_words=arguments.common_words)
-    try:
-        scores = distil(arguments.out, arguments.data, settings)
-    except ArragError as error:
-        sys.exit(str(error))
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Write the table, and print how well it and MiniLM find labels."""
+    torch.set_num_threads(chosen.threads)
+    scores = distil(chosen.out, chosen.data, DistilSettings(dim=chosen.dim, common_words=chosen.common_words))
     for name, score in scores.items():
         print(f"MRR of labels by {name}: {score:.4f}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(program(__doc__, add_arguments, run))

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from core.types import ConfigError
+from ..assets import ASSETS
+from ..inputs.arguments import program
+from ..types import ConfigError
 
 SPRITES = Path(__file__).with_name("sprites.txt")
-OUT = Path(__file__).resolve().parents[2] / "assets" / "examples" / "pixels"
+OUT = ASSETS / "examples" / "pixels"
 SQUARES, SIDE = 16, 8
 INKS = {
     ".": "#ffffff", "K": "#18141c", "W": "#fafafa", "S": "#b0b8c0", "s": "#606870", "R": "#de2c34", "D": "#96182c",
@@ -49,12 +51,16 @@ def draw_sprites(folder: Path) -> None:
         Image.fromarray(picture).quantize(len(INKS)).save(file, optimize=True)
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where they go."""
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the pictures (default: %(default)s)")
-    draw_sprites(parser.parse_args().out)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Draw them."""
+    draw_sprites(chosen.out)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(program(__doc__, add_arguments, run))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from core.prompt import NAMES_FILE
-from core.training.data import CAPTIONS, fetch, member, normalised_hexcode
-from core.types import ArragError
+from ..inputs.arguments import program
+from ..inputs.prompt import NAMES_FILE
+from .data import CAPTIONS, fetch, member, normalised_hexcode
 
 SKINS = {chr(code) for code in range(0x1F3FB, 0x1F400)}
 
@@ -41,19 +40,17 @@ def build(packages: Path, out: Path) -> None:
     out.write_text(json.dumps({"source": source, "names": names}, ensure_ascii=False, indent=0) + "\n", "utf-8")
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where everything is read and written."""
     parser.add_argument("--packages", type=Path, default=Path("data") / "packages", help="folder for the npm package")
     parser.add_argument("--out", type=Path, default=NAMES_FILE)
-    chosen = parser.parse_args()
-    try:
-        build(chosen.packages, chosen.out)
-    except ArragError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Write them."""
+    build(chosen.packages, chosen.out)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, add_arguments, run))

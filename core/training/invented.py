@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from core.training.data import Pictures
+from .data import Pictures
 
 Change = Callable[[Image.Image], Image.Image]
 Colour = tuple[int, int, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import math
 import os
@@ -17,7 +18,7 @@ from PIL import Image
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from core.types import ConfigError
+from ..types import ConfigError
 
 AnyArray = npt.NDArray[Any]
 Stamp = Mapping[str, str | int | float]
@@ -25,12 +26,27 @@ Stamp = Mapping[str, str | int | float]
 
 NOVICE = "novice"
 
-TRAINED = ("faid.py", "text.py", "tokenizer.py", "transformer.py")
+TRAINED = ("faid.py", *(f"backends/emoji/{name}.py" for name in ("text", "tokenizer", "transformer")))
 """Modules of what is trained; those of how are all in this folder."""
 
 REMEDY = "go on as it began, give another folder as --run, or delete this one"
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+
+
+def add_folders(parser: argparse.ArgumentParser, run: str) -> None:
+    """Options of every training: where its data are, and where its results and its checkpoints go."""
+    parser.add_argument("--data", type=Path, default=Path("data"), help="as core.training.data makes it")
+    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="folder of the model")
+    parser.add_argument("--run", type=Path, default=Path("runs") / run, help="checkpoints and what is kept on the way")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Options of what is trained on top of a tokenizer, for one of the two embedded models."""
+    parser.add_argument(
+        "--model", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text"
+    )
+    parser.add_argument("--novice", action="store_true", help="leave out what the novice must not see")
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -30,19 +28,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from core import checkpoint
-from core.backends.emoji import EmojiBackend
-from core.catalogue import open_database
-from core.context import Context, context_codes, retrieving_positions
-from core.database import ImageInfo, PatchDatabase
-from core.evaluation.likelihood import nats_without_neighbours
-from core.faid import attach, teacher_forced
-from core.text import TextEncoder
-from core.training import data, loop
-from core.training.invented import STYLES, redrawn
-from core.training.train_transformer import Captioner, TrainSettings, corrupt
-from core.transformer import ARTransformer, Condition, FaidConfig, TunedFaid, conditions
-from core.types import ArragError, CodeArray, FloatArray
+from ..assets import ASSETS
+from ..backends import checkpoint
+from ..backends.blend_pass import BlendPass, parallel_pass
+from ..backends.emoji.backend import EmojiBackend
+from ..backends.emoji.text import TextEncoder
+from ..backends.emoji.transformer import ARTransformer, Condition, FaidConfig, TunedFaid, conditions
+from ..codebook import Codebook
+from ..context import Context, context_codes, retrieving_positions
+from ..inputs.arguments import add_numbers, numbers, program
+from ..patches.catalogue import open_database
+from ..patches.database import PatchDatabase
+from ..patches.protocol import ImageInfo
+from ..types import CodeArray, FloatArray
+from . import data, loop
+from .invented import STYLES, redrawn
+from .train_transformer import Captioner, TrainSettings, corrupt
 
 NOTHING = -1
 HELD_OUT = ("validation", "pair")
@@ -294,21 +295,18 @@ class Batches:
         return np.asarray((touched > 0).any(axis=-1), dtype=np.bool_)
 
 
-@contextmanager
-def blended(model: ARTransformer, tuned: TunedFaid, neighbours: Tensor) -> Iterator[None]:
-    """Inside, one teacher-forced pass of the model has the blenders attached, with neighbours [B, S, K]."""
+def blending_of(model: ARTransformer, tuned: TunedFaid, neighbours: Tensor) -> BlendPass:
+    """The blenders of one teacher-forced pass of the model, with neighbours [B, S, K]."""
     present = neighbours != NOTHING
     features = model.code_embedding(neighbours.clamp_min(0)) * present.unsqueeze(-1)
-    layers, grid = tuned.blenders.collapse(), model.config.grid
-    with attach(model.layers, teacher_forced(layers, grid, model.config.prefix, features, present)):
-        yield
+    return parallel_pass(tuned.blenders.collapse(), model.config.grid, model.config.prefix, features, present)
 
 
-def nats(model: ARTransformer, tuned: TunedFaid, batch: Batch, guided: bool) -> Tensor:
+def tuned_nats(model: ARTransformer, tuned: TunedFaid, batch: Batch, guided: bool) -> Tensor:
     """Mean cross-entropy in nats per code; not guided: as the unconditional rows of guidance, not blended."""
     modulation = model.modulate(batch.condition if guided else batch.condition.null())
-    with blended(model, tuned, batch.neighbours) if guided else nullcontext():
-        logits = model(batch.inputs, modulation, tuned.head)
+    blending = blending_of(model, tuned, batch.neighbours) if guided else None
+    logits = model(batch.inputs, modulation, tuned.head, blending)
     return F.cross_entropy(logits.flatten(0, 1).float(), batch.target.flatten())
 
 
@@ -316,7 +314,13 @@ def nats(model: ARTransformer, tuned: TunedFaid, batch: Batch, guided: bool) -> 
 
 
 @torch.inference_mode()
-def held_out(model: ARTransformer, tuned: TunedFaid, encoder: TextEncoder, side: Lessons, found: Int16Array) -> float:
+def side_nats(
+    model: ARTransformer,
+    tuned: TunedFaid,
+    encoder: TextEncoder,
+    side: Lessons,
+    found: Int16Array,
+) -> float:
     """Nats per code of pictures under their own captions with style, with neighbours [N, S, K]."""
     captions = [replace(encoder.encode(item.label), style=item.style) for item in side.items]
     codes = torch.from_numpy(side.grids.astype(np.int64)).flatten(1)
@@ -324,8 +328,8 @@ def held_out(model: ARTransformer, tuned: TunedFaid, encoder: TextEncoder, side:
     for first in range(0, len(codes), 16):
         part = slice(first, first + 16)
         modulation = model.modulate(conditions(captions[part], encoder, model))
-        with blended(model, tuned, torch.from_numpy(found[part].astype(np.int64))):
-            logits = model(codes[part], modulation, tuned.head)
+        blending = blending_of(model, tuned, torch.from_numpy(found[part].astype(np.int64)))
+        logits = model(codes[part], modulation, tuned.head, blending)
         total += float(F.cross_entropy(logits.flatten(0, 1), codes[part].flatten(), reduction="sum"))
     return total / codes.numel()
 
@@ -335,7 +339,7 @@ def report(model: ARTransformer, tuned: TunedFaid, encoder: TextEncoder, side: L
     kinds = {f"filter {kept}": side.neighbours[:, n, :, :count] for n, kept in enumerate(FILTERS)}
     found = kinds[f"filter {FILTERS[-1]}"]
     kinds |= {"random": shuffled(found), "off": np.full_like(found, NOTHING)}
-    return ", ".join(f"{name} {held_out(model, tuned, encoder, side, found):.4f}" for name, found in kinds.items())
+    return ", ".join(f"{name} {side_nats(model, tuned, encoder, side, found):.4f}" for name, found in kinds.items())
 
 
 def known(side: Lessons, count: int = 48) -> Lessons:
@@ -419,7 +423,7 @@ def train(
         batch = batches.draw(step)
         guided = (step + 1) % settings.unguided_every != 0
         with loop.mixed_precision():
-            loss = nats(model, tuned, batch, guided)
+            loss = tuned_nats(model, tuned, batch, guided)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)
         for group in optimizer.param_groups:
@@ -444,47 +448,47 @@ def train(
     return cast(TunedFaid, average.module)
 
 
+def shipped(side: str, codebook: Codebook) -> Lessons:
+    """The pictures of a held-out side as they ship, with nothing retrieved."""
+    held = PatchDatabase.load(ASSETS / "heldout" / side, codebook)
+    items = tuple(data.Item(info.concept, info.style, info.caption, (), True, side) for info in held.metadata)
+    neighbours = np.full((len(items), KINDS, held.grid.positions, 1), NOTHING, np.int16)
+    return Lessons(np.asarray(held.grids), items, neighbours)
+
+
 def record_control(out: Path, backend: EmojiBackend, tuned: TunedFaid, settings: FaidSettings) -> None:
     """Write what the control scores on all held-out sides; its weights are of no other use."""
-    control = EmojiBackend.assemble(backend.tokenizer, backend.encoder, backend.transformer, tuned)
-    nll = {side: round(nats_without_neighbours(control, side), 4) for side in ("validation", "test", "pair")}
+    model, encoder, nll = backend.transformer, backend.encoder, {}
+    for name in ("validation", "test", "pair"):
+        side = shipped(name, backend.codebook)
+        nll[name] = round(side_nats(model, tuned, encoder, side, side.neighbours[:, 0]), 4)
     record = {"nll": nll, "settings": asdict(settings)}
     (out / "control.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument(
-        "--model", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text"
-    )
-    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="has the transformer to tune")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where everything is read and written, and the settings; --out has the transformer to tune."""
+    loop.add_folders(parser, "faid")
+    loop.add_model(parser)
     parser.add_argument("--database", default="", help="name or folder; by default what the transformer was trained on")
-    parser.add_argument("--run", type=Path, default=Path("runs/faid"), help="checkpoints and neighbours")
-    parser.add_argument("--novice", action="store_true", help="leave out what the novice must not see")
-    for name, value in asdict(FaidSettings()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    arguments = vars(parser.parse_args())
-    folder, model, out, base, run = (arguments.pop(name) for name in ("data", "model", "out", "database", "run"))
-    novice = arguments.pop("novice")
-    settings = FaidSettings(**arguments)
-    try:
-        backend = EmojiBackend.load(out, model)
-        database = open_database(base or ("seen" if novice else "emoji"), backend)
-        sides = cached_lessons(folder, backend, database, run, settings.neighbours, novice)
-        folder = run / ("faid" if settings.retrieval > 0 else "control")
-        tuned = train(sides, backend, database.context, folder, settings, novice)
-        if settings.retrieval > 0:
-            checkpoint.save_weights(out, "faid", tuned, bits=8)
-            checkpoint.write_config(out, "faid", asdict(FaidConfig()))
-        else:
-            record_control(out, backend, tuned, settings)
-    except ArragError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    add_numbers(parser, FaidSettings)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Tune the model and write the blenders, or train the control and write its figures."""
+    settings, tunes = numbers(chosen, FaidSettings), chosen.retrieval > 0
+    backend = EmojiBackend.load(chosen.out, chosen.model)
+    database = open_database(chosen.database or ("seen" if chosen.novice else "emoji"), backend)
+    sides = cached_lessons(chosen.data, backend, database, chosen.run, settings.neighbours, chosen.novice)
+    folder = chosen.run / ("faid" if tunes else "control")
+    tuned = train(sides, backend, database.context, folder, settings, chosen.novice)
+    if tunes:
+        checkpoint.save_weights(chosen.out, "faid", tuned, bits=8)
+        checkpoint.write_config(chosen.out, "faid", asdict(FaidConfig()))
+    else:
+        record_control(chosen.out, backend, tuned, settings)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, add_arguments, run))

@@ -7,7 +7,6 @@ Small crops first, whole pictures at the end; an interrupted run goes on where i
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,12 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from core import checkpoint
-from core.backends.emoji import load_tokenizer
-from core.tokenizer import TokenizerConfig, VQTokenizer, to_pixels
-from core.training import data, loop
-from core.training.colour import HUES, recolour
-from core.types import ArragError, ConfigError
+from ..backends import checkpoint
+from ..backends.emoji.backend import load_tokenizer
+from ..backends.emoji.tokenizer import TokenizerConfig, VQTokenizer
+from ..backends.pixels import to_pixels
+from ..inputs.arguments import add_numbers, numbers, program
+from ..types import ConfigError
+from . import data, loop
+from .colour import HUES, recolour
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,24 +231,19 @@ def eval_copy(average: torch.optim.swa_utils.AveragedModel) -> VQTokenizer:
     return model.eval()
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"))
-    parser.add_argument("--run", type=Path, default=Path("runs/tokenizer"), help="checkpoints and the contact sheet")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where everything is read and written, and the settings."""
+    loop.add_folders(parser, "tokenizer")
     parser.add_argument("--start-from", type=Path, help="folder of a tokenizer to begin with, instead of from nothing")
-    for name, value in asdict(TrainSettings()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    arguments = vars(parser.parse_args())
-    folder, out, run, source = (arguments.pop(name) for name in ("data", "out", "run", "start_from"))
-    try:
-        train(data.load(folder), out, run, TrainSettings(**arguments), source)
-    except ArragError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    add_numbers(parser, TrainSettings)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Train it."""
+    settings = numbers(chosen, TrainSettings)
+    train(data.load(chosen.data), chosen.out, chosen.run, settings, chosen.start_from)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, add_arguments, run))

@@ -8,7 +8,6 @@ before its learning rate fell.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,15 +22,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from core import checkpoint
-from core.backends.emoji import EmojiBackend, load_tokenizer
-from core.engine import decode
-from core.text import STYLES, Caption, TextEncoder
-from core.tokenizer import VQTokenizer
-from core.training import data, loop
-from core.training.colour import VARIANTS, colour_name, recolour
-from core.transformer import ARTransformer, Condition, TransformerConfig, conditions
-from core.types import ArragError, CodeArray, ConfigError, DecodeSettings
+from ..backends import checkpoint
+from ..backends.emoji.backend import EmojiBackend, load_tokenizer
+from ..backends.emoji.text import STYLES, Caption, TextEncoder
+from ..backends.emoji.tokenizer import VQTokenizer
+from ..backends.emoji.transformer import ARTransformer, Condition, TransformerConfig, conditions
+from ..engine import decode
+from ..inputs.arguments import add_numbers, numbers, program
+from ..types import CodeArray, ConfigError, DecodeSettings
+from . import data, loop
+from .colour import VARIANTS, colour_name, recolour
 
 FLAT = "flat"
 """Name of the state that a run keeps from the end of its flat learning rate, for other runs to start from."""
@@ -196,7 +196,7 @@ def optimizers(model: ARTransformer, settings: TrainSettings) -> list[torch.opti
     ]
 
 
-def nats(model: ARTransformer, condition: Condition, inputs: Tensor, target: Tensor) -> Tensor:
+def transformer_nats(model: ARTransformer, condition: Condition, inputs: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy in nats per code."""
     return cross_entropy(model(inputs, model.modulate(condition)), target)
 
@@ -214,7 +214,7 @@ def losses(model: ARTransformer, condition: Condition, inputs: Tensor, target: T
 
 
 @torch.inference_mode()
-def held_out(model: ARTransformer, captioner: Captioner, grids: GridSet, shuffled: bool = False) -> float:
+def captioned_nats(model: ARTransformer, captioner: Captioner, grids: GridSet, shuffled: bool = False) -> float:
     """Nats per code of pictures under their own captions with style (or, shuffled, under another picture's)."""
     labels = [item.label for item in grids.items]
     if shuffled:
@@ -225,7 +225,7 @@ def held_out(model: ARTransformer, captioner: Captioner, grids: GridSet, shuffle
     for first in range(0, len(codes), 32):
         part = codes[first : first + 32]
         condition = conditions(captions[first : first + 32], captioner.encoder, model)
-        total += float(nats(model, condition, part, part)) * len(part)
+        total += float(transformer_nats(model, condition, part, part)) * len(part)
     return total / len(codes)
 
 
@@ -375,8 +375,8 @@ def flat_state(run: Path, novice: bool = False) -> dict[str, Any]:
 
 def report(model: ARTransformer, captioner: Captioner, sides: Mapping[str, GridSet]) -> str:
     """Nats per code on some sides, and on validation pictures under another one's caption."""
-    figures = ", ".join(f"{name} {held_out(model, captioner, side):.3f}" for name, side in sides.items())
-    wrong = held_out(model, captioner, sides["validation"], shuffled=True)
+    figures = ", ".join(f"{name} {captioned_nats(model, captioner, side):.3f}" for name, side in sides.items())
+    wrong = captioned_nats(model, captioner, sides["validation"], shuffled=True)
     return f"nats a code: {figures}, validation with a wrong caption {wrong:.3f}"
 
 
@@ -408,33 +408,24 @@ def contact_sheet(backend: EmojiBackend, path: Path) -> None:
     loop.contact_sheet([row[:half] for row in rows] + [row[half:] for row in rows], path)
 
 
-def main() -> int:
-    """Command line; exit status 2 and one line on an error that the user can mend."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument(
-        "--model", type=Path, default=Path("assets/models/emoji"), help="has the tokenizer and the text"
-    )
-    parser.add_argument("--out", type=Path, default=Path("assets/models/emoji"), help="where the transformer goes")
-    parser.add_argument("--run", type=Path, default=Path("runs/transformer"), help="checkpoints and the contact sheet")
-    parser.add_argument("--novice", action="store_true", help="leave out what the novice must not see")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where everything is read and written, and the settings."""
+    loop.add_folders(parser, "transformer")
+    loop.add_model(parser)
     parser.add_argument("--start-from", type=Path, help="folder of the run to begin with, instead of from nothing")
-    for name, value in asdict(TrainSettings()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    arguments = vars(parser.parse_args())
-    folder, shared, out, run = (arguments.pop(name) for name in ("data", "model", "out", "run"))
-    novice, start = arguments.pop("novice"), arguments.pop("start_from")
-    try:
-        grids = tokenise(data.load(folder), load_tokenizer(shared), run / "grids.npz")
-        final = train(grids, TextEncoder.load(shared), run, TrainSettings(**arguments), novice, start)
-        checkpoint.save_weights(out, "transformer", final, bits=8)
-        checkpoint.write_config(out, "transformer", asdict(final.config))
-        contact_sheet(EmojiBackend.load(out, shared), run / "contact_sheet.png")
-    except ArragError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    add_numbers(parser, TrainSettings)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Train it, write it and draw a contact sheet."""
+    settings = numbers(chosen, TrainSettings)
+    grids = tokenise(data.load(chosen.data), load_tokenizer(chosen.model), chosen.run / "grids.npz")
+    final = train(grids, TextEncoder.load(chosen.model), chosen.run, settings, chosen.novice, chosen.start_from)
+    checkpoint.save_weights(chosen.out, "transformer", final, bits=8)
+    checkpoint.write_config(chosen.out, "transformer", asdict(final.config))
+    contact_sheet(EmojiBackend.load(chosen.out, chosen.model), chosen.run / "contact_sheet.png")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, add_arguments, run))

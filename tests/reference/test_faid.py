@@ -1,4 +1,4 @@
-"""Blenders attached to real stacks of layers: decoding against the teacher-forced pass, and who must not touch whom."""
+"""Blenders in real stacks of layers: decoding against the teacher-forced pass, and who must not touch whom."""
 
 from __future__ import annotations
 
@@ -10,21 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from core import engine
-from core.backends.emoji import EmojiBackend
+from core.backends.attach import attach
+from core.backends.blend_pass import BlendPass, BlendRecord, FaidDecoding, Rule, parallel_pass, share
+from core.backends.emoji.backend import EmojiBackend
+from core.backends.emoji.transformer import KVCache, Modulation, conditions
 from core.context import Context, retrieving_positions
-from core.database import PatchDatabase
-from core.faid import (
-    BlendPass,
-    BlendRecord,
-    CollapsedLayer,
-    Faid,
-    FaidDecoding,
-    Rule,
-    attach,
-    direct,
-    teacher_forced,
-)
-from core.transformer import KVCache, Modulation, conditions
+from core.faid import CollapsedLayer, Faid, direct
+from core.patches.database import PatchDatabase
 from core.types import ConfigError, DecodeSettings, Grid
 from tests.closeness import assert_close
 from tests.llama import Stack
@@ -81,7 +73,7 @@ def case() -> Case:
 
 def parallel(case: Case, rule: Rule = "consistent", last: int = -1) -> tuple[Tensor, list[BlendRecord]]:
     """Hidden states [B, S, D] that predict every position, and the records, of one pass."""
-    blending = teacher_forced(case.faid.collapse(), GRID, PREFIX, case.features, case.present, rule)
+    blending = parallel_pass(case.faid.collapse(), GRID, PREFIX, case.features, case.present, rule)
     with attach(case.stack.layers, blending):
         hidden = case.stack(torch.cat([case.prompts, case.codes[:, :last]], dim=1), case.stack.caches())
     return hidden[:, PREFIX - 1 : PREFIX - 1 + GRID.positions], blending.records
@@ -125,7 +117,8 @@ def test_decoding_equals_the_teacher_forced_pass(case: Case, rule: Rule) -> None
         steps = [step[number] for step in generation.records]
         for name in ("compatibility", "features", "added", "hidden"):
             assert_close(torch.cat([getattr(step, name) for step in steps], dim=1), getattr(record, name))
-        assert_close(torch.cat([step.share() for step in steps], dim=1), record.share())
+        shares = torch.cat([share(step.added, step.hidden) for step in steps], dim=1)
+        assert_close(shares, share(record.added, record.hidden))
 
 
 def test_the_last_code_may_be_there_and_is_not_read(case: Case) -> None:
@@ -188,7 +181,7 @@ def test_unconditional_rows_get_nothing(case: Case) -> None:
 
 
 def test_unconditional_rows_get_nothing_in_a_parallel_pass(case: Case) -> None:
-    blending = teacher_forced(case.faid.collapse(), GRID, PREFIX, case.features[:1], case.present[:1])
+    blending = parallel_pass(case.faid.collapse(), GRID, PREFIX, case.features[:1], case.present[:1])
     entries = torch.cat([case.prompts, case.codes], dim=1)
     with attach(case.stack.layers, blending):
         hidden = case.stack(entries, case.stack.caches())
@@ -198,7 +191,7 @@ def test_unconditional_rows_get_nothing_in_a_parallel_pass(case: Case) -> None:
 
 def test_blenders_act_on_every_position_and_on_nothing_before(case: Case) -> None:
     entries = torch.cat([case.prompts, case.codes], dim=1)
-    blending = teacher_forced(case.faid.collapse(), GRID, PREFIX, case.features, case.present)
+    blending = parallel_pass(case.faid.collapse(), GRID, PREFIX, case.features, case.present)
     with attach(case.stack.layers, blending):
         hidden = case.stack(entries, case.stack.caches())
     difference = (hidden - case.stack(entries, case.stack.caches())).abs().amax(dim=(0, 2))
@@ -259,7 +252,7 @@ def run_times(case: Case, times: int) -> None:
 
 
 def test_a_block_runs_the_stack_exactly_once(case: Case) -> None:
-    with pytest.raises(ConfigError, match="second or disordered"), attach(case.stack.layers, one_pass(case)):
+    with pytest.raises(ConfigError, match="layer 0: got a second pass"), attach(case.stack.layers, one_pass(case)):
         run_times(case, 2)
     with pytest.raises(ConfigError, match="got 0 of 2 blenders run"), attach(case.stack.layers, one_pass(case)):
         pass
@@ -269,7 +262,7 @@ def test_a_block_runs_the_stack_exactly_once(case: Case) -> None:
 def test_rows_and_entries_must_fit(case: Case) -> None:
     with pytest.raises(ConfigError, match="got 1 rows"), attach(case.stack.layers, one_pass(case)):
         case.stack(case.prompts[:1], case.stack.caches())
-    blending = teacher_forced(case.faid.collapse(), GRID, PREFIX, case.features, case.present)
+    blending = parallel_pass(case.faid.collapse(), GRID, PREFIX, case.features, case.present)
     with (
         pytest.raises(ConfigError, match="at least 2 rows of at least 18"),
         attach(case.stack.layers, blending),
@@ -345,8 +338,7 @@ def decode(case: Embedded) -> tuple[Tensor, list[BlendRecord]]:
     for position in range(grid.positions):
         codes = case.codes[:, position - 1].repeat(2) if position else None
         blending = decoding.step(position, case.features[:, position], case.present[:, position])
-        with attach(model.layers, blending):
-            logits.append(model.step(case.modulation, cache, position, codes))
+        logits.append(model.step(case.modulation, cache, position, codes, blending=blending))
         records.append(blending.records[-1])
     return torch.stack(logits, dim=1), records
 
@@ -355,27 +347,45 @@ def decode(case: Embedded) -> tuple[Tensor, list[BlendRecord]]:
 def test_the_embedded_transformer_decodes_as_it_is_trained(embedded: Embedded) -> None:
     model, grid = embedded.backend.transformer, embedded.backend.grid
     both = embedded.codes.repeat(2, 1)
-    blending = teacher_forced(embedded.layers, grid, model.config.prefix, embedded.features, embedded.present)
+    blending = parallel_pass(embedded.layers, grid, model.config.prefix, embedded.features, embedded.present)
     plain = model(both, embedded.modulation)
-    with attach(model.layers, blending):
-        expected = model(both, embedded.modulation)
+    expected = model(both, embedded.modulation, blending=blending)
     got, records = decode(embedded)
     assert (got - expected).abs().max() <= 1e-5 * expected.abs().max()
     assert_close(expected[1], plain[1])
     assert ((expected[0] - plain[0]).abs().amax(-1) > 1e-3).all()
-    gate = 1 + embedded.modulation.layers[2, :1, 2, None]
-    shares = torch.cat([record.share(gate) for record in records], dim=1)
-    assert_close(shares, blending.records[-1].share(gate))
+    gate = embedded.modulation.layers[2, :1, 2, None]
+    shares = torch.cat([share(record.added * gate, record.hidden) for record in records], dim=1)
+    assert_close(shares, share(blending.records[-1].added * gate, blending.records[-1].hidden))
+
+
+@torch.no_grad()
+def test_a_pass_that_is_run_again_begins_anew(embedded: Embedded) -> None:
+    model, both = embedded.backend.transformer, embedded.codes.repeat(2, 1)
+    prefix = model.config.prefix
+    blending = parallel_pass(embedded.layers, embedded.backend.grid, prefix, embedded.features, embedded.present)
+    first, again = (model(both, embedded.modulation, blending=blending) for _ in range(2))
+    assert torch.equal(first, again)
+    assert [record.layer for record in blending.records] == [0, 2]
+
+
+@torch.no_grad()
+def test_hooks_add_what_the_argument_adds(embedded: Embedded) -> None:
+    model, both = embedded.backend.transformer, embedded.codes.repeat(2, 1)
+    prefix = model.config.prefix
+    blending = parallel_pass(embedded.layers, embedded.backend.grid, prefix, embedded.features, embedded.present)
+    with attach(model.layers, blending):
+        hooked = model(both, embedded.modulation)
+    assert torch.equal(hooked, model(both, embedded.modulation, blending=blending))
 
 
 @torch.no_grad()
 def test_the_blend_goes_through_the_gate_of_the_embedded_layers(embedded: Embedded) -> None:
     """The last layer's input is what the record says; with its gate shut, its blend is without effect."""
     model, grid = embedded.backend.transformer, embedded.backend.grid
-    embedded.modulation.layers[:, :, 2] = -1
-    blending = teacher_forced(embedded.layers, grid, model.config.prefix, embedded.features, embedded.present)
-    with attach(model.layers, blending):
-        blended = model(embedded.codes.repeat(2, 1), embedded.modulation)
+    embedded.modulation.layers[:, :, 2] = 0
+    blending = parallel_pass(embedded.layers, grid, model.config.prefix, embedded.features, embedded.present)
+    blended = model(embedded.codes.repeat(2, 1), embedded.modulation, blending=blending)
     assert_close(blended, model(embedded.codes.repeat(2, 1), embedded.modulation))
 
 
@@ -401,18 +411,18 @@ def test_the_engine_decodes_as_a_teacher_forced_pass_over_what_it_made(
     modulation = model.modulate(conditions([backend.encoder.encode(prompt)], backend.encoder, model))
 
     def logits(without: int | None) -> Tensor:
-        blending = teacher_forced(tuned.blenders.collapse(), grid, model.config.prefix, features, present)
-        blend = blending.blend
+        blending = parallel_pass(tuned.blenders.collapse(), grid, model.config.prefix, features, present)
+        add_to = blending.add_to
 
-        def left_out(number: int, hidden: Tensor, normed: Tensor) -> Tensor:
-            added = blend(number, hidden, normed)
+        def left_out(attention: Tensor, layer: int, hidden: Tensor, normed: Tensor) -> None:
+            bare = attention.clone()
+            add_to(attention, layer, hidden, normed)
             if without is not None:
-                added[:, model.config.pieces + without] = 0
-            return added
+                place = model.config.pieces + without
+                attention[:, place] = bare[:, place]
 
-        blending.blend = left_out  # type: ignore[method-assign]
-        with attach(model.layers, blending):
-            return model(codes, modulation, tuned.head)[0]
+        blending.add_to = left_out  # type: ignore[method-assign]
+        return model(codes, modulation, tuned.head, blending)[0]
 
     got = torch.tensor([step.logits.tolist() for step in steps])
     assert_close(got, logits(None))

@@ -177,7 +177,7 @@ def test_an_adapter_by_itself_changes_the_base_model(
     tiny_janus.save_model(tmp_path / "base", base)
     (tmp_path / "faid").mkdir()
     save_file(trained | parts, tmp_path / "faid" / "adapter_model.safetensors")
-    (tmp_path / "faid" / "adapter_config.json").write_text('{"lora_alpha": 1, "r": 2}')
+    (tmp_path / "faid" / "adapter_config.json").write_text('{"lora_alpha": 1, "r": 2}', encoding="utf-8")
     assert_released_logits(load(tmp_path), golden, released)
 
 

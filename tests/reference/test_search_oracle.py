@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from core.codebook import Codebook
 from core.context import Border, Context, context_codes, retrieving_positions
-from core.database import ImageInfo, PatchDatabase
-from core.index import INDEX_KINDS, table_sum, tie_rank
-from core.tokenizer import Codebook
+from core.patches.database import PatchDatabase
+from core.patches.index import INDEX_KINDS, table_sum, tie_rank
+from core.patches.protocol import ImageInfo
 from core.types import Grid, Neighbours
 from tests.closeness import assert_close
 

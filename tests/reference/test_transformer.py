@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.backends.emoji import EmojiBackend
-from core.transformer import KVCache, attention_mask, conditions
+from core.backends.emoji.backend import EmojiBackend
+from core.backends.emoji.transformer import KVCache, attention_mask, conditions
 from tests.closeness import assert_close
 
 pytestmark = pytest.mark.processor

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from core.backends.emoji import EmojiBackend
-from core.database import PatchDatabase
+from core.backends.emoji.backend import EmojiBackend
 from core.engine import decode
+from core.patches.database import PatchDatabase
 from core.trace import Trace, neighbours
-from core.types import (
-    Change,
-)
+from core.types import Change
 from tests.traces import FAID, SETTINGS, traced
 
 

@@ -64,7 +64,7 @@ def test_a_port_that_kubernetes_injects_is_not_ours() -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     said = refusal("--port", port, GRADIO_TEMP_DIR=str(tmp_path / "file"))

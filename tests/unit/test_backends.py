@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
+from core import testing
 from core.backends import BACKENDS, EMBEDDED, Backend, ModelSource, load_backend
 from core.backends.protocol import Predicted, replay_in_turn
-from core.types import ConfigError, FloatArray, Neighbours
-from tests import tiny_janus
+from core.testing import near
+from core.types import ConfigError, FloatArray
 from tests.closeness import assert_close
 from tests.tiny import tiny_backend
 
@@ -19,30 +19,32 @@ PROMPTS = ["a small heart", "a big pizza"]
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelSource]:
-    """Where the backends that do not ship with weights get tiny ones from."""
+def janus_source(tmp_path_factory: pytest.TempPathFactory) -> ModelSource:
+    """Where Janus, which does not ship with weights, gets tiny ones from."""
+    tiny_janus = pytest.importorskip("tests.tiny_janus")
     folder = tmp_path_factory.mktemp("janus")
     model = tiny_janus.tiny_janus()
     tiny_janus.save_model(folder / "model", model)
     tensors = tiny_janus.released_tensors(model, tiny_janus.random_faid())
     tiny_janus.save_released(folder / "faid", tensors, tiny_janus.released_config(2, (1, 2)))
-    return {"janus": ModelSource(model=str(folder / "model"), faid=str(folder / "faid"), device="cpu")}
+    return ModelSource(model=str(folder / "model"), faid=str(folder / "faid"), device="cpu")
+
+
+def load(request: pytest.FixtureRequest) -> Backend:
+    """The backend of a parameter."""
+    source = request.getfixturevalue("janus_source") if request.param == "janus" else None
+    return load_backend(request.param, source)
 
 
 @pytest.fixture(scope="module", params=list(BACKENDS))
-def loaded(request: pytest.FixtureRequest, sources: dict[str, ModelSource]) -> Backend:
-    return load_backend(request.param, sources.get(request.param))
+def loaded(request: pytest.FixtureRequest) -> Backend:
+    return load(request)
 
 
 @pytest.fixture(scope="module", params=["emoji", "novice", "janus"])
-def blending(request: pytest.FixtureRequest, sources: dict[str, ModelSource]) -> Backend:
+def blending(request: pytest.FixtureRequest) -> Backend:
     """A backend that has blenders."""
-    return load_backend(request.param, sources.get(request.param))
-
-
-def near(*codes: int) -> Neighbours:
-    """Neighbours with these codes, nearest first."""
-    return Neighbours(np.array(codes), np.linspace(0, 1, len(codes), dtype=np.float32), np.arange(len(codes)))
+    return load(request)
 
 
 def rows_of(predicted: Predicted) -> list[FloatArray]:
@@ -51,13 +53,17 @@ def rows_of(predicted: Predicted) -> list[FloatArray]:
     return [logits for logits in rows if logits is not None]
 
 
+@pytest.mark.parametrize("check", testing.CHECKS, ids=lambda check: check.__name__)
+def test_backends_keep_to_the_contract(loaded: Backend, check: Callable[[Backend], None]) -> None:
+    check(loaded)
+
+
 def test_describes_itself(loaded: Backend) -> None:
     assert loaded.name in BACKENDS
     assert len(loaded.fingerprint) == 16
-    assert loaded.grid.positions > 0
-    assert loaded.pixels % loaded.grid.height == 0
     assert loaded.description
-    assert_close(np.linalg.norm(loaded.codebook.vectors, axis=1), 1)
+    assert loaded.licence
+    assert (loaded.defaults.cfg_scale, loaded.defaults.top_p) == ((5, 1) if loaded.name == "janus" else (2, 0.95))
 
 
 def test_decoding_gives_logits_for_both_rows(loaded: Backend) -> None:
@@ -99,6 +105,13 @@ def test_blenders_tell_what_they_did(blending: Backend) -> None:
     assert not np.allclose(here.start_cosine[:, 1], here.code_cosine[:, 1])
     assert not blank.start_cosine.any()
     assert_close(blank.compatibility, blank.compatibility[:, :1].repeat(3, axis=1))
+
+
+def test_blenders_that_have_not_run_have_nothing_to_tell(blending: Backend) -> None:
+    decoding = blending.start(PROMPTS, guided=True, faid_neighbours=3)
+    with pytest.raises(ConfigError, match="ask for logits first"):
+        decoding.blends(np.array([5, 9]))
+    decoding.close()
 
 
 def test_neighbours_their_absence_and_no_blenders_are_three_things(blending: Backend) -> None:
@@ -220,29 +233,10 @@ def test_codes_that_are_replayed_leave_off_where_decoding_would(blending: Backen
         fast.replay(codes, None)
 
 
-def disc_and_its_negative(side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Two pictures [2, side, side, 3]."""
-    rows, columns = (np.mgrid[:side, :side] - side / 2) * 128 / side
-    disc = np.where((rows**2 + columns**2 < 2000)[..., None], np.uint8([220, 30, 40]), np.uint8(255))
-    return np.stack([disc, 255 - disc]).astype(np.uint8)
-
-
-def test_pictures_become_codes_and_their_own_reconstruction_the_same_ones(loaded: Backend) -> None:
-    pictures = disc_and_its_negative(loaded.pixels)
-    grids = loaded.encode_images(pictures)
-    assert grids.shape == (2, loaded.grid.height, loaded.grid.width)
-    assert grids.dtype == np.uint16
-    assert (grids[0] != grids[1]).any()
-    restored = loaded.decode_codes(grids)
-    assert restored.shape == pictures.shape
-    assert restored.dtype == np.uint8
-    assert (loaded.encode_images(restored) == grids).mean() > 0.6
-
-
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_images_survive_a_trained_tokenizer(name: str) -> None:
     trained = load_backend(name)
-    pictures = disc_and_its_negative(trained.pixels)
+    pictures = testing.discs(trained.pixels)
     restored = trained.decode_codes(trained.encode_images(pictures))
     assert np.abs(restored.astype(int) - pictures).mean() < 20
 

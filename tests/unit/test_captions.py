@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.captions import MOST_LETTERS, caption_of_name, cut
+from core.inputs.captions import MOST_LETTERS, caption_of_name, cut
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from core import checkpoint
-from core.backends import load_backend
-from core.backends.emoji import FOLDER, EmojiBackend
-from core.tokenizer import Codebook, TokenizerConfig, VQTokenizer
-from core.transformer import TransformerConfig
+from core.backends import checkpoint, load_backend
+from core.backends.emoji.backend import FOLDER, EmojiBackend
+from core.backends.emoji.tokenizer import TokenizerConfig, VQTokenizer
+from core.backends.emoji.transformer import TransformerConfig
+from core.codebook import Codebook
 from core.types import CheckpointError, ConfigError
 from tests.closeness import assert_close
 
@@ -102,7 +103,7 @@ def test_config_round_trip_and_errors(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=rf"tokenizer\.{name}: got 0, expected a whole number from 1"):
             checkpoint.config_part({"tokenizer": values | {name: 0}}, "tokenizer", TokenizerConfig)
     for content in ("[1]", "{"):
-        (tmp_path / "config.json").write_text(content)
+        (tmp_path / "config.json").write_text(content, encoding="utf-8")
         with pytest.raises(CheckpointError, match="JSON"):
             checkpoint.read_config(tmp_path)
 
@@ -122,11 +123,10 @@ def test_config_round_trip_and_errors(tmp_path: Path) -> None:
 )
 def test_sizes_that_give_no_model_are_named(part: str, changes: dict[str, int], message: str, tmp_path: Path) -> None:
     for file in FOLDER.iterdir():
-        (tmp_path / file.name).symlink_to(file)
+        shutil.copyfile(file, tmp_path / file.name)
     config = checkpoint.read_config(FOLDER)
     config[part] |= changes
-    (tmp_path / "config.json").unlink()
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(CheckpointError, match=message) as caught:
         EmojiBackend.load(tmp_path)
     assert "\n" not in str(caught.value)

@@ -11,13 +11,11 @@ from PIL import Image
 
 from core.__main__ import main
 from core.backends import EMBEDDED
-from core.collect import caption_of, collect, read_picture
 from core.context import Context
-from core.database import PatchDatabase
+from core.patches.build import caption_of, collect, read_picture
+from core.patches.database import PatchDatabase
 from core.types import ConfigError
-from tests import tiny_janus
 from tests.tiny import tiny_backend
-from tests.tiny_janus import Size
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def images(tmp_path: Path) -> Path:
     clear.save(folder / "clear.webp", lossless=True)
     Image.effect_noise((64, 64), 80).convert("L").save(folder / "grey.jpg")
     (folder / "grey.txt").write_text("  noise,\nin grey \n", encoding="utf-8")
-    (folder / "notes.md").write_text("not a picture")
+    (folder / "notes.md").write_text("not a picture", encoding="utf-8")
     return folder
 
 
@@ -58,7 +56,7 @@ def test_what_cannot_be_read_is_named(images: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigError, match=r"broken\.png: not a readable picture .*PNG file"):
         collect(backend, images, Context())
     (images / "broken.png").unlink()
-    monkeypatch.setattr("core.picture.MOST_MEMORY", 2000)
+    monkeypatch.setattr("core.inputs.picture.MOST_MEMORY", 2000)
     with pytest.raises(ConfigError, match=r"clear\.webp: got .* to decode"):
         collect(backend, images, Context())
     for empty, said in ((images / "none", "expected a folder"), (images.parent, "expected at least one picture")):
@@ -69,7 +67,8 @@ def test_what_cannot_be_read_is_named(images: Path, monkeypatch: pytest.MonkeyPa
 def test_the_command_builds_a_database_for_janus(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    size = Size(side=24, layers=1)
+    tiny_janus = pytest.importorskip("tests.tiny_janus")
+    size = tiny_janus.Size(side=24, layers=1)
     tiny_janus.save_model(tmp_path / "model", tiny_janus.tiny_janus(size))
     janus = ["--backend", "janus", "--model", str(tmp_path / "model"), "--device", "cpu"]
     built = ["database", "build", *janus, "--images", str(images), "--out", str(tmp_path / "made")]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +15,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.__main__ import main, prompt_behind
-from core.backends.emoji import EmojiBackend
+from core.__main__ import main, program_name
+from core.backends.emoji.backend import EmojiBackend
+from core.commands import model
+from core.commands.command import Command
+from core.commands.evaluate import EVALUATIONS, Evaluation
+from core.commands.generate import prompt_behind
+from core.patches.catalogue import DATABASES
 from core.trace import Trace
+from tests.terminal import shown
 
+ROOT = Path(__file__).resolve().parents[2]
+OLD = Path(__file__).parent / "old_traces"
 FAST = ["--cfg-scale", "1"]
+
+
+@pytest.fixture
+def recorded() -> Path:
+    return OLD / "daid.npz"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
@@ -129,7 +146,7 @@ def test_a_prompt_may_begin_with_a_hyphen(given: list[str], read: list[str]) -> 
         (["generate", "x", "--database", "nowhere"], "database: got 'nowhere', expected a folder or one of emoji"),
         (["generate", "x", "--backend", "gan"], "backend: got 'gan', expected one of emoji"),
         (["generate", "x", "--out", "picture.xyz"], "output file: got 'picture.xyz'"),
-        (["generate", "x", "--out", "no/such/folder/a.png"], "there is no folder 'no/such/folder'"),
+        (["generate", "x", "--out", "nowhere/a.png"], "there is no folder 'nowhere'"),
         (["generate", "x", "--out", "/proc/a.png"], "output file: got '/proc/a.png', which cannot be written ("),
         (["generate", "x", "--trace", "/proc/a.npz"], "output file: got '/proc/a.npz', which cannot be written ("),
         (["database", "build", "--images", ".", "--out", "/proc/a"], "out: got '/proc/a', but /proc cannot be written"),
@@ -146,6 +163,8 @@ def test_a_prompt_may_begin_with_a_hyphen(given: list[str], read: list[str]) -> 
 def test_mistakes_get_one_line_and_status_2(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "/proc" in said and not Path("/proc").is_dir():
+        pytest.skip("only Linux has /proc, where not even root can write")
     monkeypatch.chdir(tmp_path)
     try:
         status: object = main(arguments)
@@ -164,11 +183,11 @@ def test_a_model_without_blenders_gets_one_line_too(
     method: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = replace(EmojiBackend.load(), tuned=None, blenders=(), faid=None)
-    monkeypatch.setattr("core.__main__.load_backend", lambda name, source: plain)
+    monkeypatch.setattr("core.commands.model.load_backend", lambda name, source: plain)
     assert main(["generate", "x", "--method", method, "--out", str(tmp_path / "a.png")]) == 2
     captured = capsys.readouterr()
     assert "got no FAiD weights" in captured.err
-    assert len(captured.err.strip().splitlines()) == 1
+    assert len(shown(captured.err)) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -194,7 +213,7 @@ def test_picture_shows_the_codes_of_the_trace(tmp_path: Path, capsys: pytest.Cap
 def test_a_folder_in_the_place_of_a_result_is_told_before_the_work(
     option: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.__main__.load_backend", lambda *_: pytest.fail("worked first"))
+    monkeypatch.setattr("core.commands.model.load_backend", lambda *_: pytest.fail("worked first"))
     folder = tmp_path / ("a.png" if option == "--out" else "a.npz")
     folder.mkdir()
     assert main(["generate", "x", "--out", str(tmp_path / "b.png"), option, str(folder)]) == 2
@@ -213,7 +232,7 @@ def test_a_result_that_is_there_is_left_alone_until_it_is_made(tmp_path: Path) -
 def test_a_disk_that_fills_up_during_the_work_is_told_in_one_line(
     kind: type, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def save(*_: object) -> None:
+    def save(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(kind, "save", save)
@@ -222,3 +241,176 @@ def test_a_disk_that_fills_up_during_the_work_is_told_in_one_line(
     said = capsys.readouterr().err.splitlines()[-1]
     got = f"{tmp_path / name} cannot be written (No space left on device)"
     assert said == f"error: output file: {got}; make room, or choose another"
+
+
+# -- Commands ---------------------------------------------------------------------------------------------------------
+
+
+IMPORTED = """
+import sys
+from core.__main__ import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(*sorted({name.split(".")[0] for name in sys.modules} | set(sys.modules)), file=sys.stderr)
+"""
+HEAVY = {"torch", "faiss", "safetensors", "tokenizers", "tqdm", "PIL", "transformers", "gradio", "matplotlib"}
+
+
+def imported(*arguments: str) -> set[str]:
+    """Everything that a command line imports."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["generate", "--help"], ["evaluate", "--help"], ["bench", "--help"], ["generate", "x", "--nonsense"]],
+)
+def test_help_and_mistakes_import_nothing_heavy(arguments: list[str]) -> None:
+    found = imported(*arguments)
+    assert "core.__main__" in found
+    assert found.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("method", ["model", "daid"])
+def test_a_run_imports_only_what_it_uses(method: str, tmp_path: Path) -> None:
+    found = imported("generate", "pizza", "--method", method, "--out", str(tmp_path / "a.png"), *FAST)
+    assert (tmp_path / "a.png").exists()
+    assert "torch" in found
+    assert found.isdisjoint({"faiss", "transformers", "gradio", "matplotlib", "core.training", "core.evaluation"})
+
+
+def test_what_a_trace_tells_needs_no_torch(recorded: Path) -> None:
+    assert imported("trace", "info", str(recorded)).isdisjoint(HEAVY)
+
+
+def test_it_says_at_once_what_is_being_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "x", "--method", "model", "--out", str(tmp_path / "a.png"), *FAST)
+    assert main(["generate", "x", "--method", "model", "--out", str(tmp_path / "a.png"), *FAST]) == 0
+    told = capsys.readouterr().err
+    assert told.index("load emoji") < told.index("generate")
+    assert all(line.startswith("generate") for line in shown(told))
+
+
+def test_commands_from_above_stand_beside_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = []
+
+    def serve(chosen: argparse.Namespace) -> int:
+        asked.append(chosen.port)
+        raise KeyboardInterrupt
+
+    def add_port(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--port", type=int)
+
+    assert main(["serve", "--port", "7"], more=[Command("serve", "serve the page", add_port, serve)]) == 2
+    assert asked == [7]
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("called", "name"), [("/a/core/__main__.py", "python -m core"), ("/usr/bin/arrag", "arrag"), ("arrag", "arrag")]
+)
+def test_usage_names_what_was_called(
+    called: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called])
+    assert program_name() == name
+    with pytest.raises(SystemExit) as stop:
+        main(["generate", "--help"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {name} generate ")
+
+
+def test_help_names_the_databases_that_ship() -> None:
+    assert model.DATABASES.split(", ")[0].split(" | ") == list(DATABASES)
+
+
+@pytest.mark.parametrize("evaluation", EVALUATIONS, ids=lambda evaluation: evaluation.name)
+def test_every_evaluation_has_help_and_something_that_does_it(
+    evaluation: Evaluation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", evaluation.name, "--help"])
+    assert stop.value.code == 0
+    told = capsys.readouterr().out
+    assert all(flag in told for flag in evaluation.options)
+    assert callable(pytest.importorskip(f"core.evaluation.{evaluation.module}").run)
+
+
+def test_sizes_are_computed_for_both_widths_of_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers")
+    weights = []
+    for width in ("2", "4"):
+        assert main(["evaluate", "sizes", "--json", "--bytes", width]) == 0
+        weights.append(json.loads(capsys.readouterr().out)["Janus-Pro-1B"]["weights"])
+    assert weights[1] == 2 * weights[0]
+
+
+# -- Traces -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_trace_tells_what_it_is_of(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = Trace.load(recorded)
+    assert main(["trace", "info", str(recorded)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["prompt"], told["steps"], told["grid"]) == (trace.prompt, 64, [8, 8])
+    assert told["codes_sha256"] == trace.codes_sha256
+    assert told["flips"] == trace.flips().tolist()
+    assert told["settings"]["method"] == trace.settings.method
+    assert told["origin"]["model"] == trace.origin.model
+
+
+@pytest.mark.parametrize("name", ["daid", "faid"])
+def test_a_trace_tells_why_a_position_has_its_code(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = OLD / f"{name}.npz"
+    trace = Trace.load(path)
+    for position in (0, 12, 63):
+        assert main(["trace", "explain", str(path), "--position", str(position)]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["code"] == trace.steps[position].code
+        assert (told["row"], told["column"]) == divmod(position, 8)
+        assert told["flip"] == (None if name == "faid" else position in trace.flips())
+        blend = trace.blend(position).blended
+        assert told["likeliest"]["blended"][0] == {"code": int(blend.argmax()), "probability": float(blend.max())}
+        assert (told["not_retrieved"] is None) == bool(told["neighbours"])
+        assert all(near["caption"] for near in told["neighbours"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["explain", str(OLD / "daid.npz")], "position: got nothing, expected 0 to 63; give --position"),
+        (["explain", str(OLD / "daid.npz"), "--position", "64"], "position: got 64, expected 0 to 63"),
+        (["explain", str(OLD / "daid.npz"), "--position", "-1"], "position: got -1, expected 0 to 63"),
+        (["info", "nowhere.npz"], "nowhere.npz: cannot be read (No such file or directory)"),
+        (["info", __file__], "test_command_line.py: not a trace, or damaged"),
+        (["from-picture", __file__], "test_command_line.py: no picture that can be read"),
+        (["from-picture", "nowhere.png"], "nowhere.png: No such file or directory"),
+    ],
+)
+def test_mistakes_about_traces_get_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_a_saved_picture_tells_how_it_was_made_and_is_drawn_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, again = tmp_path / "a.webp", tmp_path / "again.npz"
+    drawn = run(capsys, "a red heart", "--seed", "5", "--gate", "0", "--out", str(picture))
+    assert main(["trace", "from-picture", str(picture)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["prompt"], told["model"], told["database"]) == ("a red heart", "emoji", "emoji")
+    assert (told["settings"]["seed"], told["settings"]["gate"], told["note"]) == (5, 0, "")
+    assert told["codes_sha256"] == drawn["codes_sha256"]
+    assert told["link"].startswith("?prompt=a+red+heart&model=emoji&database=emoji&seed=5&")
+    assert main(["trace", "from-picture", str(picture), "--trace", str(again)]) == 0
+    assert json.loads(capsys.readouterr().out)["same_codes"] is True
+    assert Trace.load(again).codes_sha256 == drawn["codes_sha256"]

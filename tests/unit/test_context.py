@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.codebook import Codebook
 from core.context import MISSING, Context, context_codes, keys, retrieving_positions, skip_reason
-from core.tokenizer import Codebook
 from core.types import ConfigError, Grid
 from tests.closeness import assert_close
 

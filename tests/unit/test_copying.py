@@ -11,11 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.backends import EMBEDDED
-from core.backends.emoji import EmojiBackend
-from core.catalogue import DATABASES
-from core.context import Context, entry_places, retrieving_positions
-from core.copying import (
+from core.analysis.copying import (
     LEAST_CODES,
     LEAST_POSITIONS,
     Copying,
@@ -28,8 +24,12 @@ from core.copying import (
     region_numbers,
     regions_of,
 )
-from core.database import PatchDatabase
+from core.backends import EMBEDDED
+from core.backends.emoji.backend import EmojiBackend
+from core.context import Context, entry_places, retrieving_positions
 from core.evaluation.copying import LOOKUPS, Pictures, fingerprints, measured, summary
+from core.patches.catalogue import DATABASES
+from core.patches.database import PatchDatabase
 from core.trace import Trace, neighbours
 from core.types import ConfigError, DecodeSettings, Neighbours
 from tests.traces import CONTEXT, GRID, PLACES, near
@@ -224,7 +224,7 @@ def test_a_run_is_measured_like_a_reference(
 
 
 def test_what_ships_was_measured_with_the_models_and_databases_that_ship() -> None:
-    """Fails after new weights or a new database: run python -m core.evaluation.copying again."""
+    """Fails after new weights or a new database: run python -m core evaluate copying again."""
     made = json.loads((Path(__file__).parents[2] / "assets" / "copying.json").read_text(encoding="utf-8"))
     assert made["measured_with"] == fingerprints()
     known = references()
@@ -240,10 +240,10 @@ def test_what_ships_was_measured_with_the_models_and_databases_that_ship() -> No
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"references": [{}]}', '{"references": 3}', '{"references": [3]}'])
 def test_damaged_references_are_told(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "copying.json"
-    with pytest.raises(ConfigError, match=r"core\.evaluation\.copying"):
+    with pytest.raises(ConfigError, match="core evaluate copying"):
         references(path)
     path.write_text(damage, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"core\.evaluation\.copying"):
+    with pytest.raises(ConfigError, match="core evaluate copying"):
         references(path)
     path.write_text(json.dumps({"references": [asdict(reference())]}), encoding="utf-8")
     assert references(path) == (reference(),)

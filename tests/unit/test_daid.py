@@ -12,14 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.daid import (
-    blend,
-    blend_step,
-    gated_weight,
-    model_distribution,
-    neighbour_shares,
-    retrieval_distribution,
-)
+from core.daid import blend, blend_step, gated_weight, model_distribution, neighbour_shares, retrieval_distribution
 from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
 
 HALF = 1 / math.log(2)  # at this temperature one unit of distance halves the mass

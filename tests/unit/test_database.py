@@ -1,47 +1,23 @@
-"""Building, saving, loading, viewing and sharing of patch databases; test_search_oracle checks what they find."""
+"""Building, viewing and sharing of patch databases; test_search_oracle checks what they find."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import pickle
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from core.codebook import Codebook
 from core.context import Context
-from core.database import ImageInfo, PatchDatabase, _Cache
-from core.index import choose_kind, entry_of_rank, tie_rank
-from core.tokenizer import Codebook
+from core.patches.cache import Cache
+from core.patches.database import PatchDatabase
+from core.patches.index import choose_kind, entry_of_rank, tie_rank
+from core.patches.protocol import ImageInfo
 from core.types import ConfigError, DatabaseError, Neighbours
-
-RNG = np.random.default_rng(0)
-CODEBOOK = Codebook.from_vectors(RNG.normal(size=(32, 8)).astype(np.float32))
-GRIDS = RNG.integers(0, 32, (6, 4, 5))
-METADATA = [ImageInfo(f"caption {i} é", style="ab"[i % 2], concept=f"c{i}", source="made up") for i in range(6)]
-CAPTIONS = np.eye(6, 3, dtype=np.float32) + np.eye(6, 3, k=-3, dtype=np.float32)  # x, y, z, x, y, z
-PICTURES = [b"one", b"", b"three", b"4", b"5", b"six"]
-QUERIES = RNG.integers(0, 32, (5, 4))
-
-
-def build(**changes: Any) -> PatchDatabase:
-    arguments: dict[str, Any] = {"grids": GRIDS, "metadata": METADATA, "captions": CAPTIONS, "pictures": PICTURES}
-    return PatchDatabase.build(CODEBOOK, **arguments | changes)
-
-
-def same(one: list[Neighbours], two: list[Neighbours]) -> bool:
-    return all(
-        np.array_equal(getattr(a, name), getattr(b, name))
-        for a, b in zip(one, two, strict=True)
-        for name in ("codes", "distances", "entries")
-    )
+from tests.databases import CAPTIONS, CODEBOOK, GRIDS, METADATA, PICTURES, QUERIES, build, same
 
 
 @pytest.fixture
@@ -99,170 +75,6 @@ def test_entry_numbers_give_their_provenance(context: Context) -> None:
 def test_provenance_of_nothing_is_refused(entry: int) -> None:
     with pytest.raises(ConfigError, match="entries: got"):
         build().provenance(np.array([entry]))
-
-
-# -- saving and loading -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("context", [Context(), Context(1, "zero"), Context(2, "zero")])
-def test_loaded_is_what_was_saved(context: Context, tmp_path: Path) -> None:
-    saved = build(context=context)
-    saved.save(tmp_path)
-    loaded = PatchDatabase.load(tmp_path, CODEBOOK)
-    assert loaded.context == context
-    assert loaded.metadata == saved.metadata
-    assert loaded.fingerprint == saved.fingerprint
-    assert [loaded.picture(i) for i in range(6)] == [b"one", None, b"three", b"4", b"5", b"six"]
-    np.testing.assert_array_equal(loaded.nearest_captions(CAPTIONS[1], 2), [1, 4])
-    queries = RNG.integers(0, 32, (3, context.size))
-    assert same(loaded.search(queries, 0), saved.search(queries, 0))
-
-
-def test_captions_and_pictures_are_optional(tmp_path: Path) -> None:
-    build(captions=None, pictures=None).save(tmp_path)
-    loaded = PatchDatabase.load(tmp_path, CODEBOOK)
-    assert loaded.picture(0) is None
-    with pytest.raises(DatabaseError, match="without caption vectors"):
-        loaded.nearest_captions(CAPTIONS[0], 2)
-
-
-def test_saving_again_gives_the_same_bytes(folder: Path) -> None:
-    before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    PatchDatabase.load(folder, CODEBOOK).save(folder)  # over the files that it has mapped
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-
-
-def test_a_saved_view_is_a_database_of_its_own(tmp_path: Path) -> None:
-    build().with_styles(["b"]).save(tmp_path)
-    loaded = PatchDatabase.load(tmp_path, CODEBOOK)
-    np.testing.assert_array_equal(loaded.grids, GRIDS[1::2])
-    assert [info.style for info in loaded.metadata] == ["b"] * 3
-    assert [loaded.picture(i) for i in range(3)] == [None, b"4", b"six"]
-
-
-def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="view of no images"):
-        build().subset([]).save(tmp_path / "empty")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DatabaseError, match="expected a folder"):
-        build().save(tmp_path / "file")
-
-
-def test_the_caller_keeps_its_arrays() -> None:
-    grids = GRIDS.astype(np.uint16)
-    database = build(grids=grids)
-    before = database.fingerprint
-    grids[:] = 0
-    assert database.fingerprint == before
-
-
-def test_other_codebook_is_refused(folder: Path) -> None:
-    other = Codebook.from_vectors(np.eye(32, dtype=np.float32))
-    with pytest.raises(DatabaseError, match=f"{CODEBOOK.fingerprint}.* expected {other.fingerprint}"):
-        PatchDatabase.load(folder, other)
-
-
-def edit_json(name: str, change: Callable[[Any], Any]) -> Callable[[Path], object]:
-    def damage(folder: Path) -> object:
-        values = json.loads((folder / name).read_text())
-        return (folder / name).write_text(json.dumps(change(values)))
-
-    return damage
-
-
-def manifest(**values: object) -> Callable[[Path], object]:
-    return edit_json("manifest.json", lambda old: old | values)
-
-
-def array(name: str, values: npt.NDArray[Any]) -> Callable[[Path], object]:
-    return lambda folder: np.save(folder / name, values)
-
-
-def cut(name: str, size: int) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
-
-
-def lengthened(name: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes() + b"xx")
-
-
-DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json: got no such file"),
-    "manifest not JSON": (cut("manifest.json", 20), "manifest.json"),
-    "manifest a list": (edit_json("manifest.json", lambda _: []), "expected the manifest"),
-    "manifest too deep": (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "manifest.json"),
-    "manifest not text": (lambda folder: (folder / "manifest.json").write_bytes(b"\xff\xfe\x00"), "manifest.json"),
-    "other format": (manifest(format="zip"), "expected the manifest"),
-    "newer version": (manifest(version=2), "got version 2, expected 1"),
-    "no fingerprint": (manifest(codebook=None), "got codebook None"),
-    "odd grid": (manifest(grid=[4]), "got grid"),
-    "negative grid": (manifest(grid=[-4, 5]), "got grid"),
-    "other grid": (manifest(grid=[5, 4]), "grids.npy: got uint16"),
-    "odd context": (manifest(context={"radius": 7, "border": "skip"}), "context radius: got 7"),
-    "unhashable context": (manifest(context={"radius": [], "border": {}}), "context radius"),
-    "context of other names": (manifest(context={"size": 1}), "got context"),
-    "image count is true": (manifest(images=True), "got images True"),
-    "other image count": (manifest(images=7), "grids.npy: got uint16"),
-    "other entry count": (manifest(entries=5), "got 5 entries, expected 54"),
-    "captions of another size": (manifest(captions=4), "captions.npy: got float16"),
-    "pictures a word": (manifest(pictures="yes"), "got pictures 'yes'"),
-    "no grids": (lambda folder: (folder / "grids.npy").unlink(), "grids.npy: got no such file"),
-    "grids cut off": (cut("grids.npy", 200), "grids.npy"),
-    "grids too long": (lengthened("grids.npy"), "as its header says"),
-    "grids empty": (cut("grids.npy", 0), "grids.npy"),
-    "grids of floats": (array("grids.npy", GRIDS.astype(np.float32)), "got float32"),
-    "grids of objects": (array("grids.npy", np.array([{}, []], object)), "grids.npy"),
-    "code beyond the codebook": (array("grids.npy", (GRIDS + 1).astype(np.uint16)), "codes 1..32, expected 0..31"),
-    "grids an archive": (
-        lambda folder: (folder / "grids.npy").write_bytes(b"PK\3\4" + bytes(100)),
-        "grids.npy: got",
-    ),
-    "captions not finite": (array("captions.npy", np.full((6, 3), np.nan, np.float16)), "captions"),
-    "metadata of other names": (edit_json("images.json", lambda old: [{"text": "x"}] * 6), "images.json"),
-    "metadata not text": (edit_json("images.json", lambda old: [old[0] | {"style": 1}, *old[1:]]), "for image 0"),
-    "metadata half a character": (
-        edit_json("images.json", lambda old: [o | {"style": "\ud800"} for o in old]),
-        "image 0",
-    ),
-    "metadata too short": (edit_json("images.json", lambda old: old[1:]), "got 5 images, expected 6"),
-    "pictures cut off": (cut("pictures.bin", 5), "cut 5 bytes into 6 parts"),
-    "pictures empty": (cut("pictures.bin", 0), "cut 0 bytes into 6 parts"),
-    "pictures overlap": (array("picture_offsets.npy", np.array([0, 9, 3, 8, 9, 10, 13])), "cut 13 bytes"),
-    "offsets too short": (array("picture_offsets.npy", np.arange(3)), "picture_offsets.npy: got int64"),
-}
-
-
-@pytest.mark.parametrize("name", DAMAGES)
-def test_damaged_files_are_one_clear_line(name: str, folder: Path) -> None:
-    damage, message = DAMAGES[name]
-    damage(folder)
-    with pytest.raises(DatabaseError, match="expected") as caught:
-        PatchDatabase.load(folder, CODEBOOK)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("")
-    for path in (tmp_path / "x", tmp_path / "nowhere"):
-        with pytest.raises(DatabaseError, match=r"manifest\.json"):
-            PatchDatabase.load(path, CODEBOOK)
-
-
-@pytest.mark.filterwarnings("ignore")  # numpy warns of headers that look like those of Python 2
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_no_damage_gives_anything_but_a_database_error(folder: Path, data: st.DataObject) -> None:
-    """Overwrites a few bytes, mostly in headers: the file either stays usable or is refused."""
-    file = folder / data.draw(st.sampled_from(sorted(path.name for path in folder.iterdir())))
-    content = bytearray(original := file.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, min(len(content), 140) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    file.write_bytes(content)
-    with contextlib.suppress(DatabaseError):
-        PatchDatabase.load(folder, CODEBOOK).search(QUERIES, 5)
-    file.write_bytes(original)
 
 
 # -- views ------------------------------------------------------------------------------------------------------------
@@ -410,7 +222,7 @@ def test_cache_forgets_the_least_recently_used() -> None:
     def some(count: int) -> Neighbours:
         return Neighbours(np.zeros(count, np.int64), np.zeros(count, np.float32), np.zeros(count, np.int64))
 
-    cache = _Cache(12)
+    cache = Cache(12)
     for name in ("a", "b"):
         cache.put((name,), some(5))
     assert cache.get(("a",)) is not None

@@ -5,18 +5,19 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
-from core.backends.emoji import EmojiBackend, EmojiDecoding
+from core.backends.emoji.backend import EmojiBackend, EmojiDecoding
+from core.backends.protocol import why_unfiltered
 from core.context import Context, context_codes, retrieving_positions
 from core.daid import blend_step
-from core.database import PatchDatabase
 from core.draw import race
-from core.engine import Request, Step, decode, decode_together, neighbours_of, why_unfiltered
-from core.types import Change, ConfigError, DecodeSettings, Method, Retrieval, Skipped
+from core.engine import Request, Step, decode, decode_together
+from core.patches.database import PatchDatabase
+from core.types import METHODS, Change, ConfigError, DecodeSettings, Retrieval, Skipped, neighbours_of
 from tests.closeness import assert_close
 from tests.tiny import tiny_backend, tiny_database
 
@@ -139,7 +140,7 @@ def test_what_cannot_be_drawn_together_is_told(backend: EmojiBackend, database: 
 
 
 def test_every_method_draws_another_picture(backend: EmojiBackend, database: PatchDatabase) -> None:
-    drawn = [codes_of(decode(backend, database, ["pizza"], replace(DAID, method=m))) for m in get_args(Method)]
+    drawn = [codes_of(decode(backend, database, ["pizza"], replace(DAID, method=m))) for m in METHODS]
     assert len({tuple(codes) for codes in drawn}) == 4
 
 
@@ -449,7 +450,7 @@ def test_a_dropped_neighbour_is_out_of_the_blenders_too(backend: EmojiBackend, d
     left = neighbours_of(changed.retrieval)
     assert left is not None
     assert left.codes.tolist() == found.codes.tolist()
-    assert left.heard.codes.tolist() == found.codes[6:].tolist()
+    assert left.active.codes.tolist() == found.codes[6:].tolist()
 
 
 @pytest.mark.parametrize(

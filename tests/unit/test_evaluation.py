@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
+from core.backends.emoji.transformer import conditions
 from core.context import context_codes, retrieving_positions
-from core.database import PatchDatabase
 from core.evaluation import bench
 from core.evaluation.likelihood import (
     PLAIN,
@@ -19,13 +20,13 @@ from core.evaluation.likelihood import (
     Observation,
     blend_trials,
     faid_nats,
+    grid_logits,
     nats_per_code,
     random_entries,
     retrieve,
-    teacher_forced,
 )
-from core.training.train_faid import NOTHING, blended
-from core.transformer import conditions
+from core.patches.database import PatchDatabase
+from core.training.train_faid import NOTHING, blending_of
 from core.types import Neighbours
 from tests.closeness import assert_close
 
@@ -51,7 +52,7 @@ def test_teacher_forcing_equals_the_parallel_pass(backend: EmojiBackend) -> None
     condition = conditions([backend.encoder.encode(prompt) for prompt in prompts], backend.encoder, model)
     with torch.inference_mode():
         expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition)).numpy()
-    assert_close(teacher_forced(backend, prompts, grids), expected)
+    assert_close(grid_logits(backend, prompts, grids), expected)
 
 
 def test_teacher_forcing_with_blenders_equals_the_parallel_pass(backend: EmojiBackend, database: PatchDatabase) -> None:
@@ -61,11 +62,12 @@ def test_teacher_forcing_with_blenders_equals_the_parallel_pass(backend: EmojiBa
     found = [retrieve(grid, database, replace(PLAIN, n_neighbours=5)) for grid in grids]
     codes = [[(n.codes[:count] if n is not None else [NOTHING] * count) for n in picture] for picture in found]
     condition = conditions([backend.encoder.encode(prompt) for prompt in prompts], backend.encoder, model)
-    with torch.inference_mode(), blended(model, tuned, torch.from_numpy(np.array(codes))):
-        expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition), tuned.head).numpy()
-    decoded = teacher_forced(backend, prompts, grids, found, count)
+    with torch.inference_mode():
+        blending = blending_of(model, tuned, torch.from_numpy(np.array(codes)))
+        expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition), tuned.head, blending).numpy()
+    decoded = grid_logits(backend, prompts, grids, found, count)
     assert_close(decoded, expected)
-    assert not np.allclose(decoded, teacher_forced(backend, prompts, grids), atol=1e-2)
+    assert not np.allclose(decoded, grid_logits(backend, prompts, grids), atol=1e-2)
 
 
 def test_observations_ask_with_the_true_context(backend: EmojiBackend, database: PatchDatabase) -> None:
@@ -134,3 +136,12 @@ def test_choosing_scores_every_blend_as_the_blend_itself_does(backend: EmojiBack
     assert len(tried) == 150
     for trial in tried[::17]:
         assert trial.nats == pytest.approx(nats_per_code(seen, trial.settings))
+
+
+def test_the_start_of_a_page_is_timed_until_it_answers() -> None:
+    page = (
+        "import sys, http.server as http; port = int(sys.argv[sys.argv.index('--port') + 1]);"
+        "http.HTTPServer(('127.0.0.1', port), http.SimpleHTTPRequestHandler).serve_forever()"
+    )
+    assert 0 < bench.page_start_seconds([sys.executable, "-c", page]) < 60
+    assert math.isnan(bench.page_start_seconds([sys.executable, "-c", "raise SystemExit(1)"]))

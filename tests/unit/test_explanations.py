@@ -14,23 +14,14 @@ import numpy as np
 import pytest
 
 import core.trace
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
 from core.context import Context
 from core.daid import model_distribution
-from core.database import PatchDatabase
 from core.draw import Race, UnitInterval, race
 from core.engine import decode
+from core.patches.database import PatchDatabase
 from core.trace import Origin, Trace
-from core.types import (
-    Change,
-    DecodeSettings,
-    FaidStep,
-    Grid,
-    Method,
-    Seconds,
-    Skipped,
-    StepRecord,
-)
+from core.types import Change, DecodeSettings, FaidStep, Grid, Seconds, Skipped, StepRecord
 from tests.tampering import npy, rewrite
 from tests.traces import FAID, SETTINGS, traced
 
@@ -57,7 +48,7 @@ def distribution_of(logits: Any, settings: DecodeSettings) -> Any:
 
 @pytest.mark.parametrize("method", ["faid", "faid+daid"])
 def test_flips_and_shifts_of_faid_follow_from_what_was_recorded(
-    method: Method, backend: EmojiBackend, database: PatchDatabase
+    method: str, backend: EmojiBackend, database: PatchDatabase
 ) -> None:
     settings = replace(FAID, method=method, temperature=1.5, top_p=1.0, seed=4)
     trace = traced(backend, database, settings)
@@ -82,9 +73,7 @@ def test_flips_and_shifts_of_faid_follow_from_what_was_recorded(
 
 
 @pytest.mark.parametrize("method", ["faid", "faid+daid"])
-def test_where_nothing_was_retrieved_nothing_flips(
-    method: Method, backend: EmojiBackend, database: PatchDatabase
-) -> None:
+def test_where_nothing_was_retrieved_nothing_flips(method: str, backend: EmojiBackend, database: PatchDatabase) -> None:
     """The blenders run there all the same, and may shift."""
     trace = traced(backend, database, replace(FAID, method=method, temperature=1.5, top_p=1.0))
     silent = [step for step in trace.steps if isinstance(step.retrieval, Skipped)]

@@ -8,17 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from core.backends.blend_pass import FaidDecoding, parallel_pass, share
 from core.faid import (
     Blender,
-    BlendRecord,
     ContextMemory,
     Faid,
-    FaidDecoding,
     blender_from_tensors,
     causal_offsets,
     collapse,
     direct,
-    teacher_forced,
 )
 from core.types import CheckpointError, ConfigError, Grid
 from tests.closeness import assert_close
@@ -197,6 +195,18 @@ def test_a_memory_can_go_back_and_on_with_other_cells() -> None:
 
 
 @torch.no_grad()
+def test_a_memory_can_be_filled_at_once() -> None:
+    blender, grid = collapse(random_blender(3, (1, 2))), Grid(4, 3)
+    cells, _ = random_image(grid, 2, 1, 3)
+    expected = blender.context_everywhere(grid, cells)
+    for position in range(1, grid.positions):
+        memory = ContextMemory(blender, grid, 2)
+        memory.context(position)  # of nothing
+        memory.fill(cells)
+        assert_close(memory.context(position), expected[:, position])
+
+
+@torch.no_grad()
 def test_rows_of_a_batch_are_independent() -> None:
     blender, grid = collapse(random_blender(3, (1, 2))), Grid(3, 4)
     cells, centres = random_image(grid, 3, 2, 3)
@@ -281,7 +291,7 @@ def test_blended_layers_are_checked(blended: tuple[int, ...]) -> None:
 def test_a_pass_checks_what_it_gets() -> None:
     layers, grid = Faid(2, (0,)).collapse(), Grid(2, 2)
     features, present = torch.zeros(1, 4, 3, 2), torch.ones(1, 4, 3, dtype=torch.bool)
-    teacher_forced(layers, grid, 1, features, present)
+    parallel_pass(layers, grid, 1, features, present)
     for wrong, match in [
         ((features[:, :0], present[:, :0]), "got 0 positions"),
         ((torch.zeros(1, 5, 3, 2), torch.ones(1, 5, 3, dtype=torch.bool)), "got 5 positions"),
@@ -291,9 +301,9 @@ def test_a_pass_checks_what_it_gets() -> None:
         ((features, present.float()), r"present: got torch.float32"),
     ]:
         with pytest.raises(ConfigError, match=match):
-            teacher_forced(layers, grid, 1, *wrong)
+            parallel_pass(layers, grid, 1, *wrong)
     with pytest.raises(ConfigError, match="got 4 positions after 0 entries"):
-        teacher_forced(layers, grid, 0, features, present)
+        parallel_pass(layers, grid, 0, features, present)
     with pytest.raises(ConfigError, match="expected one of consistent, official"):
         FaidDecoding(layers, grid, 1, "other")  # type: ignore[arg-type]
 
@@ -309,7 +319,6 @@ def test_decoding_goes_in_raster_order() -> None:
 
 
 def test_share_is_relative_to_the_hidden_state() -> None:
-    nothing = torch.zeros(0)
-    record = BlendRecord(0, nothing, nothing, nothing, torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[0.0, 10.0]]]))
-    assert_close(record.share(), torch.tensor([[0.5]]))
-    assert_close(record.share(torch.tensor([[[0.0, 2.0]]])), torch.tensor([[0.8]]))
+    added, hidden = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[0.0, 10.0]]])
+    assert_close(share(added, hidden), torch.tensor([[0.5]]))
+    assert_close(share(torch.zeros(1, 2), torch.zeros(1, 2)), torch.zeros(1))

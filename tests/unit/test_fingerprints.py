@@ -13,15 +13,16 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from core.backends.emoji import FOLDER, EmojiBackend, load_novice
-from core.catalogue import DATABASES
+from core.backends.emoji.backend import FOLDER, EmojiBackend, load_novice
+from core.backends.emoji.text import TextEncoder
+from core.backends.emoji.transformer import ARTransformer
+from core.codebook import Codebook
 from core.context import Context
-from core.database import ImageInfo, PatchDatabase
 from core.engine import decode
-from core.prompt import EmojiNames, emoji_names
-from core.text import TextEncoder
-from core.tokenizer import Codebook
-from core.transformer import ARTransformer
+from core.inputs.prompt import EmojiNames, emoji_names
+from core.patches.catalogue import DATABASES
+from core.patches.database import PatchDatabase
+from core.patches.protocol import ImageInfo
 from core.types import DatabaseError, DecodeSettings
 from tests.tiny import tiny_backend, tiny_database
 
@@ -163,11 +164,11 @@ def test_how_texts_are_read_belongs_to_encoder_and_model(
     found = [read_anew()]
     assert found[0].fingerprint == backend.fingerprint
     with monkeypatch.context() as patched:
-        patched.setattr("core.text.READING", ("other words for styles",))
+        patched.setattr("core.backends.emoji.text.READING", ("other words for styles",))
         found.append(read_anew())
         assert found[1].fingerprint  # which is remembered
     named = EmojiNames.of({**emoji_names().names, "\U0001f355": "a wheel"})
-    monkeypatch.setattr("core.text.emoji_names", lambda: named)
+    monkeypatch.setattr("core.backends.emoji.text.emoji_names", lambda: named)
     found.append(read_anew())
     assert len({each.fingerprint for each in found}) == len({each.caption_encoder for each in found}) == 3
 
@@ -205,11 +206,11 @@ def test_the_caption_filter_refuses_vectors_of_another_encoder(backend: EmojiBac
 
 def test_a_manifest_from_before_does_not_name_its_encoder_and_opens(tmp_path: Path) -> None:
     build().save(tmp_path)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     del manifest["caption_encoder"]
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert PatchDatabase.load(tmp_path, CODEBOOK).caption_encoder == ""
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"caption_encoder": 7}))
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"caption_encoder": 7}), encoding="utf-8")
     with pytest.raises(DatabaseError, match="got caption_encoder 7"):
         PatchDatabase.load(tmp_path, CODEBOOK)
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
+from core.backends.emoji.transformer import ARTransformer
 from core.backends.protocol import Predicted
 from core.engine import decode, guide
-from core.transformer import ARTransformer
 from core.types import DecodeSettings
 from tests.closeness import assert_close
 

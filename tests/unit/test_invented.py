@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
 from core.context import Context
 from core.training import data, train_faid
 from core.training.invented import STYLES, redrawn

@@ -18,19 +18,14 @@ from transformers import PreTrainedTokenizerFast
 
 from core.__main__ import main
 from core.backends import Backend, ModelSource, load_backend
-from core.backends.emoji import EmojiBackend
-from core.backends.janus import (
-    PLAIN_TEMPLATE,
-    JanusBackend,
-    Prompter,
-    choose_device,
-    choose_dtype,
-    enough_memory,
-    fetch,
-)
-from core.backends.llama import Cache, LlamaConfig
-from core.backends.weights import Weights, transformers_name
-from core.prompt import clean
+from core.backends.emoji.backend import EmojiBackend
+from core.backends.janus.backend import JanusBackend
+from core.backends.janus.device import choose_device, choose_dtype, enough_memory
+from core.backends.janus.llama import Cache, LlamaConfig
+from core.backends.janus.loading import fetch
+from core.backends.janus.prompter import PLAIN_TEMPLATE, Prompter
+from core.backends.janus.weights import Weights, transformers_name
+from core.inputs.prompt import clean
 from core.types import CheckpointError, ConfigError, Neighbours
 from tests import tiny_janus
 from tests.closeness import assert_close
@@ -114,8 +109,8 @@ def test_a_config_that_says_otherwise_is_an_error(
     [
         (lambda f: (f / "model.safetensors").write_bytes(b"nothing"), "not a readable weight file"),
         (lambda f: (f / "model.safetensors").unlink(), "expected weights; check the path"),
-        (lambda f: (f / "config.json").write_text("{"), "not JSON"),
-        (lambda f: (f / "config.json").write_text("[]"), "expected a JSON object"),
+        (lambda f: (f / "config.json").write_text("{", encoding="utf-8"), "not JSON"),
+        (lambda f: (f / "config.json").write_text("[]", encoding="utf-8"), "expected a JSON object"),
         (lambda f: (f / "config.json").unlink(), r"config\.json: cannot be read \(No such file"),
         (lambda f: edit(f, model_type="llama"), "got a model of type 'llama', expected 'janus'"),
         (lambda f: edit(f, vision_config=3), "no Janus config"),
@@ -123,7 +118,7 @@ def test_a_config_that_says_otherwise_is_an_error(
         (lambda f: edit(f, "text_config", attention_bias=True), "got attention_bias True"),
         (lambda f: edit(f, "vision_config", num_image_tokens=7), "got num_image_tokens 7, expected 36"),
         (lambda f: edit(f, "text_config", hidden_size=64), r"expected \(19, 64\)"),
-        (lambda f: (f / "tokenizer.json").write_text("{}"), "no readable tokenizer"),
+        (lambda f: (f / "tokenizer.json").write_text("{}", encoding="utf-8"), "no readable tokenizer"),
     ],
 )  # fmt: skip
 def test_a_damaged_model_folder_is_one_line(damage: Callable[[Path], object], said: str, copy: Path) -> None:
@@ -135,9 +130,9 @@ def test_a_damaged_model_folder_is_one_line(damage: Callable[[Path], object], sa
 
 def edit(folder: Path, part: str = "", **values: object) -> None:
     """Change config.json, or a part of it."""
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (config[part] if part else config).update(values)
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def test_sharded_files_are_all_needed(tmp_path: Path) -> None:
@@ -147,7 +142,7 @@ def test_sharded_files_are_all_needed(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model-00002-of-00003.bin").unlink()
     with pytest.raises(CheckpointError, match=r"got no pytorch_model-00002-of-00003\.bin, which pytorch_model"):
         Weights.open(tmp_path)
-    (tmp_path / "pytorch_model.bin.index.json").write_text('{"weight_map": {"a": 3}}')
+    (tmp_path / "pytorch_model.bin.index.json").write_text('{"weight_map": {"a": 3}}', encoding="utf-8")
     with pytest.raises(CheckpointError, match="got no weight_map"):
         Weights.open(tmp_path)
 
@@ -172,7 +167,7 @@ def test_nothing_is_unpickled(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_bad_lora_scales_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "adapter_model.safetensors")
-    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 16, "r": 0}')
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 16, "r": 0}', encoding="utf-8")
     with pytest.raises(CheckpointError, match="got lora_alpha 16 and r 0"):
         Weights.open(tmp_path)
 
@@ -212,12 +207,12 @@ def test_fingerprints_tell_models_apart(base: Path, tensors: dict[str, Tensor], 
 def test_fingerprints_tell_apart_what_prompts_become(base: Path, copy: Path) -> None:
     before = load(base)
     assert load(copy).fingerprint == before.fingerprint
-    (copy / "chat_template.jinja").write_text("{{ messages[0]['content'][0]['text'] }} drawn")
+    (copy / "chat_template.jinja").write_text("{{ messages[0]['content'][0]['text'] }} drawn", encoding="utf-8")
     templated = load(copy)
-    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    tokenizer = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))
     words = tokenizer["model"]["vocab"]
     words["heart"], words["pizza"] = words["pizza"], words["heart"]
-    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     assert len({before.fingerprint, templated.fingerprint, load(copy).fingerprint}) == 3
     assert isinstance(before, JanusBackend)
     assert before.caption_encoder == before.encoder.fingerprint == EmojiBackend.load().caption_encoder
@@ -291,7 +286,7 @@ def test_a_repository_that_cannot_be_reached_is_one_line(monkeypatch: pytest.Mon
     def refuse(*arguments: object, **options: object) -> str:
         raise OSError("no\nnetwork")
 
-    monkeypatch.setattr("core.backends.janus.snapshot_download", refuse)
+    monkeypatch.setattr("core.backends.janus.loading.snapshot_download", refuse)
     with pytest.raises(CheckpointError, match=r"some/model: not a folder, .*OSError: no network.*; check the name"):
         fetch("some/model", ["*.json"])
 
@@ -299,7 +294,8 @@ def test_a_repository_that_cannot_be_reached_is_one_line(monkeypatch: pytest.Mon
 def test_without_transformers_the_command_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "core.backends.janus", raising=False)
+    for name in [name for name in sys.modules if name.startswith("core.backends.janus.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "transformers", None)
     assert main(["generate", "a dog", "--backend", "janus"]) == 2
     told = capsys.readouterr().err
@@ -310,7 +306,7 @@ def test_without_transformers_the_command_says_how_to_install_it(
 def test_transformers_is_imported_only_when_asked_for() -> None:
     import subprocess  # noqa: PLC0415
 
-    asked = "import sys, core.__main__, core.deployment; sys.exit('transformers' in sys.modules)"
+    asked = "import sys, core.__main__, app.deployment; sys.exit('transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
 
 
@@ -322,11 +318,13 @@ def test_prompts_go_through_the_chat_template(base: Path, copy: Path) -> None:
     assert Prompter(base).text("  a dog ") == expected
     for name in ("chat_template.jinja", "chat_template.json"):
         (copy / name).unlink(missing_ok=True)
-    config = json.loads((copy / "tokenizer_config.json").read_text())
+    config = json.loads((copy / "tokenizer_config.json").read_text(encoding="utf-8"))
     config.pop("chat_template", None)
-    (copy / "tokenizer_config.json").write_text(json.dumps(config))
+    (copy / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     assert Prompter(copy).text("a dog") == expected
-    (copy / "chat_template.json").write_text("{\"chat_template\": \"{{ messages[0]['content'][0]['text'] }} please\"}")
+    (copy / "chat_template.json").write_text(
+        "{\"chat_template\": \"{{ messages[0]['content'][0]['text'] }} please\"}", encoding="utf-8"
+    )
     assert Prompter(copy).text("a dog") == "a dog please<begin_of_image>"
 
 
@@ -385,10 +383,12 @@ def test_a_plain_prompt_is_one_piece(bytewise: Path) -> None:
 
 
 def test_a_tokenizer_of_another_model_is_refused(base: Path, copy: Path) -> None:
-    text = (copy / "tokenizer.json").read_text().replace("<begin_of_image>", "<start_of_picture>")
-    (copy / "tokenizer.json").write_text(text)
-    config = (copy / "tokenizer_config.json").read_text().replace("<begin_of_image>", "<start_of_picture>")
-    (copy / "tokenizer_config.json").write_text(config)
+    text = (copy / "tokenizer.json").read_text(encoding="utf-8").replace("<begin_of_image>", "<start_of_picture>")
+    (copy / "tokenizer.json").write_text(text, encoding="utf-8")
+    config = (
+        (copy / "tokenizer_config.json").read_text(encoding="utf-8").replace("<begin_of_image>", "<start_of_picture>")
+    )
+    (copy / "tokenizer_config.json").write_text(config, encoding="utf-8")
     with pytest.raises(CheckpointError, match="without its image start token"):
         Prompter(copy)
 

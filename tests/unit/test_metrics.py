@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.analysis.metrics import measure
 from core.context import Context
-from core.metrics import measure
 from core.trace import Origin, Trace
 from core.types import DecodeSettings, FaidStep, Grid, Neighbours, Retrieval, Seconds, Skipped, StepRecord
 

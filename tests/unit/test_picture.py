@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
-from core import picture
-from core.picture import open_picture, shades
+from core.inputs import picture
+from core.inputs.picture import open_picture, shades
 from core.types import ConfigError
 
 SIDE = 32
@@ -233,7 +233,7 @@ def test_colours_follow_the_gamma_of_a_png(chunks: bytes, expected: int) -> None
 def test_greys_of_one_byte_may_be_larger_than_colours() -> None:
     grey, colours = (file_of(Image.new(mode, (1200, 1000)), "PNG") for mode in ("L", "RGB"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.picture.MOST_MEMORY", 2_400_000)
+        patch.setattr("core.inputs.picture.MOST_MEMORY", 2_400_000)
         assert open_picture(grey, "a", 16).image.size == (64, 53)
         with pytest.raises(ConfigError, match="got 1200 x 1000 pixels, which take 10 MB to decode"):
             open_picture(colours, "a", 16)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.prompt import MAX_PROMPT, NAMES_FILE, EmojiNames, clean, clean_prompt, emoji_names, read_emoji
+from core.inputs.prompt import MAX_PROMPT, NAMES_FILE, EmojiNames, clean, clean_prompt, emoji_names, read_emoji
 from core.training.emoji_names import emoji_names as names_of
 from core.types import CheckpointError, ConfigError
 

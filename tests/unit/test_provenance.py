@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.copying import regions_of
-from core.database import PatchDatabase
-from core.provenance import effective_number, neighbour_mass, provenance
+from core.analysis.copying import regions_of
+from core.analysis.provenance import effective_number, neighbour_mass, provenance
+from core.patches.database import PatchDatabase
 from core.trace import Trace
 from core.types import DecodeSettings, FaidStep
 from tests.traces import PLAIN, near, trace_of

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +12,12 @@ import faiss
 import numpy as np
 import pytest
 
+from core.codebook import Codebook
 from core.context import Context, context_codes, keys, retrieving_positions
-from core.database import ImageInfo, PatchDatabase
 from core.engine import decode
-from core.released import CODES_FILE, GRIDS_FILE, INDEX_FILE, ReleasedDatabase, is_released
-from core.tokenizer import Codebook
+from core.patches.database import PatchDatabase
+from core.patches.protocol import ImageInfo
+from core.patches.released import CODES_FILE, GRIDS_FILE, INDEX_FILE, ReleasedDatabase, is_released
 from core.trace import Trace
 from core.types import ArragError, CodeArray, ConfigError, DatabaseError, DecodeSettings, Grid
 from tests.released import write_released
@@ -209,12 +212,24 @@ def test_damaged_codes_are_told_without_advice_to_unpickle(copy: Path, codebook:
         assert "pickle" not in str(caught.value)
 
 
+def test_a_folder_may_have_any_name(folder: Path, tmp_path: Path, codebook: Codebook) -> None:
+    there = tmp_path / "Vögel 鳥"
+    shutil.copytree(folder, there)
+    query = np.array([[1, 2, 3, 4]])
+    found, same = (ReleasedDatabase.open(place, codebook, GRID).search(query, 8)[0] for place in (there, folder))
+    np.testing.assert_array_equal(found.entries, same.entries)
+    (there / INDEX_FILE).write_bytes((folder / INDEX_FILE).read_bytes()[:-9])
+    with pytest.raises(DatabaseError, match="not a readable faiss index"):
+        ReleasedDatabase.open(there, codebook, GRID)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has neither user numbers nor modes of files")
 @pytest.mark.parametrize("name", [CODES_FILE, INDEX_FILE])
 def test_files_that_this_user_cannot_read_are_told(copy: Path, codebook: Codebook, name: str) -> None:
     script = """
 import os, sys
 from pathlib import Path
-from core.released import ReleasedDatabase
+from core.patches.released import ReleasedDatabase
 from core.types import DatabaseError, Grid
 from tests.tiny import SIDE, tiny_backend
 codebook = tiny_backend().codebook

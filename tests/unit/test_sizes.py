@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from core.backends import ModelSource, load_backend
-from core.backends.janus import JanusBackend, JanusDecoding, Model
-from core.database import ImageInfo, PatchDatabase
+from core.backends.janus.backend import JanusBackend
+from core.backends.janus.decoding import JanusDecoding
+from core.backends.janus.sizes import Model
+from core.codebook import Codebook
 from core.evaluation import sizes
 from core.faid import CollapsedLayer
-from core.index import QuantizerIndex
-from core.tokenizer import Codebook
+from core.patches.database import PatchDatabase
+from core.patches.index import QuantizerIndex
+from core.patches.protocol import ImageInfo
 from tests import tiny_janus
 
 
@@ -34,7 +37,7 @@ def test_parameters_are_those_of_the_loaded_model(folder: Path) -> None:
     decoding = backend.start(["a dog"], guided=True, faid_neighbours=0)
     assert isinstance(decoding, JanusDecoding)
     assert decoding._cache is not None
-    assert sizes.cache_bytes(model, 4, prompt=decoding._length) == decoding._cache._held.nbytes
+    assert sizes.cache_bytes(model, 4, prompt=decoding._prefix) == decoding._cache._held.nbytes
 
 
 @pytest.mark.parametrize(("hops", "largest"), [((1, 2), 2), ((1,), 1), ((1, 3), 3)])

@@ -14,8 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from core.prompt import MAX_PROMPT, emoji_names
-from core.text import (
+from core.backends.emoji.text import (
     COLOURS,
     MIXED_UP,
     STYLES,
@@ -28,6 +27,7 @@ from core.text import (
     without_colours,
     words_of,
 )
+from core.inputs.prompt import MAX_PROMPT, emoji_names
 from core.training import distill_text
 from core.types import CheckpointError, ConfigError
 from tests.closeness import assert_close
@@ -467,7 +467,7 @@ def test_damaged_archive_is_refused(tmp_path: Path, content: bytes | None) -> No
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"num_hidden_layers": 1, "num_attention_heads": 1}')
+    (tmp_path / "config.json").write_text('{"num_hidden_layers": 1, "num_attention_heads": 1}', encoding="utf-8")
     (tmp_path / "model.safetensors").write_bytes(b"other")
     with pytest.raises(CheckpointError, match=r"got weights of SHA-256 \w+, expected 53aa"):
         distill_text.MiniLM(tmp_path)

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.tokenizer import TokenizerConfig, VQTokenizer, to_pictures, to_pixels
+from core.backends.emoji.tokenizer import TokenizerConfig, VQTokenizer
+from core.backends.pixels import to_pictures, to_pixels
 from tests.closeness import assert_close
 
 

@@ -11,18 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
 from core.daid import model_distribution
-from core.database import PatchDatabase
 from core.draw import race
 from core.engine import decode
+from core.patches.database import PatchDatabase
 from core.trace import Trace, entropy, kl_divergence, neighbours
-from core.types import (
-    Retrieval,
-    Skipped,
-    StepRecord,
-    TraceError,
-)
+from core.types import Retrieval, Skipped, StepRecord, TraceError
 from tests.traces import FAID, SETTINGS, traced
 
 

@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import core.trace
+import core.trace_file
 from core.trace import Trace, neighbours
-from core.types import (
-    TraceError,
-)
+from core.types import TraceError
 from tests.tampering import Tampering, npy, rewrite, set_first, with_array, with_meta
 
 REFUSED: dict[str, Tampering] = {
@@ -214,9 +212,9 @@ def test_a_short_file_that_unpacks_to_far_too_much_is_refused_at_once(tmp_path: 
 
 
 def test_too_many_sources_are_refused(saved: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.trace, "MAX_SOURCES", len(trace.sources))
+    monkeypatch.setattr(core.trace_file, "MAX_SOURCES", len(trace.sources))
     assert len(Trace.load(saved).sources) == len(trace.sources) > 1
-    monkeypatch.setattr(core.trace, "MAX_SOURCES", len(trace.sources) - 1)
+    monkeypatch.setattr(core.trace_file, "MAX_SOURCES", len(trace.sources) - 1)
     with pytest.raises(TraceError, match="list of sources"):
         Trace.load(saved)
     with pytest.raises(TraceError, match="list of sources"):
@@ -225,9 +223,9 @@ def test_too_many_sources_are_refused(saved: Path, trace: Trace, monkeypatch: py
 
 def test_too_many_neighbours_are_refused(saved: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     found = sum(len(near) for step in trace.steps if (near := neighbours(step)))
-    monkeypatch.setattr(core.trace, "MAX_NEIGHBOURS", found)
+    monkeypatch.setattr(core.trace_file, "MAX_NEIGHBOURS", found)
     Trace.load(saved)
-    monkeypatch.setattr(core.trace, "MAX_NEIGHBOURS", found - 1)
+    monkeypatch.setattr(core.trace_file, "MAX_NEIGHBOURS", found - 1)
     with pytest.raises(TraceError, match=f"got {found} neighbours"):
         Trace.load(saved)
     rewrite(saved, with_array("counts", lambda a: np.full(64, 2**31 - 1, np.int32)))

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
+from core.backends.emoji.transformer import FaidConfig, TunedFaid
 from core.context import Context, context_codes, retrieving_positions
-from core.database import ImageInfo, PatchDatabase
+from core.patches.database import PatchDatabase
+from core.patches.protocol import ImageInfo
 from core.training import data, loop, train_faid
 from core.training.train_faid import KINDS, NOTHING, Batches, FaidSettings, Lessons, neighbour_codes
 from core.training.train_transformer import Captioner, TrainSettings
-from core.transformer import FaidConfig, TunedFaid
 from core.types import ConfigError, IntArray
 from tests.tiny import CODES, SIDE
 
@@ -117,12 +118,12 @@ def test_a_few_steps_teach_the_blenders_to_use_their_neighbours(backend: EmojiBa
     for group in optimizer.param_groups:
         group["lr"] = group["peak"]
     for step in range(60):
-        train_faid.nats(model, tuned, batches.draw(step), guided=True).backward()  # type: ignore[no-untyped-call]
+        train_faid.tuned_nats(model, tuned, batches.draw(step), guided=True).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
     found = lessons.neighbours[:, 0]
     on, random, off = (
-        train_faid.held_out(model, tuned, backend.encoder, lessons, codes)
+        train_faid.side_nats(model, tuned, backend.encoder, lessons, codes)
         for codes in (found, train_faid.shuffled(found), np.full_like(found, NOTHING))
     )
     assert on < min(random, off) - 0.1

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from core.backends.emoji import FOLDER
-from core.text import TextEncoder
-from core.tokenizer import TokenizerConfig, VQTokenizer
+from core.backends.emoji.backend import FOLDER
+from core.backends.emoji.text import TextEncoder
+from core.backends.emoji.tokenizer import TokenizerConfig, VQTokenizer
+from core.backends.emoji.transformer import ARTransformer, TransformerConfig
+from core.inputs.arguments import program
 from core.training import build_database, data, loop, train_tokenizer, train_transformer
 from core.training.colour import HUES, MUTED, VARIANTS, colour_name, recolour
-from core.transformer import ARTransformer, TransformerConfig
 from core.types import ConfigError
 from tests.closeness import assert_close
 
@@ -426,7 +427,7 @@ def test_the_folder_of_another_run_is_exit_status_2(
     monkeypatch.setattr(train_transformer, "tokenise", lambda *arguments: grids)
     out = tmp_path / "novice"
     monkeypatch.setattr(sys, "argv", ["train", "--novice", "--run", str(tmp_path / "run"), "--out", str(out)])
-    assert train_transformer.main() == 2
+    assert program(None, train_transformer.add_arguments, train_transformer.run) == 2
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1
     assert told[0].startswith("error: ")
@@ -458,6 +459,6 @@ def test_damaged_packages_are_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot be made"):
         data.fetch(data.CAPTIONS, tmp_path / "file" / "packages")

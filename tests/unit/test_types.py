@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.types import Change, ConfigError, DecodeSettings, Grid, Method
+from core.types import Change, ConfigError, DecodeSettings, Grid
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_any_json_gives_settings_or_a_config_error(value: object) -> None:
         ("faid+daid", 0.1, True, True), ("faid+daid", 0.0, False, True),
     ],
 )  # fmt: skip
-def test_retrieves_when_something_is_done_with_it(method: Method, weight: float, mixes: bool, blends: bool) -> None:
+def test_retrieves_when_something_is_done_with_it(method: str, weight: float, mixes: bool, blends: bool) -> None:
     settings = DecodeSettings(method=method, retrieval_weight=weight)
     assert (settings.mixes, settings.blends, settings.retrieves) == (mixes, blends, mixes or blends)
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import core.trace
-from core.backends.emoji import EmojiBackend
-from core.database import PatchDatabase
+from core.analysis.whatif import what_if
+from core.backends.emoji.backend import EmojiBackend
 from core.draw import Race
 from core.engine import decode
+from core.patches.database import PatchDatabase
 from core.trace import Trace, neighbours
 from core.types import Change, DecodeSettings, Neighbours, Retrieval, Seconds, StepRecord
-from core.whatif import what_if
 
 SETTINGS = DecodeSettings(
     temperature=1.0, top_p=1.0, gate=0.0, retrieval_weight=0.5, retrieval_temperature=1.0, n_neighbours=3

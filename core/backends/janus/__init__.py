@@ -1,0 +1,1 @@
+"""Janus-Pro and its parts."""

@@ -1,0 +1,202 @@
+"""A Llama stack for decoding: transformers' numbers, a KV cache that is made once, matrices laid out for few rows.
+
+Matrices are stored (input, output): a product with the two rows of guided decoding then reads memory in order, which is
+what its time goes into.
+
+Symbols: R rows (all conditional, then all unconditional), T entries of the prompt, n entries of one pass, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...types import ConfigError
+from ..blend_pass import BlendPass
+
+Read = Callable[[str], Tensor]
+"""From the name of a tensor, as in transformers' LlamaModel, to the tensor in its dtype and on its device."""
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaConfig:
+    """Sizes of the stack; head_width times heads need not be the width; theta is the base of the rotary angles."""
+
+    width: int
+    hidden: int
+    layers: int
+    heads: int
+    key_heads: int
+    head_width: int
+    epsilon: float = 1e-6
+    theta: float = 10000.0
+
+    def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Names and shapes of all tensors that a stack is made of; embeddings are not part of it."""
+        queries, keys = self.heads * self.head_width, self.key_heads * self.head_width
+        of_layer = {
+            "self_attn.q_proj.weight": (queries, self.width),
+            "self_attn.k_proj.weight": (keys, self.width),
+            "self_attn.v_proj.weight": (keys, self.width),
+            "self_attn.o_proj.weight": (self.width, queries),
+            "mlp.gate_proj.weight": (self.hidden, self.width),
+            "mlp.up_proj.weight": (self.hidden, self.width),
+            "mlp.down_proj.weight": (self.width, self.hidden),
+            "input_layernorm.weight": (self.width,),
+            "post_attention_layernorm.weight": (self.width,),
+        }
+        for number in range(self.layers):
+            yield from ((f"layers.{number}.{name}", shape) for name, shape in of_layer.items())
+        yield "norm.weight", (self.width,)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What all layers of one pass share: where its n entries start, their angles [R or 1, 1, n, head], and the mask.
+
+    mask: [R, 1, n, entries so far], True where a key may be seen; None where all may.
+    """
+
+    start: int
+    cosine: Tensor
+    sine: Tensor
+    mask: Tensor | None
+
+
+class Cache:
+    """Keys and values of one generation, [layers, 2, R, key heads, entries, head], and where the rows' prompts begin.
+
+    padding: [R] entries at the left of each row that are no part of its prompt: they are never seen, and a row counts
+    its positions from the first entry after them. Raises ConfigError for a padding that leaves no entry.
+    """
+
+    def __init__(self, config: LlamaConfig, entries: int, padding: Tensor, like: Tensor) -> None:
+        if int(padding.max()) >= entries:
+            got = f"got {int(padding.max())} of {entries} entries"
+            raise ConfigError(f"padding: {got}, expected fewer; take prompts of about one length")
+        rows = len(padding)
+        self._held = like.new_empty(config.layers, 2, rows, config.key_heads, entries, config.head_width)
+        self._seen = torch.arange(entries, device=like.device) >= padding[:, None] if bool(padding.any()) else None
+        positions = (torch.arange(entries, device=like.device) - padding[:, None]).clamp_min(0)
+        if self._seen is None:
+            positions = positions[:1]
+        half = torch.arange(0, config.head_width, 2, device=like.device, dtype=torch.float32)
+        angles = positions[:, None, :, None] * config.theta ** -(half / config.head_width)
+        angles = torch.cat([angles, angles], dim=-1)
+        self._cosine, self._sine = angles.cos().to(like.dtype), angles.sin().to(like.dtype)
+
+    def rows(self, chosen: Tensor) -> Cache:
+        """A copy of the chosen rows [n]."""
+        copied = copy(self)
+        copied._held = self._held[:, :, chosen]
+        if self._seen is not None:
+            copied._seen = self._seen[chosen]
+            copied._cosine, copied._sine = self._cosine[chosen], self._sine[chosen]
+        return copied
+
+    def step(self, start: int, count: int) -> Step:
+        """What the layers need to know of a pass over entries start..start+count-1."""
+        stop = start + count
+        mask = None
+        if count > 1:
+            mask = torch.ones(count, stop, dtype=torch.bool, device=self._held.device).tril(start)[None, None]
+        if self._seen is not None:
+            seen = self._seen[:, None, None, :stop]
+            mask = seen if mask is None else mask & seen
+            if count > 1:  # padding sees itself: a row of nothing but masked keys would be no number
+                mask = mask | torch.eye(count, stop, dtype=torch.bool, device=mask.device).roll(start, dims=1)
+        return Step(start, self._cosine[:, :, start:stop], self._sine[:, :, start:stop], mask)
+
+    def update(self, layer: int, start: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put keys and values [R, key heads, n, head] at their place; all so far. A pass may be repeated."""
+        stop = start + keys.shape[2]
+        held_keys, held_values = self._held[layer]
+        held_keys[:, :, start:stop], held_values[:, :, start:stop] = keys, values
+        return held_keys[:, :, :stop], held_values[:, :, :stop]
+
+
+class Attention(nn.Module):
+    """Causal grouped-query attention with rotary positions in the half-split layout."""
+
+    def __init__(self, config: LlamaConfig, number: int, read: Read) -> None:
+        super().__init__()
+        self._heads, self._key_heads, self._number = config.heads, config.key_heads, number
+        self._head_width, self._grouped = config.head_width, config.heads != config.key_heads
+        self.register_buffer("inner", torch.cat([read(f"{name}_proj.weight") for name in "qkv"]).t().contiguous())
+        self.register_buffer("outer", read("o_proj.weight").t().contiguous())
+
+    inner: Tensor
+    outer: Tensor
+
+    def forward(self, x: Tensor, step: Step, cache: Cache) -> Tensor:
+        """[R, n, D] of the normed input to the same shape."""
+        rows, count, _ = x.shape
+        mixed = (x @ self.inner).view(rows, count, -1, self._head_width).transpose(1, 2)
+        turned, values = torch.split(mixed, [self._heads + self._key_heads, self._key_heads], dim=1)
+        first, second = turned.chunk(2, dim=-1)
+        turned = turned * step.cosine + torch.cat([-second, first], dim=-1) * step.sine
+        queries, keys = torch.split(turned, [self._heads, self._key_heads], dim=1)
+        keys, values = cache.update(self._number, step.start, keys, values)
+        seen = F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=step.mask, enable_gqa=self._grouped
+        )  # fmt: skip
+        return seen.transpose(1, 2).reshape(rows, count, -1) @ self.outer
+
+
+class Layer(nn.Module):
+    """One pre-norm block with a SiLU-gated MLP, without biases."""
+
+    def __init__(self, config: LlamaConfig, number: int, read: Read) -> None:
+        super().__init__()
+        self._number = number
+        self.input_layernorm = _norm(config, read("input_layernorm.weight"))
+        self.self_attn = Attention(config, number, lambda name: read(f"self_attn.{name}"))
+        self.post_attention_layernorm = _norm(config, read("post_attention_layernorm.weight"))
+        gates = torch.cat([read("mlp.gate_proj.weight"), read("mlp.up_proj.weight")])
+        self.register_buffer("gates", gates.t().contiguous())
+        self.register_buffer("down", read("mlp.down_proj.weight").t().contiguous())
+
+    gates: Tensor
+    down: Tensor
+
+    def forward(self, x: Tensor, step: Step, cache: Cache, blending: BlendPass | None) -> Tensor:
+        """[R, n, D] to the same shape."""
+        normed = self.input_layernorm(x)
+        attention = self.self_attn(normed, step, cache)
+        if blending is not None:
+            blending.add_to(attention, self._number, x, normed)
+        hidden: Tensor = x + attention
+        gate, up = (self.post_attention_layernorm(hidden) @ self.gates).chunk(2, dim=-1)
+        mixed: Tensor = (F.silu(gate) * up) @ self.down
+        return hidden + mixed
+
+
+class Llama(nn.Module):
+    """Layers and the final norm; keys and values are the caller's."""
+
+    def __init__(self, config: LlamaConfig, read: Read) -> None:
+        super().__init__()
+        self.config = config
+        readers = [lambda name, n=n: read(f"layers.{n}.{name}") for n in range(config.layers)]
+        self.layers = nn.ModuleList([Layer(config, n, reader) for n, reader in enumerate(readers)])
+        self.norm = _norm(config, read("norm.weight"))
+
+    def forward(self, x: Tensor, start: int, cache: Cache, blending: BlendPass | None = None) -> Tensor:
+        """Last hidden state [R, D] of the newest of the entries [R, n, D] that begin at `start`."""
+        step = cache.step(start, x.shape[1])
+        for layer in self.layers:
+            x = layer(x, step, cache, blending)
+        hidden: Tensor = self.norm(x[:, -1])
+        return hidden
+
+
+def _norm(config: LlamaConfig, weight: Tensor) -> nn.RMSNorm:
+    """A norm with that weight."""
+    norm = nn.RMSNorm(config.width, eps=config.epsilon, device="meta")
+    norm.weight = nn.Parameter(weight, requires_grad=False)
+    return norm

@@ -1,0 +1,74 @@
+"""What may be said behind `evaluate`: what is measured, and how much of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from ..inputs.arguments import Parser, at_least_one
+from ..types import Method
+from .command import Command, later
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One thing to measure: the module of core/evaluation whose `run` does it, and its options with their defaults."""
+
+    name: str
+    help: str
+    module: str
+    options: Mapping[str, Any]
+
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "--count": {"type": at_least_one, "help": "how many pictures or prompts to look at (default: %(default)s)"},
+    "--seeds": {"type": at_least_one, "help": "how many seeds to draw with (default: %(default)s)"},
+    "--method": {"choices": get_args(Method), "help": "how pictures are drawn (default: %(default)s)"},
+    "--out": {"type": Path, "help": "file or folder to write (default: the one that ships)"},
+    "--json": {"action": "store_true", "help": "print one flat JSON object on the last line"},
+    "--show": {"type": at_least_one, "help": "how many of the best settings to print (default: %(default)s)"},
+    "--bytes": {"type": int, "choices": (2, 4), "help": "of a number: 2 (bfloat16) or 4 (float32)"},
+    "--one": {"action": "store_true", "help": "print the codes that this very process draws"},
+}
+"""What argparse is told of the options that evaluations share."""
+
+JUDGED = {"--count": 100, "--seeds": 3, "--json": False}
+
+EVALUATIONS = (
+    Evaluation("identify", "whether pictures show what their prompts name, and `unseen`", "suites", JUDGED),
+    Evaluation("trained", "the first half of `identify`: the model alone", "suites", JUDGED),
+    Evaluation("unseen", "what a database of what the novice has never seen does to its pictures", "suites", JUDGED),
+    Evaluation("sampler", "what guidance, temperature and top-p score on prompts for tuning", "suites", JUDGED),
+    Evaluation(
+        "likelihood", "nats per code of held-out pictures, and the settings that are best for it", "likelihood",
+        {"--count": 32, "--show": 6},
+    ),
+    Evaluation("copying", "how much is copied when nobody copies", "copying", {"--count": 96, "--out": None}),
+    Evaluation("repeat", "whether a seed gives the same picture on other processors", "repeat",
+        {"--seeds": 50, "--method": "daid", "--one": False}),
+    Evaluation("sheets", "draw the contact sheets of the docs and the page's first example", "sheets", {"--out": None}),
+    Evaluation("sizes", "what Janus-Pro needs in memory and time, computed", "sizes", {"--bytes": 2, "--json": False}),
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare them."""
+    names = parser.add_subparsers(dest="what", required=True, parser_class=Parser)
+    for evaluation in EVALUATIONS:
+        added = names.add_parser(
+            evaluation.name, help=evaluation.help, description=f"{evaluation.name}: {evaluation.help}"
+        )
+        for flag, default in evaluation.options.items():
+            added.add_argument(flag, default=default, **OPTIONS[flag])
+        added.set_defaults(module=evaluation.module)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Measure what was chosen."""
+    return later(f"..evaluation.{chosen.module}")(chosen)
+
+
+EVALUATE = Command("evaluate", "measure what the models draw and predict", add_arguments, run)

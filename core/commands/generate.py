@@ -1,0 +1,74 @@
+"""What may be said behind `generate`: a prompt, a model, a database and every setting."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..types import MEANINGS, DecodeSettings
+from .command import Command, later
+from .model import DATABASES, add_model
+
+HELP = {**MEANINGS, "neighbours": MEANINGS["n_neighbours"]}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare them; the settings are texts, see `settings`."""
+    parser.add_argument("prompt", help="what to draw; one that begins with two hyphens stands behind --")
+    add_model(parser)
+    parser.add_argument("--database", default="emoji", help=DATABASES)
+    for name, default in _options():
+        if isinstance(default, bool):
+            parser.add_argument(_flag(name), action="store_true", help=HELP[name])
+            continue
+        shown = ",".join(default) if isinstance(default, tuple) else default
+        parser.add_argument(_flag(name), help=f"{HELP[name]} (default: the model's own, of emoji: {shown})")
+    parser.add_argument("--out", type=Path, default=Path("out.png"), help="picture to write")
+    parser.add_argument("--trace", type=Path, help="trace to write, .npz")
+
+
+def settings(chosen: argparse.Namespace, defaults: DecodeSettings) -> DecodeSettings:
+    """The settings; a text that is no number is left as it is, so that the check names what is allowed."""
+    values: dict[str, Any] = {}
+    for name, default in _options():
+        if (given := getattr(chosen, name)) in (None, False):
+            continue
+        if isinstance(default, tuple):
+            given = tuple(filter(None, (s.strip() for s in given.split(",")))) if isinstance(given, str) else given
+        elif isinstance(given, str) and not isinstance(default, str):
+            with contextlib.suppress(ValueError):
+                given = type(default)(given)
+        values["n_neighbours" if name == "neighbours" else name] = given
+    return replace(defaults, **values)
+
+
+def prompt_behind(arguments: Sequence[str]) -> list[str]:
+    """The arguments of `generate` with a prompt like "-heart" behind "--", where argparse takes it for no option."""
+    given, flags = list(arguments), {_flag(name) for name, default in _options() if default is False}
+    if given[:1] != [GENERATE.name] or "--" in given:
+        return given
+    takes_next = [text.startswith("--") and "=" not in text and text not in flags for text in given]
+    prompts = [
+        place for place, text in enumerate(given)
+        if re.match("-[^-]", text) and text not in ("-h", "-help") and not takes_next[place - 1]
+    ]  # fmt: skip
+    others = [text for place, text in enumerate(given) if place not in prompts]
+    return [*others, "--", *(given[place] for place in prompts)] if prompts else given
+
+
+def _options() -> list[tuple[str, Any]]:
+    """Names and defaults of the settings on the command line."""
+    defaults = DecodeSettings()
+    return [("neighbours" if f.name == "n_neighbours" else f.name, getattr(defaults, f.name)) for f in fields(defaults)]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+GENERATE = Command("generate", "draw one picture", add_arguments, later(".work.generate"))

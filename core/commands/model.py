@@ -1,0 +1,24 @@
+"""The options that choose a model and a database, which several commands have."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..backends import BACKENDS, Backend, ModelSource, load_backend
+
+DATABASES = "emoji | seen | unseen, or a folder"
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Options that choose a model; see ModelSource."""
+    source = ModelSource()
+    parser.add_argument("--backend", default="emoji", help=f"{' | '.join(BACKENDS)}, or package.module:function")
+    parser.add_argument("--model", default=source.model, help="janus: folder or hub repository (default: Janus-Pro-1B)")
+    parser.add_argument("--faid", default=source.faid, help="janus: folder or hub repository of released FAiD weights")
+    parser.add_argument("--device", default=source.device, help="janus: auto | cpu | cuda | mps (default: auto)")
+    parser.add_argument("--dtype", default=source.dtype, help="janus: auto | float32 | bfloat16 | float16")
+
+
+def load_model(chosen: argparse.Namespace) -> Backend:
+    """The model that was chosen, loaded."""
+    return load_backend(chosen.backend, ModelSource(chosen.model, chosen.faid, chosen.device, chosen.dtype))

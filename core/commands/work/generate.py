@@ -1,0 +1,78 @@
+"""Draw one picture, write it and its trace, and report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ... import threads
+from ...backends import EMBEDDED, Backend
+from ...engine import decode
+from ...inputs.prompt import clean_prompt
+from ...patches.catalogue import DATABASES, check_name, find_database
+from ...patches.protocol import Database
+from ...picture_file import FORMATS, about, picture_of, save
+from ...trace import Trace
+from ...types import DecodeSettings
+from ..generate import settings
+from ..model import load_model
+from .output import check_output, writing
+from .progress import loading
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """See `core.commands.generate` for what is chosen."""
+    prompt, asked = clean_prompt(chosen.prompt), settings(chosen, DecodeSettings())  # mistakes are told before loading
+    check_output(chosen.out, tuple(FORMATS))
+    check_output(chosen.trace, (".npz",))
+    if asked.retrieves:
+        check_name(chosen.database)
+    certain = chosen.backend in EMBEDDED and chosen.database in DATABASES and not asked.styles
+    with loading(chosen.backend, certain):
+        threads.pin()
+        backend = load_model(chosen)
+        asked = settings(chosen, backend.defaults)
+        database = find_database(chosen.database, backend) if asked.retrieves else None
+    begin = time.perf_counter()
+    trace = _drawn(backend, database, prompt, asked)
+    seconds = time.perf_counter() - begin
+    if trace.unfiltered:
+        print(f"note: {trace.unfiltered}: the caption filter is skipped", file=sys.stderr)
+    _write(backend, trace, chosen)
+    print(json.dumps(_report(trace, chosen.out, chosen.trace, seconds)))
+    return 0
+
+
+def _drawn(backend: Backend, database: Database | None, prompt: str, settings: DecodeSettings) -> Trace:
+    """The trace of a new picture."""
+    steps = decode(backend, database, [prompt], settings)
+    records = [step[0] for step in tqdm(steps, total=backend.grid.positions, unit="patch", desc="generate")]
+    return Trace.record(backend, database, prompt, settings, records)
+
+
+def _write(backend: Backend, trace: Trace, chosen: argparse.Namespace) -> None:
+    """Write the picture and, if it is asked for, the trace."""
+    picture = picture_of(backend, trace)
+    with writing(chosen.out):
+        save(picture, chosen.out, about(trace, chosen.database, chosen.backend))
+    if chosen.trace:
+        with writing(chosen.trace):
+            trace.save(chosen.trace)
+
+
+def _report(trace: Trace, picture: Path, record: Path | None, seconds: float) -> dict[str, object]:
+    return {
+        "image": str(picture),
+        "trace": str(record) if record else None,
+        "codes_sha256": trace.codes_sha256,
+        "positions": len(trace.steps),
+        "retrieving_positions": trace.retrieving_positions,
+        "flips": len(trace.flips()) if trace.flips_known else None,
+        "seconds": round(seconds, 3),
+        "retrieval_seconds": round(trace.seconds.search, 3),
+    }

@@ -1,0 +1,1 @@
+"""What comes from outside: checked here, at the edge, before anything is made of it."""

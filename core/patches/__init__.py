@@ -1,0 +1,1 @@
+"""Patch databases: what decoding retrieves from."""

@@ -1,0 +1,205 @@
+"""Exact search over unique contexts: the index kinds, and the order among entries that are equally near.
+
+The distance of two contexts is the squared L2 of their concatenated code vectors: a sum of one table look-up a code.
+faiss is imported where an index of its own is made: most runs need none, and on macOS its wheel and torch's each bring
+an OpenMP of their own, which is why it keeps to one thread there (facebookresearch/faiss-wheels issues 73 and 100).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from .. import threads
+from ..codebook import Codebook
+from ..context import keys
+from ..inputs.arrays import unreadable
+from ..types import CodeArray, DatabaseError, FloatArray, IntArray
+
+
+def _faiss() -> Any:
+    """The library, with the threads that ARRAG_THREADS asks for."""
+    import faiss  # noqa: PLC0415
+
+    faiss.omp_set_num_threads(1 if sys.platform == "darwin" else threads.wanted(os.environ))
+    return faiss
+
+
+class ContextIndex(Protocol):
+    """Finds the nearest ones of U unique contexts [n, U]."""
+
+    def __init__(self, codebook: Codebook, contexts: CodeArray) -> None: ...
+
+    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+        """Numbers and distances, in any order, of contexts that include the k nearest and all ties with the last."""
+        ...
+
+
+class ScanIndex:
+    """Adds up the table look-ups of every context in numpy; the fastest for small databases."""
+
+    def __init__(self, codebook: Codebook, contexts: CodeArray) -> None:
+        self._contexts = contexts
+
+    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+        """See ContextIndex."""
+        distances = table_sum(tables, self._contexts)
+        near = within_kth(distances, k)
+        return near, distances[near]
+
+
+class QuantizerIndex:
+    """A faiss product quantizer whose centroids are the code vectors, which makes its distances exact.
+
+    2 n bytes a context. Its cost starts at 0.1 ms for each of the n codes (16 bits: 65,536 centroids, whatever V).
+    """
+
+    _MOST = 1024
+    """Longest list asked of faiss; its heap makes longer ones slower than a scan."""
+
+    _SLACK = 1e-4
+    """Far more than faiss and `table_sum` can differ by, since they round in another order."""
+
+    def __init__(self, codebook: Codebook, contexts: CodeArray) -> None:
+        self._codebook, self._contexts = codebook, contexts
+        faiss, n = _faiss(), len(contexts)
+        centroids = np.full((n, 65536, codebook.dim), 1e3, np.float32)  # unused ones are far away
+        centroids[:, : codebook.size] = codebook.vectors
+        centroids[:, codebook.size : codebook.size + 1] = 0  # a missing cell
+        self._index = faiss.IndexPQ(n * codebook.dim, n, 16)
+        faiss.copy_array_to_vector(centroids.ravel(), self._index.pq.centroids)
+        self._index.is_trained = True
+        self._index.add_sa_codes(np.ascontiguousarray(contexts.T).view(np.uint8))
+
+    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+        """See ContextIndex. Asks for some more than k and looks at the last one, to be sure that no tie was cut off."""
+        key = keys(self._codebook, query)[None]
+        ask = k + 32
+        while ask <= min(self._MOST, self._contexts.shape[1]):
+            rough, ids = self._index.search(key, ask)
+            if rough[0, -1] > rough[0, k - 1] + self._SLACK:
+                return ids[0], table_sum(tables, self._contexts[:, ids[0]])
+            ask *= 4
+        return ScanIndex(self._codebook, self._contexts).nearest(query, tables, k)
+
+
+class SavedIndex:
+    """A faiss index in a file, over the keys of entries; its answers are only as exact as its kind.
+
+    lists: how many inverted lists a query looks at (nprobe), for an index that has them. It is set on the inverted file
+    itself: on the transformation in front of it, faiss ignores it. Raises DatabaseError for a file that is no index,
+    or one by another measure than squared L2.
+    """
+
+    def __init__(self, path: Path, lists: int) -> None:
+        self._index = _read_index(path)
+        try:
+            inverted = _faiss().extract_index_ivf(self._index)
+        except RuntimeError:  # another kind: there is nothing to set
+            self.lists = None
+        else:
+            self.lists = inverted.nprobe = min(lists, inverted.nlist)
+
+    lists: int | None
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return int(self._index.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a key."""
+        return int(self._index.d)
+
+    def nearest(self, key: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
+        """Distances, ascending and from 0 on, and numbers of at most k entries near a key [dim]."""
+        distances, found = self._index.search(np.ascontiguousarray(key[None]), k)
+        there = found[0] >= 0  # faiss fills up with -1 when its lists hold too few
+        return np.maximum(distances[0][there], 0), found[0][there].astype(np.int64)
+
+
+def _read_index(path: Path) -> Any:
+    """The index in a file; DatabaseError when it cannot be read, or is not by squared L2."""
+    faiss = _faiss()
+    try:
+        with path.open("rb") as file:  # faiss does not say why it cannot
+            # On Windows faiss finds no path beyond ASCII, which Python does.
+            index = faiss.read_index(str(path) if str(path).isascii() else faiss.PyCallbackIOReader(file.read))
+    except OSError as error:
+        raise unreadable(path, error, "released database", "download it again") from None
+    except RuntimeError as error:
+        reason = str(error).split(" at ")[0][-120:]
+        raise DatabaseError(f"{path}: not a readable faiss index ({reason}); download it again") from None
+    if index.metric_type != faiss.METRIC_L2:
+        measure = "inner product" if index.metric_type == faiss.METRIC_INNER_PRODUCT else "another measure"
+        raise DatabaseError(f"{path}: got an index by {measure}, expected one by squared L2; build it with METRIC_L2")
+    return index
+
+
+INDEX_KINDS: Final[dict[str, type[ContextIndex]]] = {"scan": ScanIndex, "quantizer": QuantizerIndex}
+
+
+def choose_kind(contexts: int) -> str:
+    """Index kind for that many unique contexts; the two cross at about 100,000 (measured, one thread)."""
+    return "scan" if contexts < 100_000 else "quantizer"
+
+
+def transposed_vectors(codebook: Codebook) -> FloatArray:
+    """Code vectors [d, V + 1], then the zero vector of a missing cell (which MISSING = -1 also points at)."""
+    return np.ascontiguousarray(np.pad(codebook.vectors, ((0, 1), (0, 0))).T)
+
+
+def distance_tables(vectors: FloatArray, query: IntArray) -> FloatArray:
+    """Squared L2 [n, V + 1] of each query code [n] to every column of vectors [d, V + 1].
+
+    Sums squared differences, so that equal codes are at exactly 0, which 2 - 2 cos does not give in float32.
+    """
+    difference = vectors - vectors.T[query][:, :, None]
+    tables: FloatArray = np.square(difference, out=difference).sum(axis=1)
+    return tables
+
+
+def table_sum(tables: FloatArray, contexts: CodeArray) -> FloatArray:
+    """Distances [U] of contexts [n, U]: the sum of one look-up a code, always in the same order."""
+    block = 65536  # numpy looks up by int64: converting block by block stays in the cache and needs no copy of all
+    total = np.zeros(contexts.shape[1], np.float32)
+    for start in range(0, len(total), block):
+        part = total[start : start + block]
+        for table, codes in zip(tables, contexts[:, start : start + block], strict=True):
+            part += table.take(codes.astype(np.intp), mode="clip")
+    return total
+
+
+def tie_rank(entries: IntArray) -> IntArray:
+    """Order among entries at the same distance: scattered, so that the k of many that are taken represent them all.
+
+    By number, thousands of blank contexts would be answered by the first two images. Multiplying by an odd number is
+    one-to-one modulo 2^32 (Knuth's multiplicative hashing).
+    """
+    return entries * _SCATTER & 0xFFFFFFFF
+
+
+def entry_of_rank(ranks: IntArray) -> IntArray:
+    """Inverse of tie_rank."""
+    return ranks * pow(_SCATTER, -1, 2**32) & 0xFFFFFFFF
+
+
+_SCATTER = 2654435761
+
+
+def within_kth(distances: FloatArray, k: int) -> IntArray:
+    """Indices, ascending, of all that are not farther than the k-th smallest distance."""
+    if k >= len(distances):
+        return np.arange(len(distances))
+    return np.flatnonzero(distances <= np.partition(distances, k - 1)[k - 1])
+
+
+def ranges(starts: IntArray, counts: IntArray) -> IntArray:
+    """Concatenation of start, start + 1, ... (count of them) for each pair; every count is at least 1."""
+    ends = np.cumsum(counts)
+    return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1])

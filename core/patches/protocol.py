@@ -1,0 +1,80 @@
+"""What decoding, traces and the page need of a patch database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy.typing as npt
+
+from ..codebook import Codebook
+from ..context import Context
+from ..types import CodeArray, DatabaseError, FloatArray, Grid, IntArray, Neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What is known of a source image; source names the collection or the file that it came from."""
+
+    caption: str
+    style: str = ""
+    concept: str = ""
+    source: str = ""
+
+
+def check_caption_encoder(database: Database, encoder: str) -> None:
+    """Raise DatabaseError when the caption vectors of a database were made by another encoder than this one."""
+    made_by = database.caption_encoder
+    if made_by and made_by != encoder:
+        got = f"got a database whose captions were embedded by {made_by}, expected {encoder}"
+        raise DatabaseError(f"caption_filter: {got}, as of this model; build it again, or set caption_filter to 0")
+
+
+class Database(Protocol):
+    """What decoding and traces need of a database; entry = image * P + number of the position, as in PatchDatabase."""
+
+    @property
+    def codebook(self) -> Codebook: ...
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def context(self) -> Context: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def caption_encoder(self) -> str:
+        """Hash of what its caption vectors were made with, "" when that is not known."""
+        ...
+
+    @property
+    def styles(self) -> tuple[str, ...]: ...
+    @property
+    def images(self) -> IntArray: ...
+
+    @property
+    def notice(self) -> str:
+        """What a reader must know of the answers, "" when there is nothing: they are exact, and sources are known."""
+        ...
+
+    @property
+    def unsupported_settings(self) -> Mapping[str, str]:
+        """The settings that it cannot search by, each with the reason; they must be 0 or empty."""
+        ...
+
+    @property
+    def can_return_all(self) -> bool:
+        """Whether K may be 0, which looks up all entries."""
+        ...
+
+    def __len__(self) -> int: ...
+    def with_styles(self, styles: Sequence[str]) -> Database: ...
+    def subset(self, images: npt.ArrayLike) -> Database: ...
+    def nearest_captions(self, vector: FloatArray, n: int) -> IntArray: ...
+    def search(
+        self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+    ) -> list[Neighbours]: ...
+    def provenance(self, entries: IntArray) -> tuple[IntArray, IntArray, IntArray]: ...
+    def picture(self, image: int) -> bytes | None: ...
+    def image_info(self, image: int) -> ImageInfo: ...
+    def image_codes(self, image: int) -> CodeArray: ...
