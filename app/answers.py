@@ -15,15 +15,13 @@ import numpy as np
 from app import branches
 from app.plans import labels
 from app.sources import references_of
-from app.views import Step, derived, margin, top_codes
 from app.visits import Kept
-from core.copying import Region, copying, regions_of
-from core.daid import neighbour_shares
+from core.analysis.copying import Region, copying, regions_of
+from core.analysis.explain import Explanation, explain, top_codes
+from core.analysis.provenance import Provenance, effective_number, provenance
 from core.draw import Race
-from core.metrics import entropies, moved
-from core.provenance import Provenance, effective_number, provenance
-from core.trace import Trace, neighbours
-from core.types import Change, FaidStep, Neighbours, Retrieval, Skipped
+from core.trace import Trace
+from core.types import Change, FaidStep, Retrieval
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Runs
@@ -86,19 +84,19 @@ class Comparison(TypedDict):
 
 def drawn(kept: Kept, link: str | None, trace: File | None) -> Drawn:
     """The answer about a run."""
-    told, asked = kept.trace, kept.asked
+    made, asked = kept.trace, kept.asked
     return Drawn(
         run=kept.id,
-        prompt=told.prompt,
+        prompt=made.prompt,
         model=asked.model,
         database=asked.database,
-        settings=asdict(told.settings),
-        height=told.grid.height,
-        width=told.grid.width,
-        codes=told.codes.tolist(),
-        unfiltered=told.unfiltered,
-        flips=told.flips().tolist() if told.flips_known else None,
-        flips_in_hindsight=told.flips_in_hindsight().tolist() if told.flips_known else None,
+        settings=asdict(made.settings),
+        height=made.grid.height,
+        width=made.grid.width,
+        codes=made.codes.tolist(),
+        unfiltered=made.unfiltered,
+        flips=made.flips().tolist() if made.flips_known else None,
+        flips_in_hindsight=made.flips_in_hindsight().tolist() if made.flips_known else None,
         seconds=round(kept.seconds, 3),
         link=link,
         trace=trace,
@@ -118,10 +116,10 @@ def branched(kept: Kept, parent: Kept, trace: File | None) -> Branched:
     )
 
 
-def compared(runs: Sequence[Kept], told: Sequence[Drawn]) -> Comparison:
-    """The answer about several runs, of which `told` says the rest."""
+def compared(runs: Sequence[Kept], answers: Sequence[Drawn]) -> Comparison:
+    """The answer about several runs, of which `answers` say the rest."""
     codes = np.stack([run.trace.codes for run in runs])
-    rows = zip(told, labels(runs), strict=True)
+    rows = zip(answers, labels(runs), strict=True)
     return Comparison(
         runs=[Compared(**one, label=label) for one, label in rows],
         differing=np.flatnonzero((codes != codes[0]).any(axis=0)).tolist(),
@@ -207,35 +205,34 @@ class Position(TypedDict):
 
 def position(kept: Kept, at: int, limit: int) -> Position:
     """The answer about a position that was drawn; limit: how many codes and neighbours are listed at most."""
-    trace, step = kept.trace, derived(kept.trace, at)
-    record, answer, found = step.record, step.record.retrieval, neighbours(step.record)
-    row, column = trace.grid.row_col(at)
-    told = step.told
-    alone, retrieval, blended = map(known, entropies(told.blend, told.nothing))
+    here = explain(kept.trace, at)
+    record, answer = here.step, here.step.retrieval
+    row, column = kept.trace.grid.row_col(at)
+    alone, retrieval, blended = map(known, here.entropies)
     return Position(
         run=kept.id,
         position=at,
         row=row,
         column=column,
         code=record.code,
-        drawn=trace.drawn(at),
-        picked=trace.pick(at),
-        code_with_retrieval=step.pick,
-        code_without_retrieval=told.without,
-        code_without_blenders=told.unblended,
-        flipped=None if told.nothing is None else told.flip,
-        shifted=None if told.bare is None else told.shift,
-        margin=known(margin(told.luck, told.blend.blended)),
-        runner_up=step.seconds[0],
+        drawn=here.drawn,
+        picked=here.own,
+        code_with_retrieval=here.taken,
+        code_without_retrieval=here.without,
+        code_without_blenders=here.unblended,
+        flipped=None if here.nothing is None else here.flip,
+        shifted=None if here.bare is None else here.shift,
+        margin=known(here.margin),
+        runner_up=here.runner_up,
         u=record.u,
-        retrieval_weight=told.blend.weight,
+        retrieval_weight=here.blend.weight,
         entropy=Entropies(without_retrieval=alone, retrieval=retrieval, blended=blended),
-        kl=known(moved(told.blend, told.nothing)),
-        not_retrieved=answer.reason if isinstance(answer, Skipped) else None,
+        kl=known(here.moved),
+        not_retrieved=here.reason,
         context=answer.query.tolist() if isinstance(answer, Retrieval) else [],
-        found=len(found) if found else 0,
-        codes=_chances(step, limit),
-        neighbours=_near(trace, at, found, limit) if found else [],
+        found=len(here.found) if here.found else 0,
+        codes=_chances(here, limit),
+        neighbours=_near(here, limit),
         blenders=_blenders(record.faid) if record.faid else [],
     )
 
@@ -245,54 +242,45 @@ def known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _chances(step: Step, limit: int) -> list[CodeChances]:
-    """The likeliest codes."""
-    told, blend = step.told, step.told.blend
-    keep = sorted({step.record.code, step.pick, step.without, step.alone, *step.seconds})
-    codes = top_codes(blend, keep, max(limit, len(keep)), (told.nothing, told.bare))
+def _chances(here: Explanation, limit: int) -> list[CodeChances]:
+    """The likeliest codes, and all that were or would have been taken."""
+    blend, keep = here.blend, sorted(set(here.named))
+    codes = top_codes(blend, keep, max(limit, len(keep)), (here.nothing, here.bare))
     return [
         CodeChances(
             code=code,
             model=float(blend.model[code]),
             retrieval=None if blend.retrieval is None else float(blend.retrieval[code]),
             blended=float(blend.blended[code]),
-            nothing_retrieved=None if told.nothing is None else float(told.nothing[code]),
-            no_blenders=None if told.bare is None else float(told.bare[code]),
-            noise=float(told.luck.noise[code]) if isinstance(told.luck, Race) else None,
+            nothing_retrieved=None if here.nothing is None else float(here.nothing[code]),
+            no_blenders=None if here.bare is None else float(here.bare[code]),
+            noise=float(here.luck.noise[code]) if isinstance(here.luck, Race) else None,
         )
         for code in codes.tolist()
     ]
 
 
-def _near(trace: Trace, at: int, found: Neighbours, limit: int) -> list[Neighbour]:
+def _near(here: Explanation, limit: int) -> list[Neighbour]:
     """The nearest neighbours of a position."""
-    settings = trace.settings_at(at)
-    shares = neighbour_shares(found, settings.retrieval_temperature, settings.aggregate)
-    fits = _compatibilities(trace.steps[at].faid, found)
-    places = zip(*(place[:limit].tolist() for place in trace.provenance(at)), strict=True)
+    found = here.found
+    if not found:
+        return []
+    places = zip(*(place[:limit].tolist() for place in here.places), strict=True)
     return [
         Neighbour(
             entry=int(found.entries[i]),
             image=image,
-            caption=trace.sources[image].caption,
-            style=trace.sources[image].style,
+            caption=here.trace.sources[image].caption,
+            style=here.trace.sources[image].style,
             row=row,
             column=column,
             code=int(found.codes[i]),
             distance=float(found.distances[i]),
-            share=float(shares[i]),
-            compatibility=fits.get(int(found.entries[i]), []),
+            share=float(here.shares[i]),
+            compatibility=here.compatibilities.get(int(found.entries[i]), []),
         )
         for i, (image, row, column) in enumerate(places)
     ]
-
-
-def _compatibilities(faid: FaidStep | None, found: Neighbours) -> Mapping[int, list[float]]:
-    """By entry, the compatibility of a neighbour's feature in every blender, of those that went through them."""
-    if faid is None:
-        return {}
-    through = found.heard.entries[: faid.present].tolist()
-    return {entry: faid.compatibility[:, column].tolist() for column, entry in enumerate(through)}
 
 
 def _blenders(faid: FaidStep) -> list[Blender]:

@@ -17,15 +17,17 @@ from gradio.utils import get_upload_folder
 from app import answers, branches, controls, links
 from app.answers import Branched, Comparison, Drawn, File, FileMark, Position, Sources
 from app.caching import cached_file
+from app.files import file_name, picture_file, trace_file
+from app.library import Library
 from app.plans import MOST_COMPARED, Batch, methods_plan
+from app.presenting import error_message
 from app.schemas import describe, input_schemas
-from app.session import Session, error_message
-from app.tabs.keep import file_name, trace_file
+from app.session import Session
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, visitor
 from app.views import Asked, Update
 from app.visits import Kept
 from core.trace import neighbours
-from core.types import Change, ConfigError, DecodeSettings
+from core.types import METHODS, Change, ConfigError, DecodeSettings
 
 LISTED: Final = 16
 """How many codes, neighbours and sources an answer lists unless it is told otherwise."""
@@ -40,7 +42,7 @@ LONGEST_MESSAGE: Final = 500
 
 def endpoints(session: Session, page: gr.Blocks) -> None:
     """Offer the endpoints of a page that is being built; before other events, which would take their names."""
-    schemas = input_schemas(session)
+    schemas = input_schemas(session.library)
     queue: Mapping[str, Any] = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
     drawing = (generate_endpoint(session), branch_endpoint(session), compare_endpoint(session))
     reading = (step_endpoint(session), provenance_endpoint(session))
@@ -50,7 +52,7 @@ def endpoints(session: Session, page: gr.Blocks) -> None:
 
 def generate_endpoint(session: Session) -> Callable[..., tuple[Drawn, File]]:
     """Makes /generate."""
-    first = session.start
+    first = session.library.start
 
     def generate(
         request: gr.Request,
@@ -77,11 +79,11 @@ def generate_endpoint(session: Session) -> Callable[..., tuple[Drawn, File]]:
             run: what was drawn: id, codes, flips
             picture: the picture as a WebP file
         """
-        with told():
+        with refusals():
             who, saved = visitor(request), flag("trace", trace)
-            asked = wanted(session, who, model, database, settings)
-            kept = finished(session, who, session.draw(who, prompt, lambda: asked, beside=True))
-            return drawn(session, who, kept, saved), picture_of(kept)
+            asked = wanted(session.library, who, model, database, settings)
+            kept = finished(session, who, session.drawing.draw(who, prompt, lambda: asked, beside=True))
+            return drawn(session.library, kept, saved), picture_of(kept)
 
     return generate
 
@@ -104,7 +106,7 @@ def step_endpoint(session: Session) -> Callable[..., Position]:
         Returns:
             step: all that decided the code
         """
-        with told():
+        with refusals():
             kept = session.visits.find(visitor(request), run)
             at = whole("position", position, 0, len(kept.trace.steps) - 1)
             return answers.position(kept, at, whole("limit", limit, 1, MOST_LISTED))
@@ -135,19 +137,19 @@ def branch_endpoint(session: Session) -> Callable[..., tuple[Branched, File]]:
             run: the new run, with the positions whose codes differ from the other one
             picture: its picture as a WebP file
         """
-        with told():
+        with refusals():
             who, saved = visitor(request), flag("trace", trace)
             parent = session.visits.find(who, run)
-            new = changed(session, who, parent, position, change)
-            kept = finished(session, who, session.branch(who, run, new, beside=True))
-            return answers.branched(kept, parent, trace_of(session, who, kept, saved)), picture_of(kept)
+            new = changed(session.library, who, parent, position, change)
+            kept = finished(session, who, session.drawing.branch(who, run, new, beside=True))
+            return answers.branched(kept, parent, trace_of(kept, saved)), picture_of(kept)
 
     return branch
 
 
 def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]:
     """Makes /compare."""
-    first = session.start
+    first = session.library.start
 
     def compare(
         request: gr.Request,
@@ -175,13 +177,14 @@ def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]
             comparison: the runs in their order, and the positions at which they differ
             picture: all pictures side by side in that order, as one WebP file, each as wide as it is high
         """
-        with told():
+        with refusals():
             who, saved = visitor(request), flag("trace", trace)
-            batch = together(session, who, wanted(session, who, model, database, settings), settings, variants)
-            *_, sheet = session.draw_together(who, prompt, lambda: batch, beside=True)
+            asked = wanted(session.library, who, model, database, settings)
+            batch = together(session.library, who, asked, settings, variants)
+            *_, sheet = session.drawing.draw_together(who, prompt, lambda: batch, beside=True)
             if not sheet.runs:
                 raise ConfigError(sheet.message)
-            runs = [drawn(session, who, kept, saved) for kept in sheet.runs]
+            runs = [drawn(session.library, kept, saved) for kept in sheet.runs]
             return answers.compared(sheet.runs, runs), file(sheet.picture, f"{file_name(sheet.runs[0])}-compared.webp")
 
     return compare
@@ -204,7 +207,7 @@ def provenance_endpoint(session: Session) -> Callable[..., Sources]:
         Returns:
             sources: shares of the pictures, and what is copied
         """
-        with told():
+        with refusals():
             kept = session.visits.find(visitor(request), run)
             return answers.sources(kept, whole("limit", limit, 1, MOST_LISTED))
 
@@ -216,7 +219,7 @@ def provenance_endpoint(session: Session) -> Callable[..., Sources]:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Every error reaches the caller as one line, and none with a traceback."""
     try:
         yield
@@ -225,12 +228,12 @@ def told() -> Iterator[None]:
         raise gr.Error(line[:LONGEST_MESSAGE], print_exception=False) from None
 
 
-def wanted(session: Session, who: str, model: object, database: object, settings: object) -> Asked:
+def wanted(library: Library, who: str, model: object, database: object, settings: object) -> Asked:
     """The request of a caller; ConfigError for anything that cannot be chosen on the page."""
-    choices = session.choices(who)
+    choices = library.choices(who)
     model, database = (chosen(*pair, choices) for pair in (("model", model), ("database", database)))
     given = {} if settings is None else settings
-    values = {**asdict(session.start.settings), **given} if isinstance(given, dict) else given
+    values = {**asdict(library.start.settings), **given} if isinstance(given, dict) else given
     asked = Asked(model, database, DecodeSettings.from_json(values))
     controls.check_offered(asked, choices)
     return asked
@@ -258,13 +261,13 @@ def flag(name: str, value: object) -> bool:
     return value
 
 
-def changed(session: Session, who: str, parent: Kept, position: object, values: object) -> Change:
+def changed(library: Library, who: str, parent: Kept, position: object, values: object) -> Change:
     """The change of a run that a caller wants; ConfigError for one that makes no sense or has no effect."""
     at = whole("position", position, 0, len(parent.trace.steps) - 1)
     before = parent.trace.settings_at(at)
     change = branches.change_from(values, before, at)
     branches.branch(parent, change)  # which refuses what changes nothing
-    controls.check_offered(replace(parent.asked, settings=change.settings or before), session.choices(who))
+    controls.check_offered(replace(parent.asked, settings=change.settings or before), library.choices(who))
     found = neighbours(parent.trace.steps[at])
     strange = {entry for entry, _ in change.weights} - set(found.entries.tolist() if found else ())
     if strange:
@@ -273,10 +276,10 @@ def changed(session: Session, who: str, parent: Kept, position: object, values: 
     return change
 
 
-def together(session: Session, who: str, asked: Asked, settings: object, variants: object) -> Batch:
+def together(library: Library, who: str, asked: Asked, settings: object, variants: object) -> Batch:
     """The pictures to compare: those of the variants, or else one by every method that the model has."""
     if variants is None:
-        methods = [m for m in session.methods if not m.startswith("faid") or session.has_blenders(asked.model)]
+        methods = [m for m in library.methods if not METHODS[m].blends or library.has_blenders(asked.model)]
         return methods_plan(asked, methods)
     if not isinstance(variants, list) or not 2 <= len(variants) <= MOST_COMPARED:
         raise ConfigError(
@@ -285,7 +288,7 @@ def together(session: Session, who: str, asked: Asked, settings: object, variant
     if strange := [variant for variant in variants if not isinstance(variant, dict)]:
         raise ConfigError(f"variants: got {strange[0]!r:.40}, expected an object of settings")
     shared = settings if isinstance(settings, dict) else {}
-    plans = [wanted(session, who, asked.model, asked.database, {**shared, **variant}) for variant in variants]
+    plans = [wanted(library, who, asked.model, asked.database, {**shared, **variant}) for variant in variants]
     return Batch(tuple(plans), ("",) * len(plans))
 
 
@@ -295,32 +298,33 @@ def together(session: Session, who: str, asked: Asked, settings: object, variant
 
 def finished(session: Session, who: str, updates: Iterator[Update]) -> Kept:
     """The run that comes of updates; ConfigError with the message of one that failed."""
-    told = list(updates)[-1:]
-    if not told or not told[0].kept:
-        raise ConfigError(told[0].message if told else "the drawing was ended by something newer; ask again")
-    return session.visits.find(who, told[0].kept)
+    final = list(updates)[-1:]
+    if not final or not final[0].kept:
+        raise ConfigError(final[0].message if final else "the drawing was ended by something newer; ask again")
+    return session.visits.find(who, final[0].kept)
 
 
-def drawn(session: Session, who: str, kept: Kept, trace: bool) -> Drawn:
+def drawn(library: Library, kept: Kept, trace: bool) -> Drawn:
     """The answer about a run, with its trace if that is wanted."""
     try:
-        link = links.link_of(kept, session.backends, session.databases)
+        link = links.link_of(kept, library.backends, library.databases)
     except ConfigError:  # pictures that only the caller has
         link = None
-    return answers.drawn(kept, link, trace_of(session, who, kept, trace))
+    return answers.drawn(kept, link, trace_of(kept, trace))
 
 
-def trace_of(session: Session, who: str, kept: Kept, trace: bool) -> File | None:
+def trace_of(kept: Kept, trace: bool) -> File | None:
     """The trace of a run as a file, if it is wanted."""
     if not trace:
         return None
-    name, data = trace_file(session, who, kept)
+    name, data = trace_file(kept)
     return file(data, name)
 
 
 def picture_of(kept: Kept) -> File:
     """The picture of a run as a file."""
-    return file(kept.picture, f"{file_name(kept)}.webp")
+    name, data = picture_file(kept)
+    return file(data, name)
 
 
 def file(data: bytes, name: str) -> File:

@@ -12,7 +12,7 @@ from app import packing, pictures
 from app.pictures import RGB
 from app.views import Asked, notice_of, sentences
 from core.backends.protocol import Backend
-from core.database import Database
+from core.patches.protocol import Database
 from core.trace import Trace
 from core.types import ArragError, CodeArray, Grid, TraceError
 
@@ -123,23 +123,23 @@ def asked_of(trace: Trace, backends: Mapping[str, Backend], databases: Mapping[s
 def arrival_message(name: str, trace: Trace, backends: Mapping[str, Backend], databases: Mapping[str, Database]) -> str:
     """What a visitor has to know of a trace that was opened from a file."""
     asked, origin = asked_of(trace, backends, databases), trace.origin
-    told = [f"Opened from {name}."]
+    notes = [f"Opened from {name}."]
     if trace.rule != "gumbel":  # fingerprints covered less then
-        told.append(
+        notes.append(
             "It comes from an older version, which drew by another rule; whether its model and database are those "
             "here cannot be told, so the pictures of its sources are decoded from their codes."
         )
     elif asked.model not in backends:
-        told.append(f"It was made by another model than those here ({origin.backend}, weights {origin.model}).")
+        notes.append(f"It was made by another model than those here ({origin.backend}, weights {origin.model}).")
     if trace.rule == "gumbel" and origin.database and database_of(trace, databases) is None:
-        told.append("Its database is not here: the pictures of its sources are decoded from their codes.")
+        notes.append("Its database is not here: the pictures of its sources are decoded from their codes.")
         if (count := len(trace.sources)) > MOST_DECODED:
-            told.append(f"Of its {count} sources, {MOST_DECODED} have a picture.")
+            notes.append(f"Of its {count} sources, {MOST_DECODED} have a picture.")
     if isinstance(decoder_of(trace, backends), PlainColours):
-        told.append("No model here has its codebook: every code is a square of one colour instead of a patch.")
+        notes.append("No model here has its codebook: every code is a square of one colour instead of a patch.")
     if not trace.complete:
-        told.append(f"It has {len(trace.steps)} of {trace.grid.positions} patches.")
-    return sentences(*told, notice_of(trace))
+        notes.append(f"It has {len(trace.steps)} of {trace.grid.positions} patches.")
+    return sentences(*notes, notice_of(trace))
 
 
 def check_sources(trace: Trace, databases: Mapping[str, Database]) -> None:

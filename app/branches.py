@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
@@ -57,6 +58,11 @@ class Plan:
         """Whether a database is asked anywhere."""
         everything = [self.asked.settings, *(c.settings for c in self.changes if c.settings is not None)]
         return any(settings.retrieves for settings in everything)
+
+    def finished(self, trace: Trace, picture: bytes, seconds: float, ahead: Trace | None = None) -> Kept:
+        """The run that came of it, complete or as far as it came, by a name that nobody can guess; see Kept."""
+        name, run = self.name or trace.prompt, secrets.token_urlsafe(16)
+        return Kept(run, trace, self.asked, seconds, picture, name, self.parent, self.branch_step, ahead)
 
 
 def branch(kept: Kept, change: Change) -> Plan:

@@ -1,6 +1,6 @@
 """The metrics of a run as plotly figures; pure, and free of colours that suit only a light or only a dark page.
 
-Backgrounds are transparent, and app/tabs/metrics.css gives text and lines the colours of the page.
+Backgrounds are transparent, and app/tabs/metrics/metrics.css gives text and lines the colours of the page.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from core.metrics import PARTS, Metrics
+from core.analysis.metrics import PARTS, Metrics
 
 MODEL, RETRIEVAL, BLENDED, FLIP = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 """Okabe-Ito, as in the stepper."""

@@ -1,4 +1,7 @@
-"""What app.py is told on the command line and by its surroundings, checked before anything is loaded."""
+"""The command line of the page: `python app.py`, and `arrag`, which has all other commands besides.
+
+What they are told, on the command line and by their surroundings, is checked before anything is loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,48 @@ from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from urllib.request import getproxies_environment, proxy_bypass
 
-from core.arguments import Parser
+from core import __main__ as commands
+from core.commands.command import Command
+from core.inputs.arguments import program
 from core.types import ConfigError
 
 PORT = "7860"
 
 
 def main() -> None:
-    """Read the options and serve until interrupted; Gradio's own environment variables set their defaults."""
+    """`python app.py`: read the options and serve until interrupted."""
+    raise SystemExit(program("AR-RAG Loupe: a visual debugger for retrieval in image generation.", add_arguments, run))
+
+
+def arrag() -> None:
+    """The command `arrag`: everything that `python -m core` does, and `serve`."""
+    serve = Command("serve", "serve the page until interrupted", add_arguments, run)
+    raise SystemExit(commands.main(more=(serve,)))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; Gradio's own environment variables set their defaults."""
     host, port = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), default_port(os.environ)
-    parser = Parser(description="AR-RAG Loupe: a visual debugger for retrieval in image generation.")
     parser.add_argument("--host", type=host_name, default=host, help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=port_number, default=port, help="port to listen on (default: %(default)s)")
     parser.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools, for agents")
-    options = parser.parse_args()
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Serve until interrupted; ConfigError where that is not possible."""
     try:
-        listen_for_a_moment(options.host, options.port)
+        listen_for_a_moment(chosen.host, chosen.port)
     except (OSError, TypeError) as error:
-        parser.error(f"cannot serve on {options.host}:{options.port} ({error}); choose another --host or --port")
-    try:
-        write_for_a_moment(os.environ)
-        check_proxies(options.host)
-    except ConfigError as error:
-        parser.error(str(error))
-    os.environ["GRADIO_SERVER_PORT"] = str(options.port)  # Gradio reads it when it is imported, whatever it holds
+        got = f"cannot serve on {chosen.host}:{chosen.port} ({error})"
+        raise ConfigError(f"{got}; choose another --host or --port") from None
+    write_for_a_moment(os.environ)
+    check_proxies(chosen.host)
+    os.environ["GRADIO_SERVER_PORT"] = str(chosen.port)  # Gradio reads it when it is imported, whatever it holds
 
     from app.ui import launch  # noqa: PLC0415  (torch and Gradio load for seconds: only for an address that works)
 
-    launch(**vars(options))
+    launch(host=chosen.host, port=chosen.port, mcp=chosen.mcp)
+    return 0
 
 
 def default_port(environment: Mapping[str, str]) -> str:

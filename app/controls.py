@@ -11,8 +11,8 @@ import gradio as gr
 from app.languages import said
 from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked, sentences
 from core.backends.protocol import Backend
-from core.database import Database
-from core.types import ConfigError, DecodeSettings, Method
+from core.patches.protocol import Database
+from core.types import ConfigError, DecodeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def choices_of(names: Sequence[str]) -> list[str | int | float | tuple[str, str 
 
 def restricted(database: Database | None) -> list[dict[str, Any]]:
     """Updates of the widgets of RESTRICTED for a database; what it refuses is set to nothing, too."""
-    refused = database.refuses if database else {}
+    refused = database.unsupported_settings if database else {}
     nothing = {"caption_filter": 0, "position_weight": 0, "styles": []}
     values = [{"value": nothing[name]} if name in refused else {} for name in RESTRICTED]
     return [{**gr.update(), **_offer(name, database), **value} for name, value in zip(RESTRICTED, values, strict=True)]
@@ -162,23 +162,23 @@ def restricted(database: Database | None) -> list[dict[str, Any]]:
 
 def _offer(name: str, database: Database | None) -> dict[str, Any]:
     """Whether a setting can be used with a database, and what is said of it: the reason where it cannot."""
-    if database and name in database.refuses:
-        return {"interactive": False, "info": said(database.refuses[name])}
+    if database and name in database.unsupported_settings:
+        return {"interactive": False, "info": said(database.unsupported_settings[name])}
     if database and name == "n_neighbours":
-        text, least = (INFO[name], 0) if database.takes_all else (SOME_NEIGHBOURS, 1)
+        text, least = (INFO[name], 0) if database.can_return_all else (SOME_NEIGHBOURS, 1)
         return {"interactive": True, "minimum": least, "info": said(text)}
     here = f" ({', '.join(database.styles)})" if name == "styles" and database else ""
     return {"interactive": True, "info": said(INFO[name]) + here}
 
 
-def method_widget(defaults: DecodeSettings, methods: Sequence[Method]) -> gr.Radio:
+def method_widget(defaults: DecodeSettings, methods: Sequence[str]) -> gr.Radio:
     """Which of the methods draws the picture."""
     return gr.Radio(
         methods_offered(methods), value=defaults.method, label="Method", elem_id="method", elem_classes="lp-pick"
     )
 
 
-def methods_offered(methods: Sequence[Method]) -> list[str | int | float | tuple[str, str | int | float]]:
+def methods_offered(methods: Sequence[str]) -> list[str | int | float | tuple[str, str | int | float]]:
     """Methods as the picker offers them."""
     return [(said(METHOD_NAMES[name]), name) for name in methods]
 

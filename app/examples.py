@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from app.views import Asked
+from core.assets import ASSETS
 from core.types import DecodeSettings
 
-FOLDER = Path(__file__).parents[1] / "assets" / "examples"
+FOLDER = ASSETS / "examples"
 FILE = FOLDER.with_suffix(".json")
 
 

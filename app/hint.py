@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gradio.data_classes import GradioModel
 
 from app.scripted import Scripted
-from core.backends.protocol import Backend
-from core.engine import NO_KNOWN_WORD
-from core.prompt import clean_prompt
-from core.text import words_of
+from core.backends.emoji.text import words_of
+from core.backends.protocol import NO_KNOWN_WORD, Backend
+from core.inputs.prompt import clean_prompt
 from core.types import ConfigError
 
-TEMPLATE = '<p lang="en" class="hint-text" role="status" data-part="hint" hidden></p>'
-SCRIPT = """
-const hint = element.querySelector("[data-part=hint]");
-const show = () => {
-  const text = props.value?.text || "";
-  hint.textContent = text;
-  hint.hidden = !text;
-};
-watch("value", show);
-show();
-"""
+FOLDER = Path(__file__).parent
 REMEDY = "the caption filter will be skipped. Say it in English words, or with an emoji."
 MOST_NAMED, LONGEST = 5, 24
 
@@ -40,7 +30,7 @@ class Hint(Scripted):
     data_model = HintData
 
     def __init__(self, elem_id: str = "hint", render: bool = True) -> None:
-        super().__init__(TEMPLATE, SCRIPT, elem_id, render)
+        super().__init__(FOLDER / "hint.html", FOLDER / "hint.js", elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
         """A text for the script."""
@@ -52,6 +42,8 @@ def hint_of(backend: Backend, prompt: str) -> str:
     try:
         prompt = clean_prompt(prompt)
     except ConfigError:  # which is told when it is to be drawn
+        return ""
+    if not backend.caption_encoder:
         return ""
     if not backend.embed_captions([prompt]).any():
         return f"{NO_KNOWN_WORD[:1].upper()}{NO_KNOWN_WORD[1:]}: {REMEDY}"

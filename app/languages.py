@@ -6,11 +6,14 @@ stepper, tooltips, charts) is English everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.i18n import I18nData
+
+if TYPE_CHECKING:
+    from app.tabs.tab import Tab
 
 TEXTS = ("label", "info", "placeholder")
 """Properties of components that hold a text for the reader; of buttons the value is one, too."""
@@ -107,90 +110,36 @@ GERMAN: Mapping[str, str] = {
     "Steer from mixed-up styles, colours. Emoji, Novice only.": (
         "Weg von verwechselten Stilen, Farben. Nur Emoji, Novice."
     ),
-    # tabs
-    "What if": "Was wäre wenn",
-    "Upload an image": "Bild hochladen",
-    "Image no. of the database": "Nr. des Bildes in der Datenbank",
-    "The # in the cards of neighbours.": "Das # auf den Karten der Nachbarn.",
-    "Read this one": "Dieses lesen",
-    "Rows to keep": "Zeilen, die bleiben",
-    "The rest is drawn by each method.": "Den Rest zeichnet jedes Verfahren.",
-    "Complete with each method": "Mit jedem Verfahren ergänzen",
-    "Compare": "Vergleichen",
-    "Compare methods": "Verfahren vergleichen",
-    "Compare λ": "λ vergleichen",
-    "Compare databases": "Datenbanken vergleichen",
-    "Compare models": "Modelle vergleichen",
-    "Branch and its parent": "Zweig und Ursprung",
     "Stop": "Anhalten",
-    "Sweep": "Raster",
-    "Across": "Waagrecht",
-    "Down": "Senkrecht",
-    "Features through the blenders": "Merkmale durch die Mischer",
-    "Values (up to 6, with commas)": "Werte (bis zu 6, mit Kommas)",
-    "Draw all": "Alle zeichnen",
-    "Sources": "Quellen",
-    "Metrics": "Messwerte",
-    "Figure for a paper": "Abbildung für einen Artikel",
-    "Drawn anew with matplotlib, in print size.": "Mit matplotlib neu gezeichnet, in Druckgröße.",
-    "All of them": "Alle",
-    "Entropy by row": "Entropie je Zeile",
-    "KL by position": "KL je Position",
-    "Distances": "Abstände",
-    "Effective number of neighbours": "Wirksame Anzahl der Nachbarn",
-    "Time": "Zeit",
-    "Width": "Breite",
-    "85 or 175 mm.": "85 oder 175 mm.",
-    "one column": "eine Spalte",
-    "two columns": "zwei Spalten",
-    "PNG, 300 dpi": "PNG, 300 dpi",
-    "File": "Datei",
-    "Keep and share": "Behalten und teilen",
-    "Link to this run": "Link zu diesem Lauf",
-    "Prompt, seed, model, database, all settings and the position you look at; whoever opens it draws the same, "
-    "and is told if another processor or version drew otherwise.": (
-        "Beschreibung, Startwert, Modell, Datenbank, alle Einstellungen und die Position, die Sie ansehen; wer ihn "
-        "öffnet, zeichnet dasselbe und erfährt, wenn ein anderer Prozessor oder eine andere Version anders zeichnet."
-    ),
-    "Draw something first.": "Erst etwas zeichnen.",
-    "Press Copy link.": "„Link kopieren“ drücken.",
-    "Copy link": "Link kopieren",
-    "Download page (.html)": "Seite laden (.html)",
-    "Download trace (.npz)": "Aufzeichnung laden (.npz)",
-    "Open a trace": "Aufzeichnung öffnen",
-    "This visit, newest first": "Dieser Besuch, das Neueste zuerst",
-    "Your pictures": "Ihre Bilder",
-    "Choose pictures": "Bilder wählen",
-    "Forget them": "Vergessen",
-    "What was taken": "Was genommen wurde",
-    "Your pictures, as the model gets them": "Ihre Bilder, wie das Modell sie bekommt",
-    "Without them": "Ohne sie",
-    "With them": "Mit ihnen",
-    "Learn": "Lernen",
 }
-"""By the English text; what is not here is the same in both languages, such as names."""
+"""By the English text; what is not here is the same in both languages, such as names. Tabs have words of their own."""
 
 
-def translations() -> gr.I18n:
+def words_of(tabs: Iterable[Tab]) -> Mapping[str, str]:
+    """The German of everything on the page by its English: the page's own words, and those of its tabs."""
+    return {**GERMAN, **{english: german for tab in tabs for english, german in tab.words.items()}}
+
+
+def translations(words: Mapping[str, str]) -> gr.I18n:
     """What Gradio gives to the browser."""
-    return gr.I18n(en={text: text for text in GERMAN}, de=dict(GERMAN))
+    return gr.I18n(en={text: text for text in words}, de=dict(words))
 
 
-def said(text: str) -> str:
-    """A text that the browser puts into its language, if there is one for it.
+def said(text: str, words: Mapping[str, str] = GERMAN) -> str:
+    """A text that the browser puts into its language, if there are words for it.
 
     It may be a part of a longer text, but only one part: in an update Gradio 6.31 leaves a second one as its marker.
     """
-    return str(I18nData(text)) if text in GERMAN else text
+    return str(I18nData(text)) if text in words else text
 
 
-def translate(page: gr.Blocks) -> None:
+def translate(page: gr.Blocks, words: Mapping[str, str]) -> None:
     """Have the labels of everything on the page put into the language of the browser."""
     for block in page.blocks.values():
         for name in texts_of(block):
-            setattr(block, name, said(getattr(block, name)))
+            setattr(block, name, said(getattr(block, name), words))
         if choices := getattr(block, "choices", None):
-            setattr(block, "choices", [(said(str(label)), value) for label, value in choices])  # noqa: B010 (typed so)
+            setattr(block, "choices", [(said(str(label), words), value) for label, value in choices])  # noqa: B010 (typed so)
 
 
 def texts_of(block: Any) -> tuple[str, ...]:

@@ -7,16 +7,18 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
-from urllib.parse import urlencode
 
+from app.own import BOTH, YOURS
 from app.views import Asked
 from app.visits import Kept
-from core.prompt import clean_prompt
+from core.inputs.prompt import clean_prompt
+from core.picture_file import About, about
+from core.trace import Trace
 from core.types import ConfigError, DecodeSettings
 
-DIGITS, FEWEST_DIGITS = 16, 8
-"""Of the hash of the codes, so that whoever follows a link learns whether the run came out the same: how many a link
-has, and how many must be left of it after copying."""
+FEWEST_DIGITS = 8
+"""Of the hash of the codes, so that whoever follows a link learns whether the run came out the same: how many must be
+left of it after copying."""
 
 MAX_VALUE = 1000
 OTHERS = ("view", "footer", "deep_link")
@@ -36,13 +38,6 @@ class Link:
     step: int
     codes: str
     ignored: tuple[str, ...]
-
-
-def query_of(prompt: str, asked: Asked, codes: str) -> str:
-    """The query of a link, "?" included; every setting is in it, so that later defaults do not change the run."""
-    values = {field.name: _text(getattr(asked.settings, field.name)) for field in fields(DecodeSettings)}
-    first = {"prompt": prompt, "model": asked.model, "database": asked.database}
-    return "?" + urlencode({**first, **values, "codes": codes})
 
 
 def parse_query(params: Mapping[str, str], start: Asked) -> Link | None:
@@ -110,13 +105,6 @@ def _digits(text: str) -> str:
     return text.lower() if re.fullmatch(f"[0-9a-fA-F]{{{FEWEST_DIGITS},64}}", text) else ""
 
 
-def _text(value: Any) -> str:
-    """A setting as text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
 def _value(name: str, kind: type, text: str) -> Any:
     """Text as a setting of some kind; ConfigError when it is none."""
     if kind is str:
@@ -143,15 +131,27 @@ def link_of(run: Kept, models: Collection[str], databases: Collection[str]) -> s
         raise ConfigError(f"This run was made by a model that is not here; {remedy}.")
     if run.asked.settings.retrieves and run.asked.database not in databases:
         raise ConfigError(f"This run looked into pictures that only you have; {remedy}.")
-    return query_of(run.trace.prompt, run.asked, run.trace.codes_sha256[:DIGITS] if run.trace.complete else "")
+    trace, asked = run.trace, run.asked
+    codes = trace.codes_sha256 if trace.complete else ""
+    return About(trace.prompt, asked.model, asked.database, asked.settings, codes).link
+
+
+def about_run(trace: Trace, asked: Asked) -> About:
+    """What a saved picture of a run says of it; which pictures only one visitor has, no link can say."""
+    note = ""
+    if asked.settings.retrieves and asked.database in (YOURS, BOTH):
+        note = "retrieved from pictures that only their owner has"
+    elif asked.without >= 0:
+        note = "drawn from an image of the database, without it"
+    return about(trace, asked.database, asked.model, note)
 
 
 def outcome(link: Link, run: Kept) -> str:
     """What to say when a link's run is over: whether it came out as it did for whoever made the link."""
-    told = [f"Left out what this page does not know: {', '.join(link.ignored)}."] if link.ignored else []
+    notes = [f"Left out what this page does not know: {', '.join(link.ignored)}."] if link.ignored else []
     if run.trace.complete and not run.trace.codes_sha256.startswith(link.codes):
-        told.append(
+        notes.append(
             "The codes differ from those of the link: the model, the database or the way of drawing has changed since, "
             "or it was made on another kind of processor, where last digits now and then decide otherwise."
         )
-    return " ".join(told)
+    return " ".join(notes)

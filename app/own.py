@@ -14,9 +14,10 @@ import numpy as np
 from app import pictures
 from app.pictures import RGB
 from core.backends.protocol import Backend
-from core.captions import caption_of_name
 from core.context import Context
-from core.database import ImageInfo, PatchDatabase
+from core.inputs.captions import caption_of_name
+from core.patches.database import PatchDatabase
+from core.patches.protocol import ImageInfo
 from core.types import CodeArray, ConfigError
 
 MAX_PICTURES: Final = 200
@@ -131,7 +132,7 @@ def databases_of(
         grids,
         [ImageInfo(caption, STYLE, caption, "your pictures") for caption in brought.captions],
         CONTEXT,
-        backend.embed_captions(brought.captions),
+        backend.embed_captions(brought.captions) if backend.caption_encoder else None,
         [pictures.encoded(image) for image in brought.images],
         caption_encoder=backend.caption_encoder,
     )

@@ -24,7 +24,7 @@ from app.charts import (
     position_title,
     row_middles,
 )
-from core.metrics import PARTS, Metrics
+from core.analysis.metrics import PARTS, Metrics
 from core.types import ConfigError
 
 Format = Literal["png", "svg"]

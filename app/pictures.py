@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from core.picture import open_picture
+from core.backends.protocol import Backend
+from core.inputs.picture import open_picture
+from core.patches.protocol import Database
+from core.picture_file import About, write
 from core.types import CodeArray, Grid
 
 ATLAS_COLUMNS = 32
@@ -32,10 +35,13 @@ def continued_grid(codes: Sequence[int], grid: Grid) -> CodeArray:
     return np.array(filled, dtype=np.uint16).reshape(grid.height, grid.width)
 
 
-def encoded(image: RGB, quality: int = 90) -> bytes:
-    """An RGB image [H, W, 3] as WebP."""
+def encoded(image: RGB, quality: int = 90, about: About | None = None) -> bytes:
+    """An RGB image [H, W, 3] as WebP, which says how it was made if that is given."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "WEBP", quality=quality, method=2)
+    if about is None:
+        Image.fromarray(image).save(buffer, "WEBP", quality=quality, method=2)
+    else:
+        write(Image.fromarray(image), buffer, "WEBP", about, quality=quality, method=2)
     return buffer.getvalue()
 
 
@@ -61,6 +67,14 @@ def atlas_picture(images: RGB, size: int, grid: Grid) -> RGB:
     return table_of(patches)
 
 
+def atlas_of(backend: Backend) -> bytes:
+    """Patch pictures of all codes of a backend, as one encoded picture; a few token grids are decoded at a time."""
+    size, grid = backend.codebook.size, backend.grid
+    grids = atlas_grids(size, grid)
+    images = [backend.decode_codes(grids[start : start + 8]) for start in range(0, len(grids), 8)]
+    return encoded(atlas_picture(np.concatenate(images), size, grid))
+
+
 def table_of(tiles: RGB, columns: int = ATLAS_COLUMNS) -> RGB:
     """One picture of square tiles [N, side, side, 3], `columns` in a row."""
     count, side = tiles.shape[:2]
@@ -77,6 +91,12 @@ def thumbnail(picture: bytes) -> RGB:
     with Image.open(io.BytesIO(picture)) as image:
         small = image.convert("RGB").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.uint8)
+
+
+def thumbnail_of(database: Database, image: int) -> RGB | None:
+    """A small version of an image of a database; None where the database has no pictures."""
+    picture = database.picture(image)
+    return thumbnail(picture) if picture else None
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.views import CHOICE_NAMES, METHOD_NAMES, Asked
 from app.visits import Kept
-from core.types import ConfigError, DecodeSettings, Method
+from core.types import METHODS, ConfigError, DecodeSettings
 
 MOST_COMPARED = 4
 MOST_VALUES = 6
@@ -32,15 +32,16 @@ class Batch:
 # Comparisons
 
 
-def methods_plan(asked: Asked, methods: Sequence[Method]) -> Batch:
+def methods_plan(asked: Asked, methods: Sequence[str]) -> Batch:
     """The same request with every method."""
     return Batch(tuple(_with(asked, method=method) for method in methods), tuple(METHOD_NAMES[m] for m in methods))
 
 
 def weights_plan(asked: Asked) -> Batch:
     """The same request with several retrieval weights; a method that does not mix becomes the one that does."""
-    mixing: dict[Method, Method] = {"model": "daid", "faid": "faid+daid"}
-    method = mixing.get(asked.settings.method, asked.settings.method)
+    own = METHODS[asked.settings.method]
+    mixing = (name for name, method in METHODS.items() if method.mix and method.blends == own.blends)
+    method = asked.settings.method if own.mix else next(mixing)
     plans = tuple(_with(asked, method=method, retrieval_weight=weight) for weight in WEIGHTS)
     return Batch(plans, tuple(f"λ {weight:g}" for weight in WEIGHTS))
 
@@ -64,10 +65,10 @@ def labels(runs: Sequence[Kept]) -> tuple[str, ...]:
     facts = [_facts(run) for run in runs]
     names = list(dict.fromkeys(name for found in facts for name in found))
     telling = [name for name in names if len({found[name] for found in facts if name in found}) > 1]
-    told = [[found[name] for name in telling if name in found] for found in facts]
-    for parts, run in zip(told, runs, strict=True):
+    shown = [[found[name] for name in telling if name in found] for found in facts]
+    for parts, run in zip(shown, runs, strict=True):
         parts += [f"branch at {run.branch_step}"] if run.parent in {other.id for other in runs} else []
-    return tuple(", ".join(parts) or run.name for parts, run in zip(told, runs, strict=True))
+    return tuple(", ".join(parts) or run.name for parts, run in zip(shown, runs, strict=True))
 
 
 def brief(run: Kept) -> str:
@@ -80,7 +81,7 @@ def brief(run: Kept) -> str:
 
 
 def _facts(run: Kept) -> dict[str, str]:
-    """What sets a run apart, by kind, in the order in which it is told; only what has an effect with its method."""
+    """What sets a run apart, by kind, in the order in which it is shown; only what has an effect with its method."""
     asked, settings = run.asked, run.asked.settings
     found = {"prompt": f"“{run.trace.prompt}”", "model": _shown(asked.model), "method": METHOD_NAMES[settings.method]}
     if settings.retrieves:
@@ -132,7 +133,7 @@ class Axis:
 
 def _may_mix(settings: DecodeSettings) -> bool:
     """Whether the method is one that mixes, whatever the weight."""
-    return "daid" in settings.method
+    return METHODS[settings.method].mix != ""
 
 
 def _mixes(settings: DecodeSettings) -> bool:

@@ -15,15 +15,14 @@ import numpy as np
 from app import own, packing, pictures
 from app.examples import FOLDER as EXAMPLES
 from app.examples import Tile, examples
-from app.session import make_atlas, small_picture
-from app.tour import FOLDER, TOUR_ID, Recording, stops_of
+from app.tabs.learn.recording import FOLDER, TOUR_ID, Recording, stops_of
 from app.views import Asked
 from core import threads
 from core.backends import load_backend
 from core.backends.protocol import Backend
-from core.catalogue import open_database
-from core.database import PatchDatabase
 from core.engine import decode
+from core.patches.catalogue import open_database
+from core.patches.database import PatchDatabase
 from core.trace import Trace
 from core.training.draw_sprites import draw_sprites
 from core.types import DecodeSettings
@@ -39,11 +38,11 @@ def record_tour(backend: Backend, database: PatchDatabase) -> Recording:
     trace = Trace.record(backend, database, PROMPT, settings, steps)
     codes = trace.codes.astype(np.uint16).reshape(trace.grid.height, trace.grid.width)
     drawn = pictures.encoded(backend.decode_codes(codes[None])[0])
-    sources = packing.Pictures(drawn, database.picture, lambda image: small_picture(database, image))
+    sources = packing.Pictures(drawn, database.picture, lambda image: pictures.thumbnail_of(database, image))
     seconds = trace.seconds
     asked = Asked("emoji", "emoji", settings)
     packed = packing.pack_trace(trace, TOUR_ID, sources, seconds.model + seconds.search + seconds.blend, asked)
-    return Recording(PROMPT, trace.grid, len(trace.steps), packed, make_atlas(backend), stops_of(trace))
+    return Recording(PROMPT, trace.grid, len(trace.steps), packed, pictures.atlas_of(backend), stops_of(trace))
 
 
 def record_tile(tile: Tile, backend: Backend, database: PatchDatabase) -> None:

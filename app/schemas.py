@@ -14,7 +14,7 @@ from gradio.utils import get_function_description
 from gradio_client.utils import python_type_to_json_schema
 
 from app import controls
-from app.session import Session
+from app.library import Library
 from core.types import MEANINGS, DecodeSettings
 
 Schema = dict[str, Any]
@@ -31,9 +31,9 @@ class Changes(TypedDict, total=False):
     code: Annotated[int, "the code to take here, whatever the blend says"]
 
 
-def input_schemas(session: Session) -> dict[str, Schema]:
+def input_schemas(library: Library) -> dict[str, Schema]:
     """Schemas of the parameters of which more can be said than their type, by name."""
-    settings, choices = settings_schema(session), session.choices("")
+    settings, choices = settings_schema(library), library.choices("")
     brief = {"type": "object", "properties": {name: wordless(part) for name, part in settings["properties"].items()}}
     named = {kind: {"type": "string", "enum": list(choices[kind])} for kind in ("model", "database") if choices[kind]}
     change = described(Changes)
@@ -46,10 +46,10 @@ def wordless(schema: Schema) -> Schema:
     return {name: value for name, value in schema.items() if name not in ("description", "default")}
 
 
-def settings_schema(session: Session) -> Schema:
+def settings_schema(library: Library) -> Schema:
     """The settings as an object of which nothing is required, with the ranges that the page offers."""
     hints, defaults = get_type_hints(DecodeSettings), asdict(DecodeSettings())
-    choices, knobs = session.choices(""), {knob.field: knob for knob in controls.KNOBS}
+    choices, knobs = library.choices(""), {knob.field: knob for knob in controls.KNOBS}
     properties = {}
     for name, default in defaults.items():
         default = list(default) if isinstance(default, tuple) else default

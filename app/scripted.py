@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData, GradioModel
 
 from app.caching import cached_file
+from app.delivery import loader
 from app.sheets import Sheet
 from app.views import Update
 
@@ -45,15 +48,18 @@ def said(value: Update | Sheet) -> dict[str, Any]:
 class Scripted(gr.HTML):
     """A gr.HTML whose template is constant, so that no text of a visitor is ever evaluated.
 
-    The script is the body of a function of `element` (the mounted template), `props`, `watch` and `trigger`. Whenever
-    an event skips a component, Gradio makes it anew from its constructor's arguments, with `render` False.
+    template, script: files of its elements and of its module, which the loader of `app.delivery` imports; events: what
+    the module may trigger. Whenever an event skips a component, Gradio makes it anew from its constructor's arguments,
+    with `render` False.
     """
 
-    def __init__(self, template: str, script: str, elem_id: str, render: bool) -> None:
+    def __init__(
+        self, template: Path, script: Path, elem_id: str, render: bool, *, events: Sequence[str] = (), value: Any = None
+    ) -> None:
         super().__init__(
-            value=None,
-            html_template=template,
-            js_on_load=script,
+            value=value,
+            html_template=template.read_text(encoding="utf-8"),
+            js_on_load=loader(script, events),
             elem_id=elem_id,
             apply_default_css=False,
             render=render,

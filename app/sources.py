@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from app.views import FRACTION, Array, Asked
-from core.copying import Reference, Region, copying, nearest_reference, references, region_numbers, regions_of
-from core.provenance import Provenance, provenance
+from core.analysis.copying import Reference, Region, copying, nearest_reference, references, region_numbers, regions_of
+from core.analysis.provenance import Provenance, provenance
 from core.trace import Trace
 
 LISTED = 16

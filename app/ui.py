@@ -8,34 +8,31 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from app import controls
+from app import controls, delivery
 from app.api import endpoints
 from app.arrivals import MAX_FILE_BYTES
 from app.branches import Onward
 from app.controls import Controls
 from app.examples import Tile, examples
-from app.head import head
+from app.head.head import Head
 from app.hint import Hint, hint_of
-from app.languages import translate, translations
+from app.languages import translate, translations, words_of
+from app.library import Library
 from app.session import Session
-from app.stepper import stylesheet
 from app.stepper.stepper import Stepper
-from app.tabs import MODEL_QUEUE, TABS, Parts, draws, fills, on_stop, visitor
-from app.tabs.keep import open_link
-from app.tabs.learn import guide
+from app.tabs import found
+from app.tabs.keep.link import open_link
+from app.tabs.learn.tour import guide
+from app.tabs.parts import MODEL_QUEUE, Parts, draws, fills, on_stop, visitor
+from app.tabs.tab import Tab
 from app.views import Update
-from core.prompt import MAX_PROMPT
+from core.inputs.prompt import MAX_PROMPT
 from core.types import ArragError, DecodeSettings
-
-APP = Path(__file__).parent
-ROOT = APP.parent
-STYLES = ("page.css", "head/head.css", "compare/compare.css", "sweep/sweep.css")
-"""Style sheets besides the stepper's, which sets the variables that they use."""
 
 STATE_SECONDS = 3600
 CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS = 3600, 6 * 3600
@@ -76,7 +73,7 @@ def launch(host: str, port: int, mcp: bool) -> None:
     if mcp and find_spec("mcp") is None:
         give_up("--mcp: the package mcp is not installed; run pip install -r requirements-mcp.txt")
     try:
-        session = Session.load()
+        session = Session.over(Library.load())
         build(session).launch(server_name=host, server_port=port, mcp_server=mcp, **launch_options())
     except (ArragError, OSError) as error:
         give_up(" ".join(str(error).split()))
@@ -92,21 +89,16 @@ def launch_options() -> dict[str, Any]:
     """How the page is served: no history, no shared paths, no tracebacks, nothing from other hosts."""
     return {
         "theme": theme(),
-        "head": f"<style>{stylesheet()}{page_styles()}</style>",
+        "head": delivery.links(),
+        "app_kwargs": {"routes": [delivery.route()], "middleware": [Middleware(delivery.Squeezed)]},
         "footer_links": [],
         "run_history": False,
         "show_error": False,
         "enable_monitoring": False,
         "max_file_size": MAX_FILE_BYTES,
         "ssr_mode": False,
-        "i18n": translations(),
+        "i18n": translations(words_of(found())),
     }
-
-
-def page_styles() -> str:
-    """Style sheets of the page and of its tabs."""
-    sheets = [*(APP / name for name in STYLES), *sorted((APP / "tabs").glob("*.css"))]
-    return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 def theme() -> gr.themes.Base:
@@ -123,9 +115,11 @@ def theme() -> gr.themes.Base:
     return base.set(**light, **dark, input_border_width="1px")
 
 
-def build(session: Session) -> gr.Blocks:
-    """The whole page over a session."""
-    defaults, offered = session.start.settings, examples()
+def build(session: Session, tabs: Sequence[Tab] | None = None) -> gr.Blocks:
+    """The whole page over a session; tabs: those below the stepper, by default all that there are."""
+    tabs = found() if tabs is None else tabs
+    library, offered = session.library, examples()
+    defaults = library.start.settings
     page = gr.Blocks(
         title="AR-RAG Loupe",
         analytics_enabled=False,
@@ -135,31 +129,32 @@ def build(session: Session) -> gr.Blocks:
     with page:
         endpoints(session, page)
         with gr.Row(elem_id="head", equal_height=False):
-            head()
+            Head(tabs)
             tour = gr.Button("Tour", elem_id="tour-start", size="sm", min_width=0, scale=0)
         with gr.Row(elem_id="ask", equal_height=False):
             prompt = prompt_widget()
-            method = controls.method_widget(defaults, session.methods)
+            method = controls.method_widget(defaults, library.methods)
             seed = controls.seed_widget(defaults)
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
             generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
             stop = gr.Button("Pause", elem_id="stop", min_width=0, scale=0)
         hint = Hint()
         chips = chip_row(offered.prompts)
-        tiles = tile_row([tile for tile in offered.swap if tile.asked.model in session.backends])
+        tiles = tile_row([tile for tile in offered.swap if tile.asked.model in library.backends])
         with gr.Row(elem_id="bench", equal_height=False):
             with gr.Column(elem_id="view", scale=1, min_width=0):
                 onward = onward_row()
                 stepper = Stepper()
             with gr.Column(elem_id="panel", scale=0, min_width=280):
-                widgets = {"method": method, "seed": seed, **panel(defaults, session)}
-        shown, opened = (gr.State(value, time_to_live=STATE_SECONDS) for value in ("", next(iter(TABS))))
+                widgets = {"method": method, "seed": seed, **panel(defaults, library)}
+        shown, opened = (gr.State(value, time_to_live=STATE_SECONDS) for value in ("", tabs[0].name))
         parts = Parts(session, Controls(widgets), prompt, stepper, shown, opened)
         with gr.Tabs(elem_id="workbench"):
-            for label, build_tab in TABS.items():
-                with gr.Tab(label) as tab:
-                    build_tab(parts)
-                tab.select(partial(str, label), outputs=opened, show_progress="hidden", api_visibility="private")
+            for tab in tabs:
+                with gr.Tab(tab.label, id=tab.name) as place:
+                    tab.build(parts)
+                opens = partial(str, tab.name)
+                place.select(opens, outputs=opened, show_progress="hidden", api_visibility="private")
         wire(parts, generate, stop, tiles)
         wire_onward(parts, onward)
         wire_choice(parts)
@@ -170,7 +165,7 @@ def build(session: Session) -> gr.Blocks:
             chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
         dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
         page.unload(on_leave(session))
-    translate(page)
+    translate(page, words_of(tabs))
     page.queue(api_open=False)  # so that no request gets past the queue, its limit and its sessions
     return page
 
@@ -219,18 +214,18 @@ def onward_row() -> Mapping[Onward, gr.Button]:
         }
 
 
-def panel(defaults: DecodeSettings, session: Session) -> dict[str, gr.components.Component]:
+def panel(defaults: DecodeSettings, library: Library) -> dict[str, gr.components.Component]:
     """The settings in their groups, by name; those of methods that cannot be chosen are there but hidden."""
-    faid_group: bool | Literal["hidden"] = "faid" in session.methods or "hidden"
+    faid_group: bool | Literal["hidden"] = "faid" in library.methods or "hidden"
     with gr.Accordion("Model and database", open=True, elem_classes="group"):
         sources: dict[str, gr.components.Component] = {
-            "model": controls.model_widget(session.backends),
-            "database": controls.database_widget(session.databases),
+            "model": controls.model_widget(library.backends),
+            "database": controls.database_widget(library.databases),
         }
     with gr.Accordion("Retrieval", open=True, elem_classes="group"):
-        first = next(iter(session.databases.values()), None)
+        first = next(iter(library.databases.values()), None)
         retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults, first)
-        retrieval["styles"] = controls.styles_widget(defaults, session.styles, first)
+        retrieval["styles"] = controls.styles_widget(defaults, library.styles, first)
     with gr.Accordion("Distribution mix (DAiD)", open=True, elem_classes=["group", "daid"]):
         daid = controls.knob_widgets(controls.DAID_KNOBS, defaults)
         daid["aggregate"] = controls.aggregate_widget(defaults)
@@ -273,7 +268,7 @@ def wire_choice(parts: Parts) -> None:
     chosen: list[Any] = [widgets["model"], widgets["database"]]
     gr.on(
         [widget.change for widget in chosen],
-        on_chosen(parts.session),
+        on_chosen(parts.session.library),
         inputs=chosen,
         outputs=[*chosen, *(widgets[name] for name in controls.RESTRICTED)],
         queue=False,
@@ -288,7 +283,7 @@ def wire_hint(parts: Parts, hint: Hint) -> None:
     model: Any = parts.settings.widgets["model"]
     gr.on(
         [parts.prompt.change, model.change],
-        on_typed(parts.session),
+        on_typed(parts.session.library),
         inputs=[parts.prompt, model],
         outputs=hint,
         queue=False,
@@ -298,21 +293,21 @@ def wire_hint(parts: Parts, hint: Hint) -> None:
     )
 
 
-def on_typed(session: Session) -> Callable[[str, str], str]:
+def on_typed(library: Library) -> Callable[[str, str], str]:
     """The handler of another prompt."""
 
     def typed(prompt: str, model: str) -> str:
-        return hint_of(session.backends[model], prompt) if model in session.backends else ""
+        return hint_of(library.backends[model], prompt) if model in library.backends else ""
 
     return typed
 
 
-def on_chosen(session: Session) -> Callable[[str, str, gr.Request], list[dict[str, Any]]]:
+def on_chosen(library: Library) -> Callable[[str, str, gr.Request], list[dict[str, Any]]]:
     """The handler of another model or database."""
 
     def choose(model: str, database: str, request: gr.Request) -> list[dict[str, Any]]:
-        databases = session.databases_of(visitor(request))
-        about = (controls.about_model(session.backends, model), controls.about_database(databases, database))
+        databases = library.databases_of(visitor(request))
+        about = (controls.about_model(library.backends, model), controls.about_database(databases, database))
         return [*(gr.update(info=text) for text in about), *controls.restricted(databases.get(database))]
 
     return choose
@@ -322,7 +317,7 @@ def on_go_on(session: Session, how: Onward) -> Callable[[str, gr.Request], Itera
     """The handler of a button that goes on."""
 
     def go_on(shown: str, request: gr.Request) -> Iterator[tuple[Update, Any]]:
-        for update in session.go_on(visitor(request), shown, how):
+        for update in session.drawing.go_on(visitor(request), shown, how):
             yield update, update.kept or gr.skip()
 
     return go_on

@@ -9,17 +9,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.daid import Blend, neighbour_shares
-from core.draw import Distribution, Luck, Race
-from core.metrics import entropies, moved
-from core.trace import Explanation, Trace, neighbours
-from core.types import DecodeSettings, FaidStep, FloatArray, Grid, Method, Skipped, StepRecord
+from core.analysis.explain import Explanation, explain, top_codes
+from core.draw import Race
+from core.trace import Trace
+from core.types import METHODS, DecodeSettings, FaidStep, FloatArray, Grid, Skipped, StepRecord
 
 SHOWN_NEIGHBOURS = 16
 SHOWN_CODES = 12
 FRACTION = 10_000
 """Compatibilities and cosines are packed as whole numbers of 1 / FRACTION, in half of the bytes."""
-METHOD_NAMES: Mapping[Method, str] = {"model": "Model only", "daid": "DAiD", "faid": "FAiD", "faid+daid": "FAiD + DAiD"}
+METHOD_NAMES: Mapping[str, str] = {name: method.label for name, method in METHODS.items()}
 
 CHOICE_NAMES = {
     "emoji": "Emoji", "novice": "Novice", "seen": "Seen", "unseen": "Unseen", "yours": "Yours", "both": "Emoji + yours",
@@ -77,70 +76,7 @@ class Update:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Numbers of one step
-
-
-def top_codes(
-    blend: Blend, keep: Sequence[int], count: int, others: Sequence[Distribution | None] = ()
-) -> npt.NDArray[np.int64]:
-    """The `count` codes to list: those of `keep`, then the likeliest under the blend's distributions or the others.
-
-    Ordered by the blended probability, then by the model's, then by number.
-    """
-    known = [other for other in (blend.retrieval, *others) if other is not None]
-    score = np.maximum.reduce([blend.model, blend.blended, *known])
-    score[list(keep)] = np.inf
-    chosen = np.argsort(-score, kind="stable")[:count]
-    order = np.lexsort((chosen, -blend.model[chosen], -blend.blended[chosen]))
-    return chosen[order]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Arrays over all steps
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step with what follows from its record.
-
-    told: what decided it. pick: the code that retrieval leads to, which is taken unless it was not drawn; without: the
-    code had nothing been retrieved here, `pick` where that is not known; unmixed: the code before DAiD mixes; alone:
-    the code without blenders, too, `without` where there are none or it is not known.
-    """
-
-    record: StepRecord
-    told: Explanation
-    pick: int
-    without: int
-    unmixed: int
-    alone: int
-
-    @property
-    def seconds(self) -> list[int]:
-        """The codes that came second in the race, in what the code was drawn from and had nothing been retrieved."""
-        pairs = ((self.told.blend.blended, self.pick), (self.told.nothing, self.without))
-        return [next_best(self.told.luck, drawn, code) for drawn, code in pairs if drawn is not None]
-
-
-def derived(trace: Trace, position: int) -> Step:
-    """One step of a trace with what follows from it."""
-    told = trace.explain(position)
-    pick = told.taken
-    without = pick if (code := told.without) is None else code
-    alone = without if (code := told.unblended) is None else code
-    return Step(trace.steps[position], told, pick, without, told.unmixed, alone)
-
-
-def next_best(luck: Luck, distribution: Distribution, winner: int) -> int:
-    """The code that would be drawn if the winner could not be; the winner where no other one has a probability."""
-    others = distribution.copy()
-    others[winner] = 0
-    return luck.draw(others) if others.any() else winner
-
-
-def margin(luck: Luck, distribution: Distribution | None) -> float:
-    """By how much the winner of a race is ahead, in nats; NaN where that is not known, or where there was no race."""
-    return luck.margin(distribution) if distribution is not None and isinstance(luck, Race) else np.nan
 
 
 def step_arrays(trace: Trace) -> dict[str, Array]:
@@ -149,38 +85,47 @@ def step_arrays(trace: Trace) -> dict[str, Array]:
     drawn: 1 where the code was drawn, 0 where somebody chose it or an image gave it; own: the code that the run's own
     noise takes there; surprise: -ln of the probability of the code, of the model and of the blend, at temperature 1.
     """
-    steps = [derived(trace, position) for position in range(len(trace.steps))]
+    steps = [explain(trace, position) for position in range(len(trace.steps))]
     said: dict[str, Array] = {
-        "drawn": np.array([trace.drawn(step.position) for step in trace.steps], np.uint8),
-        "own": np.array([trace.pick(step.position) for step in trace.steps], np.uint16),
+        "drawn": np.array([here.drawn for here in steps], np.uint8),
+        "own": np.array([here.own for here in steps], np.uint16),
         "surprise": trace.surprise(),
     }
-    return {**_choices(trace, steps), **said, **_distributions(trace, steps), **_neighbours(trace), **_blenders(trace)}
+    arrays = {**_choices(trace, steps), **said, **_distributions(trace, steps), **_neighbours(steps)}
+    return {**arrays, **_blenders(trace)}
 
 
-def _choices(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
-    """The codes that were taken, why, and the overlay values; u only where the codes were drawn by it."""
+def _choices(trace: Trace, steps: Sequence[Explanation]) -> dict[str, Array]:
+    """The codes that were taken, why, and the overlay values; u only where the codes were drawn by it.
+
+    without is `pick`, and alone is `without`, where they are not known.
+    """
     reasons = reason_table(trace.steps)
-    found = [neighbours(step) for step in trace.steps]
-    margins = [(margin(s.told.luck, s.told.nothing), margin(s.told.luck, s.told.blend.blended)) for s in steps]
+    without = [_or(here.without, here.taken) for here in steps]
+    behind = [_or(here.runner_up_without, here.runner_up) for here in steps]
     chosen: dict[str, Array] = {
-        "code": np.array([step.record.code for step in steps], np.uint16),
-        "pick": np.array([step.pick for step in steps], np.uint16),
-        "without": np.array([step.without for step in steps], np.uint16),
-        "unmixed": np.array([step.unmixed for step in steps], np.uint16),
-        "alone": np.array([step.alone for step in steps], np.uint16),
-        "seconds": np.array([(step.seconds[-1], step.seconds[0]) for step in steps], np.uint16),
-        "margin": np.array(margins, np.float32),
-        "mix": np.array([step.told.blend.weight for step in steps], np.float32),
-        "entropy": np.array([entropies(step.told.blend, step.told.nothing) for step in steps], np.float32),
-        "kl": np.array([moved(step.told.blend, step.told.nothing) for step in steps], np.float32),
-        "reason": np.array([_reason(step, reasons) for step in trace.steps], np.int8),
-        "found": np.array([len(near) if near else 0 for near in found], np.int32),
-        "nearest": np.array([near.distances[0] if near else np.nan for near in found], np.float32),
+        "code": np.array([here.step.code for here in steps], np.uint16),
+        "pick": np.array([here.taken for here in steps], np.uint16),
+        "without": np.array(without, np.uint16),
+        "unmixed": np.array([here.unmixed for here in steps], np.uint16),
+        "alone": np.array([_or(here.unblended, code) for here, code in zip(steps, without, strict=True)], np.uint16),
+        "seconds": np.stack([behind, [here.runner_up for here in steps]], axis=1).astype(np.uint16),
+        "margin": np.array([(here.margin_without, here.margin) for here in steps], np.float32),
+        "mix": np.array([here.blend.weight for here in steps], np.float32),
+        "entropy": np.array([here.entropies for here in steps], np.float32),
+        "kl": np.array([here.moved for here in steps], np.float32),
+        "reason": np.array([-1 if here.reason is None else reasons.index(here.reason) for here in steps], np.int8),
+        "found": np.array([len(here.found) if here.found else 0 for here in steps], np.int32),
+        "nearest": np.array([here.found.distances[0] if here.found else np.nan for here in steps], np.float32),
     }
     if trace.rule != "gumbel":
         chosen["u"] = np.array([step.u for step in trace.steps], np.float32)
     return chosen
+
+
+def _or(code: int | None, otherwise: int) -> int:
+    """A code, or another one where it is not known."""
+    return otherwise if code is None else code
 
 
 def reason_table(steps: Sequence[StepRecord]) -> list[str]:
@@ -188,12 +133,7 @@ def reason_table(steps: Sequence[StepRecord]) -> list[str]:
     return sorted({step.retrieval.reason for step in steps if isinstance(step.retrieval, Skipped)})
 
 
-def _reason(step: StepRecord, reasons: Sequence[str]) -> int:
-    """Place of the reason in the table, -1 where something was retrieved."""
-    return reasons.index(step.retrieval.reason) if isinstance(step.retrieval, Skipped) else -1
-
-
-def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
+def _distributions(trace: Trace, steps: Sequence[Explanation]) -> dict[str, Array]:
     """The likeliest codes of each step with their probabilities and their noise.
 
     top_blank (nothing retrieved) and top_unblended (no blenders either) are there only where they are other ones than
@@ -204,25 +144,23 @@ def _distributions(trace: Trace, steps: Sequence[Step]) -> dict[str, Array]:
     noise = ("noise",) if trace.rule == "gumbel" else ()
     arrays: dict[str, Array] = {"top_code": np.zeros(size, np.uint16)}
     arrays |= {f"top_{name}": np.zeros(size, np.float32) for name in ("model", "retrieval", "blended", *others, *noise)}
-    for row, step in enumerate(steps):
-        told, blend = step.told, step.told.blend
-        shown = {"model": blend.model, "retrieval": blend.retrieval, "blended": blend.blended}
+    for row, here in enumerate(steps):
+        shown = {"model": here.blend.model, "retrieval": here.blend.retrieval, "blended": here.blend.blended}
         if others:
-            shown |= {"blank": told.nothing, "unblended": told.nothing if told.bare is None else told.bare}
-        keep = (step.record.code, step.pick, step.without, step.unmixed, step.alone, *step.seconds)
-        codes = top_codes(blend, keep, size[1], [shown.get(name) for name in others])
+            shown |= {"blank": here.nothing, "unblended": here.nothing if here.bare is None else here.bare}
+        codes = top_codes(here.blend, (*here.named, here.unmixed), size[1], [shown.get(name) for name in others])
         arrays["top_code"][row] = codes
         for name, shares in shown.items():
             if shares is not None:
                 arrays[f"top_{name}"][row] = shares[codes]
-        if isinstance(told.luck, Race):
-            arrays["top_noise"][row] = told.luck.noise[codes]
+        if isinstance(here.luck, Race):
+            arrays["top_noise"][row] = here.luck.noise[codes]
     return arrays
 
 
-def _neighbours(trace: Trace) -> dict[str, Array]:
+def _neighbours(steps: Sequence[Explanation]) -> dict[str, Array]:
     """The nearest neighbours of each step: image number (-1: none), cell, code, distance and share."""
-    size = (len(trace.steps), SHOWN_NEIGHBOURS)
+    size = (len(steps), SHOWN_NEIGHBOURS)
     arrays: dict[str, Array] = {
         "near_image": np.full(size, -1, np.int32),
         "near_row": np.zeros(size, np.uint8),
@@ -231,17 +169,15 @@ def _neighbours(trace: Trace) -> dict[str, Array]:
         "near_distance": np.zeros(size, np.float32),
         "near_share": np.zeros(size, np.float32),
     }
-    for row, step in enumerate(trace.steps):
-        settings = trace.settings_at(step.position)
-        if not (found := neighbours(step)):
+    for row, here in enumerate(steps):
+        if not (found := here.found):
             continue
         shown = slice(0, min(SHOWN_NEIGHBOURS, len(found)))
-        places = [place[shown] for place in trace.provenance(step.position)]
-        arrays["near_image"][row, shown], arrays["near_row"][row, shown], arrays["near_col"][row, shown] = places
+        for name, values in zip(("image", "row", "col"), here.places, strict=True):
+            arrays[f"near_{name}"][row, shown] = values[shown]
         arrays["near_code"][row, shown] = found.codes[shown]
         arrays["near_distance"][row, shown] = found.distances[shown]
-        shares = neighbour_shares(found, settings.retrieval_temperature, settings.aggregate)
-        arrays["near_share"][row, shown] = shares[shown]
+        arrays["near_share"][row, shown] = here.shares[shown]
     return arrays
 
 

@@ -8,17 +8,30 @@ from typing import Any
 import numpy as np
 
 from app.branches import change_from, describe
-from app.views import top_codes
+from app.controls import KNOBS
+from app.views import METHOD_NAMES
 from app.visits import Kept
-from core.daid import Blend, neighbour_shares
-from core.draw import Distribution, Luck, Race
-from core.trace import Trace, entropy, neighbours
-from core.types import Change, ConfigError, DecodeSettings, Neighbours, Skipped, StepRecord
-from core.whatif import WhatIf, what_if
+from core.analysis.explain import largest, top_codes
+from core.analysis.whatif import WhatIf, what_if
+from core.daid import Blend
+from core.draw import Luck, Race
+from core.trace import Trace, entropy
+from core.types import Change, ConfigError
 
 SHOWN_CODES, SHOWN_NEIGHBOURS = 12, 24
-SETTINGS = ("method", "retrieval_weight", "retrieval_temperature", "n_neighbours", "gate", "aggregate")
-"""Those that the tab offers to change."""
+SYMBOLS = {"retrieval_weight": "λ", "retrieval_temperature": "τ", "n_neighbours": "K", "gate": "gate"}
+SETTINGS = ("method", *SYMBOLS, "aggregate")
+"""Those that the tab offers to change; numbers go by their symbols there."""
+
+
+def offers() -> dict[str, Any]:
+    """What the tab can change, with the ranges of the page: see the constructor in whatif.js."""
+    knobs = {knob.field: knob for knob in KNOBS}
+    rows = [(knobs[name], symbol) for name, symbol in SYMBOLS.items()]
+    return {
+        "knobs": [[knob.field, symbol, knob.info, knob.low, knob.high, knob.step] for knob, symbol in rows],
+        "methods": [[name, label] for name, label in METHOD_NAMES.items()],
+    }
 
 
 def trace_for(kept: Kept, step: int) -> Trace:
@@ -43,28 +56,27 @@ def answer(kept: Kept, step: int, values: object) -> dict[str, Any]:
     """What a change would do at a step; see `wanted` for the change, and whatif.js for what becomes of the answer."""
     trace = trace_for(kept, step)
     change = wanted(trace, step, values)
-    told, record = what_if(trace, step, change), trace.steps[step]
-    before = trace.settings_at(step)
+    asked = what_if(trace, step, change)
+    before = asked.was.settings
     settings = change.settings or before
-    row, column = trace.grid.row_col(step)
     return {
         "run": kept.id,
         "step": step,
         "ahead": step == len(kept.trace.steps),
-        "place": [row, column],
+        "place": list(trace.grid.row_col(step)),
         "rule": trace.rule,
         "settings": {name: getattr(settings, name) for name in SETTINGS},
         "recorded": {name: getattr(before, name) for name in SETTINGS},
         "change": asdict(replace(change, settings=None)),
         "said": "" if change == Change(step) else describe(change, before),
-        "before": _outcome(told.before, told.codes[0]),
-        "after": _outcome(told.after, told.codes[1]),
-        "taken": record.code,
-        "codes": _codes(told, record, trace.luck(step)),
-        "skipped": record.retrieval.reason if isinstance(record.retrieval, Skipped) else "",
-        "found": len(told.neighbours) if told.neighbours else 0,
-        "neighbours": _near(trace, step, told.neighbours, before, settings),
-        "beyond": list(told.beyond),
+        "before": _outcome(asked.before, asked.codes[0]),
+        "after": _outcome(asked.after, asked.codes[1]),
+        "taken": asked.was.step.code,
+        "codes": _codes(asked, trace.luck(step)),
+        "skipped": asked.was.reason or "",
+        "found": len(asked.neighbours) if asked.neighbours else 0,
+        "neighbours": _near(asked),
+        "beyond": list(asked.beyond),
     }
 
 
@@ -80,48 +92,43 @@ def _outcome(blend: Blend, code: int) -> dict[str, float | int]:
     }
 
 
-def _codes(told: WhatIf, record: StepRecord, luck: Luck) -> list[list[float]]:
+def _codes(asked: WhatIf, luck: Luck) -> list[list[float]]:
     """The likeliest codes: number, then the shares of model, retrieval and both blends, then the noise.
 
     Those that truncation has excluded come last, in the order of their logits: they can be chosen by hand.
     """
-    keep = sorted({*told.codes, record.code})
-    likely = top_codes(told.after, keep, SHOWN_CODES, [told.before.blended])
-    before, after = told.before.blended, told.after.blended
+    record = asked.was.step
+    keep = sorted({*asked.codes, record.code})
+    likely = top_codes(asked.after, keep, SHOWN_CODES, [asked.before.blended])
+    before, after = asked.before.blended, asked.after.blended
     nothing = np.zeros(len(after))
     noise = luck.noise if isinstance(luck, Race) else nothing
-    retrieval = nothing if told.after.retrieval is None else told.after.retrieval
-    columns = (told.after.model, retrieval, before, after, noise)
+    retrieval = nothing if asked.after.retrieval is None else asked.after.retrieval
+    columns = (asked.after.model, retrieval, before, after, noise)
     share = np.maximum.reduce(columns[:4])
     codes = [int(code) for code in likely if share[code] > 0 or code in keep]
-    others = [int(code) for code in np.argsort(-record.logits, kind="stable")[: 2 * SHOWN_CODES] if code not in codes]
+    others = [int(code) for code in largest(record.logits, 2 * SHOWN_CODES) if code not in codes]
     codes += others[: SHOWN_CODES - len(codes)]
     return [[code, *(float(column[code]) for column in columns)] for code in codes]
 
 
-def _near(
-    trace: Trace, step: int, weighed: Neighbours | None, before: DecodeSettings, after: DecodeSettings
-) -> list[dict[str, Any]]:
+def _near(asked: WhatIf) -> list[dict[str, Any]]:
     """The nearest neighbours with their shares before and after the change."""
-    found = neighbours(trace.steps[step])
+    was, found = asked.was, asked.was.found
     if found is None:
         return []
-    old = neighbour_shares(found, before.retrieval_temperature, before.aggregate)
-    new: Distribution = np.zeros(len(found))
-    if weighed is not None:
-        shares = neighbour_shares(weighed, after.retrieval_temperature, after.aggregate)
-        new[: len(shares)] = shares
-    images, rows, columns = trace.provenance(step)
-    shown = min(SHOWN_NEIGHBOURS, len(found))
+    new = np.zeros(len(found))
+    new[: len(asked.shares)] = asked.shares
+    images, rows, columns = was.places
     return [
         {
             "entry": int(found.entries[i]),
             "code": int(found.codes[i]),
             "distance": float(found.distances[i]),
-            "shares": [float(old[i]), float(new[i])],
-            "caption": trace.sources[int(images[i])].caption,
-            "style": trace.sources[int(images[i])].style,
+            "shares": [float(was.shares[i]), float(new[i])],
+            "caption": was.trace.sources[int(images[i])].caption,
+            "style": was.trace.sources[int(images[i])].style,
             "place": [int(images[i]), int(rows[i]), int(columns[i])],
         }
-        for i in range(shown)
+        for i in range(min(SHOWN_NEIGHBOURS, len(found)))
     ]

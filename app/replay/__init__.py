@@ -8,9 +8,10 @@ import html
 import json
 from pathlib import Path
 
-from app.stepper import script, stylesheet, template
+from app.replay.bundle import bundle
 
 FOLDER = Path(__file__).parent
+STEPPER = FOLDER.parent / "stepper"
 POLICY = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
 )
@@ -42,14 +43,13 @@ def replay_page(title: str, state: str, message: str, trace: bytes, atlas: bytes
     or "stopped"; message: a line above the picture, "" for none. Everything of the run is in base64, and the policy
     lets nothing run but the stepper, and nothing be fetched: no prompt or caption can do more than be read.
     """
-    code = f"{_read('replay.js')}\n(function (element, props, watch) {{\n{script()}\n}})(element, props, () => {{}});\n"
-    style = stylesheet() + _read("replay.css")
+    code, style = bundle(FOLDER / "replay.js"), _read(STEPPER / "stepper.css") + _read(FOLDER / "replay.css")
     about = json.dumps({"state": state, "message": message}).encode()
     page = PAGE.format(
         policy=POLICY.format(script=_hash(code), style=_hash(style)),
         title=html.escape(f"{title} - AR-RAG Loupe"),
         style=style,
-        body=_read("replay.html").replace("<!-- stepper -->", template()),
+        body=_read(FOLDER / "replay.html").replace("<!-- stepper -->", _read(STEPPER / "stepper.html")),
         trace=_base64(trace),
         atlas=_base64(atlas),
         about=_base64(about),
@@ -58,9 +58,9 @@ def replay_page(title: str, state: str, message: str, trace: bytes, atlas: bytes
     return page.encode("utf-8", "replace")
 
 
-def _read(name: str) -> str:
-    """A file of this folder."""
-    return (FOLDER / name).read_text(encoding="utf-8")
+def _read(file: Path) -> str:
+    """The text of a file."""
+    return file.read_text(encoding="utf-8")
 
 
 def _base64(data: bytes) -> str:

@@ -1,5 +1,8 @@
-"use strict";
 /* Gives the stepper what is in this file, as a server would. */
+
+import { make } from "../client/dom.js";
+import { mount } from "../stepper/stepper.js";
+import { parseTrace } from "../stepper/trace.js";
 
 /** The content of a data block as an ArrayBuffer. */
 function blockBytes(id) {
@@ -9,23 +12,20 @@ function blockBytes(id) {
   return bytes.buffer;
 }
 
-const element = document.getElementById("stepper");
-const about = JSON.parse(new TextDecoder().decode(blockBytes("about")));
-const recorded = { bytes: blockBytes("trace") };
-const props = { value: { ...about, run: 1, number: 1, step: -1, file: recorded, atlas: { url: "atlas", bytes: blockBytes("atlas") } } };
+/** List the prompt and all settings of a trace. */
+function showSettings(list, { prompt, settings }) {
+  for (const [name, value] of Object.entries({ prompt, ...settings })) {
+    const pair = make("div");
+    pair.append(make("dt", "", name), make("dd", "", Array.isArray(value) ? value.join(", ") || "all" : String(value)));
+    list.append(pair);
+  }
+}
 
 document.body.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);
 document.getElementById("theme").addEventListener("click", () => document.body.classList.toggle("dark"));
 
-{
-  const length = new DataView(recorded.bytes).getUint32(8, true);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(recorded.bytes, 16, length)));
-  for (const [name, value] of Object.entries({ prompt: header.prompt, ...header.settings })) {
-    const pair = document.createElement("div");
-    const term = document.createElement("dt"), number = document.createElement("dd");
-    term.textContent = name;
-    number.textContent = Array.isArray(value) ? value.join(", ") || "all" : String(value);
-    pair.append(term, number);
-    document.getElementById("settings").append(pair);
-  }
-}
+const about = JSON.parse(new TextDecoder().decode(blockBytes("about")));
+const [trace, atlas] = ["trace", "atlas"].map(blockBytes);
+showSettings(document.getElementById("settings"), parseTrace(trace));
+mount({ element: document.getElementById("stepper") })(
+  { ...about, run: 1, number: 1, step: -1, file: { bytes: trace }, atlas: { url: "atlas", bytes: atlas } });

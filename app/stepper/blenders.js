@@ -1,5 +1,10 @@
 /* The blenders of one position: what they made of each neighbour's feature, and how much each of them adds. */
 
+import { make, makePatch, setLength, setText } from "../client/dom.js";
+import { percent, plural } from "../client/numbers.js";
+import { cividis, drawCode, drawScale, outline, prepare } from "./drawing.js";
+import { blendersAt, featureAt, presentAt, shareAt } from "./step.js";
+
 const PATCH_SIZE = 20, PATH_SIZE = [28, 30];
 const COSINES = [
   ["start_cosine", "Cosine to its start", "of the feature that leaves a blender to what entered the first"],
@@ -50,7 +55,7 @@ function setNumber(cell, value, text) {
  *
  * What is drawn for all features is one canvas across their columns: each canvas costs the browser a layer per frame.
  */
-class Blenders {
+export class Blenders {
   /** @param {Object<string, HTMLElement>} parts the template's elements by their data-part */
   constructor(parts) {
     this.parts = parts;

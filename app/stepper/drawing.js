@@ -3,7 +3,7 @@
 const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
 
 /** Colour number t (0..1) of the cividis scale, as CSS. */
-function cividis(t) {
+export function cividis(t) {
   const place = Math.min(Math.max(t, 0), 1) * (CIVIDIS.length - 1);
   const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
   const part = (hex, at) => parseInt(hex.slice(at, at + 2), 16);
@@ -12,7 +12,7 @@ function cividis(t) {
 }
 
 /** Give a canvas its size in CSS pixels at the screen's density, and its cleared context in CSS pixels. */
-function prepare(canvas, width, height) {
+export function prepare(canvas, width, height) {
   const density = window.devicePixelRatio || 1;
   const pixels = [Math.round(width * density), Math.round(height * density)];
   if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) {
@@ -27,7 +27,7 @@ function prepare(canvas, width, height) {
 }
 
 /** Outline one cell with a line that shows on any picture. */
-function outline(context, x, y, width, height, colour, dash = []) {
+export function outline(context, x, y, width, height, colour, dash = []) {
   context.setLineDash([]);
   context.lineWidth = 3;
   context.strokeStyle = "rgb(255 255 255 / 0.9)";
@@ -39,15 +39,18 @@ function outline(context, x, y, width, height, colour, dash = []) {
   context.setLineDash([]);
 }
 
-/** Box [x, y, width, height] of a position, on whole pixels. */
-function boxOf(p, grid, cell) {
+/**
+ * Box [x, y, width, height] of a position, on whole pixels.
+ * @returns {[number, number, number, number]}
+ */
+export function boxOf(p, grid, cell) {
   const row = Math.floor(p / grid.width), col = p % grid.width;
   const [x, y] = [Math.round(col * cell), Math.round(row * cell)];
   return [x, y, Math.round((col + 1) * cell) - x, Math.round((row + 1) * cell) - y];
 }
 
 /** The first `shown` patches of a picture, in raster order; the picture may be a square [left, top, size] of a larger one. */
-function drawPatches(context, picture, grid, cell, shown, [left, top, size] = [0, 0, picture.width]) {
+export function drawPatches(context, picture, grid, cell, shown, [left, top, size] = [0, 0, picture.width]) {
   const side = size / grid.width;
   const rows = Math.floor(shown / grid.width), rest = shown % grid.width;
   const [width, below] = [Math.round(grid.width * cell), Math.round(rows * cell)];
@@ -56,7 +59,7 @@ function drawPatches(context, picture, grid, cell, shown, [left, top, size] = [0
 }
 
 /** Empty paper: a faint dot in the middle of every cell that has no patch yet. */
-function drawPaper(context, grid, cell, shown, colours) {
+export function drawPaper(context, grid, cell, shown, colours) {
   context.fillStyle = colours.dot;
   for (let p = shown; p < grid.width * grid.height; p++) {
     const [x, y, width, height] = boxOf(p, grid, cell);
@@ -65,14 +68,14 @@ function drawPaper(context, grid, cell, shown, colours) {
 }
 
 /** The lines of the grid. */
-function drawGrid(context, grid, cell, colours) {
+export function drawGrid(context, grid, cell, colours) {
   context.fillStyle = colours.grid;
   for (let col = 1; col < grid.width; col++) context.fillRect(Math.round(col * cell), 0, 1, grid.height * cell);
   for (let row = 1; row < grid.height; row++) context.fillRect(0, Math.round(row * cell), grid.width * cell, 1);
 }
 
 /** Colour the cells by value; positions that are still to come are fainter. In marks, 1 fills a cell, 2 is a ring, 3 both. */
-function drawOverlay(context, overlay, grid, cell, shown, colours) {
+export function drawOverlay(context, overlay, grid, cell, shown, colours) {
   const [low, high] = overlay.range;
   overlay.values.forEach((value, p) => {
     if (!Number.isFinite(value) || (overlay.marks && !value)) return;
@@ -107,27 +110,30 @@ function ring(context, x, y, width, height, colour) {
 }
 
 /** The patch picture of a code alone, from the atlas; plain grey until the atlas is there. */
-function drawCode(context, atlas, columns, code, x, y, width, height) {
+export function drawCode(context, atlas, columns, code, x, y, width, height) {
   context.fillStyle = "rgb(128 128 128 / 0.35)";
   if (!atlas) return context.fillRect(x, y, width, height);
   const side = atlas.width / columns;
   context.drawImage(atlas, (code % columns) * side, Math.floor(code / columns) * side, side, side, x, y, width, height);
 }
 
-/** A box, a pixel smaller on every side. */
+/**
+ * A box, a pixel smaller on every side.
+ * @returns {[number, number, number, number]}
+ */
 const inset = ([x, y, width, height]) => [x + 1, y + 1, width - 2, height - 2];
 
 /** Where a crop of `cells` cells around `at` starts, kept inside of 0..limit. */
 const cropStart = (at, cells, limit) => Math.min(Math.max(at - Math.floor(cells / 2), 0), Math.max(limit - cells, 0));
 
 /** One patch of a picture. */
-function drawPatch(context, picture, grid, p, x, y, size) {
+export function drawPatch(context, picture, grid, p, x, y, size) {
   const side = picture.width / grid.width;
   context.drawImage(picture, (p % grid.width) * side, Math.floor(p / grid.width) * side, side, side, x, y, size, size);
 }
 
 /** The gap that is to be filled: a dashed box with a question mark. */
-function drawGap(context, x, y, size, colour) {
+export function drawGap(context, x, y, size, colour) {
   context.setLineDash([3, 3]);
   context.strokeStyle = colour;
   context.lineWidth = 1.5;
@@ -141,7 +147,7 @@ function drawGap(context, x, y, size, colour) {
 }
 
 /** A cividis scale over the whole width of a canvas. */
-function drawScale(canvas) {
+export function drawScale(canvas) {
   const context = canvas.getContext("2d");
   for (let x = 0; x < canvas.width; x++) {
     context.fillStyle = cividis(x / (canvas.width - 1));
@@ -155,88 +161,13 @@ function drawScale(canvas) {
 const CROP_CELLS = 5;
 const CROP_SIZE = 104;
 
-/**
- * A race: for every code and lane, ln p and then its noise as one bar; who gets furthest is drawn.
- * Noise below 0 takes back what it can: the bar ends earlier, and what is lost is only outlined. Bars of those who lose
- * may be cut off at the left, those of winners never are.
- * @param {{code: number, noise: number, chances: number[]}[]} racers codes with a probability for each lane
- * @param {{colour: string, winner: number}[]} lanes the distributions, the first one above
- * @param {{atlas: ?ImageBitmap, columns: number, colours: Object}} look
- */
-function drawRace(canvas, width, racers, lanes, { atlas, columns, colours }) {
-  const thick = lanes.length > 1 ? 8 : 11, row = lanes.length * (thick + 2) + 8, labels = 66, room = 12;
-  const context = prepare(canvas, Math.max(width, 160), Math.max(row * racers.length, row));
-  const ends = racers.flatMap(({ noise, chances }) => chances.filter((p) => p > 0).flatMap((p) => [Math.log(p), Math.log(p) + noise]));
-  if (!ends.length) return;
-  const won = racers.filter(({ code }) => lanes.some(({ winner }) => winner === code)).flatMap(({ chances }) => chances.filter((p) => p > 0).map(Math.log));
-  const low = Math.max(Math.min(...ends), Math.min(-8, ...won)), high = Math.max(...ends), span = Math.max(high - low, 1e-6) + 0.4;
-  const at = (value) => labels + Math.max(0, (value - low + 0.4) / span) * (Math.max(width, 160) - labels - room);
-  context.textBaseline = "middle";
-  lanes.forEach(({ winner, colour }) => {
-    const first = racers.findIndex(({ code }) => code === winner);
-    if (first < 0) return;
-    const lane = lanes.findIndex((other) => other.winner === winner && other.colour === colour);
-    const x = at(Math.log(racers[first].chances[lane]) + racers[first].noise);
-    context.strokeStyle = colour;
-    context.setLineDash([2, 3]);
-    context.lineWidth = 1;
-    context.beginPath();
-    context.moveTo(x, 0);
-    context.lineTo(x, row * racers.length);
-    context.stroke();
-    context.setLineDash([]);
-  });
-  racers.forEach(({ code, noise, chances }, i) => {
-    const top = i * row, wins = lanes.some(({ winner }) => winner === code);
-    drawCode(context, atlas, columns, code, 0, top + (row - 22) / 2, 22, 22);
-    context.fillStyle = colours.ink;
-    context.font = `${wins ? "600 " : ""}12px "IBM Plex Mono", ui-monospace, monospace`;
-    context.fillText(String(code), 27, top + row / 2);
-    lanes.forEach(({ colour, winner }, lane) => {
-      const y = top + 4 + lane * (thick + 2), p = chances[lane];
-      if (!(p > 0)) {
-        context.fillStyle = colours.soft;
-        context.font = "10px sans-serif";
-        return context.fillText("excluded", labels, y + thick / 2);
-      }
-      const [log, end] = [at(Math.log(p)), at(Math.log(p) + noise)];
-      context.fillStyle = colour;
-      context.fillRect(labels, y, Math.max(Math.min(log, end) - labels, 1), thick);
-      context.globalAlpha = 0.38;
-      if (end > log) context.fillRect(log, y, end - log, thick);
-      context.globalAlpha = 1;
-      context.strokeStyle = colour;
-      context.lineWidth = 1;
-      if (end < log) context.strokeRect(end + 0.5, y + 0.5, log - end - 1, thick - 1);
-      if (winner !== code) return;
-      context.beginPath();
-      context.arc(end, y + thick / 2, thick / 2 + 1, 0, 2 * Math.PI);
-      context.fill();
-      context.strokeStyle = colours.paper;
-      context.stroke();
-    });
-  });
-}
-
-/** The `count` codes that get furthest in any lane; the winners are among them. */
-function furthest(racers, winners, count) {
-  const score = ({ code, noise, chances }) => (winners.includes(code) ? Infinity : Math.log(Math.max(...chances, 1e-30)) + noise);
-  return racers.filter(({ chances }) => Math.max(...chances) > 0).sort((a, b) => score(b) - score(a)).slice(0, count).sort((a, b) => b.chances.at(-1) - a.chances.at(-1));
-}
-
-/** The codes that are listed for a step, with their noise and their probabilities in some distributions. */
-function racersAt(trace, step, kinds) {
-  const listed = (name) => ofStep(trace.arrays[`top_${name}`], step, trace.shown.codes);
-  const noise = listed("noise"), shares = kinds.map(listed);
-  return [...listed("code")].map((code, i) => ({ code, noise: noise[i], chances: shares.map((values) => values[i]) }));
-}
-
 /** The surroundings of neighbour number `at` of a trace in its source image, the cell and its context outlined. */
-function drawCrop(canvas, { trace, atlas, colours, wanted }, at, size = CROP_SIZE) {
+export function drawCrop(canvas, { trace, atlas, colours, wanted }, at, size = CROP_SIZE) {
   const { grid, arrays } = trace, cell = size / CROP_CELLS;
   const [image, row, col] = [arrays.near_image[at], arrays.near_row[at], arrays.near_col[at]];
   const context = prepare(canvas, size, size);
   const top = cropStart(row, CROP_CELLS, grid.height), left = cropStart(col, CROP_CELLS, grid.width);
+  /** @type {(r: number, c: number) => [number, number, number, number]} */
   const box = (r, c) => [(c - left) * cell, (r - top) * cell, cell, cell];
   const bitmap = trace.bitmaps[image];
   if (bitmap) {
@@ -253,7 +184,7 @@ function drawCrop(canvas, { trace, atlas, colours, wanted }, at, size = CROP_SIZ
 }
 
 /** The colours of the page that drawing uses, from the style of an element. */
-function coloursOf(element) {
+export function coloursOf(element) {
   const style = getComputedStyle(element);
   const names = { dot: "dot", grid: "grid", flip: "flip", cursor: "cursor", query: "query", ink: "ink", rest: "rest", soft: "faint", taken: "blended", model: "model", blended: "blended", unblended: "unblended", blank: "blank", paper: "paper" };
   return Object.fromEntries(Object.entries(names).map(([name, variable]) => [name, style.getPropertyValue(`--lp-${variable}`).trim()]));

@@ -1,11 +1,19 @@
 /* The reading of one position: its context, what was chosen, the distributions, the neighbours. */
 
+import { make, makePatch, setLength, setText, setTitle, showPairs } from "../client/dom.js";
+import { percent, short } from "../client/numbers.js";
+import { drawCode, drawCrop, drawGap, drawPatch, prepare } from "./drawing.js";
+import { drawRace, furthest, racedIn, racersAt, raceTextAt } from "./race.js";
+import {
+  bestFeatureAt, blendersAt, contextAt, decidedAt, distributionsOf, featureAt, flipAt, movedText, NOT_RECORDED,
+  placeAt, presentAt, reasonAt, retrievedAt, shiftAt, withoutAt,
+} from "./step.js";
+import { FACT_TIPS } from "./tips.js";
+import { ofStep } from "./trace.js";
+
 const CONTEXT_SIZE = 132;
 const DISTRIBUTIONS = ["unblended", "blank", "model", "retrieval", "blended"];
 const RACERS = 5;
-
-/** What the divergence of a trace is between, as a formula. */
-const movedText = (trace) => (trace.blenders.length ? `KL(nothing retrieved ‖ ${trace.mixes ? "blended" : "model"})` : "KL(model ‖ blended)");
 
 /** One row of the table of codes, with handles on the parts that change. */
 function makeCodeRow() {
@@ -39,7 +47,7 @@ function makeCard() {
 }
 
 /** The panels beside and below the picture; it only shows, and asks nothing of the server. */
-class Reading {
+export class Reading {
   /** @param {Object<string, HTMLElement>} parts the template's elements by their data-part */
   constructor(parts) {
     this.parts = parts;
@@ -66,6 +74,7 @@ class Reading {
     this.parts.cards.replaceChildren(...this.cards.map(({ card }) => card));
     this.parts.facts.replaceChildren(...trace.facts.map(([name, value]) => {
       const item = make("li");
+      item.title = FACT_TIPS[name] || "";
       item.append(make("span", "", name), make("b", "", value));
       return item;
     }));
@@ -123,7 +132,7 @@ class Reading {
     const here = retrievedAt(trace, step), moved = Number.isFinite(kl[step]);
     const [before, , after] = ofStep(entropy, step, 3);
     const blends = blendersAt(trace, step), best = blends && bestFeatureAt(trace, step);
-    const numbers = [
+    showPairs(this.parts.numbers, [
       ["margin (nats)", Number.isFinite(ahead) ? short(ahead) : "–", "by how much the code won the race: how nearly it would have been another one"],
       blends && !trace.mixes
         ? ["best compatibility", best ? best[1].toFixed(2) : "–", "highest compatibility in the last blender, 0 to 1"]
@@ -133,19 +142,7 @@ class Reading {
       ["entropy (nats)", moved ? `${short(before)} → ${short(after)}` : short(after),
         moved ? "entropy without retrieval, then of what was drawn from" : "entropy of what was drawn from"],
       ["neighbours", here ? String(found[step]) : "0", "how many neighbours were retrieved"],
-    ];
-    const list = this.parts.numbers;
-    while (list.children.length < numbers.length) {
-      const pair = make("div");
-      pair.append(make("dt"), make("dd"));
-      list.append(pair);
-    }
-    numbers.forEach(([name, value, meaning], i) => {
-      const pair = list.children[i];
-      setTitle(pair, meaning);
-      setText(pair.firstChild, name);
-      setText(pair.lastChild, value);
-    });
+    ]);
   }
 
   /* ---- the distributions */

@@ -1,13 +1,17 @@
 /* The source images of a picture: what a trace says of them, their colours, the overlay that shows them. */
 
+import { make } from "../client/dom.js";
+import { percent } from "../client/numbers.js";
+import { boxOf } from "./drawing.js";
+
 const SOURCE_COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00"]; // Okabe-Ito
 const OTHER_SOURCE = "#8893a0";
 
 /** Colour of a listed source by its rank from 0; grey beyond the largest few. */
-const sourceColour = (rank) => SOURCE_COLOURS[rank] || OTHER_SOURCE;
+export const sourceColour = (rank) => SOURCE_COLOURS[rank] || OTHER_SOURCE;
 
 /** The sources of a trace, by rank, with what is known of each. */
-function sourcesOf(trace) {
+export function sourcesOf(trace) {
   const { listed, places } = trace.provenance;
   return listed.map((figures, rank) => ({ ...figures, rank, place: places[rank], about: trace.sources[places[rank]] }));
 }
@@ -16,20 +20,20 @@ function sourcesOf(trace) {
 const creditAt = (trace, step, rank) => trace.arrays.credit[step * (trace.provenance.listed.length + 1) + rank] / trace.fraction;
 
 /** The cell in a listed source that most of it came from; -1 for none. */
-const originAt = (trace, step, rank) => trace.arrays.origin[step * trace.provenance.listed.length + rank];
+export const originAt = (trace, step, rank) => trace.arrays.origin[step * trace.provenance.listed.length + rank];
 
 /** A source in words. */
-const sourceName = ({ caption, style, image }) => `${caption}${style ? `, ${style}` : ""} #${image}`;
+export const sourceName = ({ caption, style, image }) => `${caption}${style ? `, ${style}` : ""} #${image}`;
 
 /** Rows and columns as words: where something is, seen from here. */
-function offsetText([down, right]) {
+export function offsetText([down, right]) {
   const parts = [[down, "down", "up"], [right, "right", "left"]].filter(([by]) => by)
     .map(([by, ahead, back]) => `${Math.abs(by)} ${by > 0 ? ahead : back}`);
   return parts.join(", ") || "same place";
 }
 
 /** How much each position owes to one source, or to the one that it owes most; -1 where to none. */
-function sourceValues(trace, focus) {
+export function sourceValues(trace, focus) {
   return Float32Array.from({ length: trace.steps }, (_, step) => {
     const rank = focus >= 0 ? focus : trace.arrays.owner[step];
     const credit = rank >= 0 ? creditAt(trace, step, rank) : 0;
@@ -41,7 +45,7 @@ function sourceValues(trace, focus) {
  * Colour the cells by source, stronger with the credit, and number those of the largest few.
  * @param {number} focus rank of the only source to show, -1 for all
  */
-function drawSources(context, trace, focus, grid, cell, shown) {
+export function drawSources(context, trace, focus, grid, cell, shown) {
   const values = sourceValues(trace, focus);
   context.font = `600 ${Math.max(8, Math.round(cell * 0.36))}px "IBM Plex Sans", system-ui, sans-serif`;
   context.textAlign = "center";
@@ -70,7 +74,7 @@ function drawNumber(context, number, x, y) {
 }
 
 /** Lines between cells of different numbers, which `number` tells by row and column, also outside of the grid. */
-function drawBorders(context, number, grid, cell, colour) {
+export function drawBorders(context, number, grid, cell, colour) {
   context.beginPath();
   for (let row = 0; row <= grid.height; row++) {
     for (let col = 0; col <= grid.width; col++) {
@@ -87,23 +91,23 @@ function drawBorders(context, number, grid, cell, colour) {
 }
 
 /** A number for every cell, from a function of its position; 0 outside of the grid. */
-const numberOf = (grid, at) => (row, col) => (
+export const numberOf = (grid, at) => (row, col) => (
   row < 0 || col < 0 || row >= grid.height || col >= grid.width ? 0 : at(row * grid.width + col));
 
 /** Lines around the copied regions, as far as they are drawn. */
-function drawRegions(context, trace, grid, cell, shown) {
+export function drawRegions(context, trace, grid, cell, shown) {
   drawBorders(context, numberOf(grid, (p) => (p < shown ? trace.arrays.copied[p] : 0)), grid, cell, "#18212b");
 }
 
 /** A colour and its number, as an element. */
-function makeSourceKey(rank) {
+export function makeSourceKey(rank) {
   const key = make("i", "lp-source-key", rank < SOURCE_COLOURS.length ? String(rank + 1) : "");
   key.style.background = sourceColour(rank);
   return key;
 }
 
 /** The key of the overlay: the largest few sources with their patches, the rest, and what is outlined. */
-function sourceKeys(trace) {
+export function sourceKeys(trace) {
   const sources = sourcesOf(trace), { others, copying } = trace.provenance;
   const items = sources.slice(0, SOURCE_COLOURS.length).filter(({ patches }) => patches).map(({ rank, about, patches }) => {
     const item = make("li");
@@ -125,7 +129,7 @@ function sourceKeys(trace) {
 }
 
 /** What the overlay says of one position. */
-function sourceTextAt(trace, step, focus) {
+export function sourceTextAt(trace, step, focus) {
   const about = trace.provenance.mixes ? "of the taken code’s probability" : "of the compatibility, with the taken code";
   const owner = trace.arrays.owner[step], rank = focus >= 0 ? focus : owner;
   const credit = rank >= 0 ? creditAt(trace, step, rank) : 0;

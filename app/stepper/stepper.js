@@ -1,10 +1,8 @@
 /*
  * The stepper: shows how a picture was drawn, position by position, from a trace that it holds itself.
  *
- * stepper.py joins trace.js, drawing.js, dom.js, reading.js, blenders.js, sources.js and this file. Gradio runs them once as the body of a function with
- * `element` (the mounted template), `props` and `watch`; `props.value` is an update (see StepperData in stepper.py).
- * Small updates arrive while the picture is being drawn; the last one names a file with the whole trace, which is fetched
- * once. After that, stepping makes no request.
+ * It takes updates (see StepperData in stepper.py). Small ones arrive while the picture is being drawn; the last one names
+ * a file with the whole trace, which is fetched once. After that, stepping makes no request.
  *
  * Other parts of the page find the stepper as the property `loupe` of its host, and hear "loupe:step" from the host
  * whenever it stands somewhere else.
@@ -12,20 +10,40 @@
  * Everything that came from a visitor, a caption or a trace reaches the page as text nodes and pixels only.
  */
 
+import { hideButton, offerAgain, partsOf, setText, setTitle } from "../client/dom.js";
+import { lifetimeOf, onThemeChange, until } from "../client/lifetime.js";
+import { Newest } from "../client/newest.js";
+import { short } from "../client/numbers.js";
+import { explain } from "../client/tips.js";
+import { Blenders } from "./blenders.js";
+import {
+  boxOf, coloursOf, drawGrid, drawOverlay, drawPaper, drawPatches, drawScale, outline, prepare,
+} from "./drawing.js";
+import { isJump, Jumps } from "./jumps.js";
+import { legendText, overlayOf, whyNoOverlay } from "./overlays.js";
+import { Reading } from "./reading.js";
+import { drawRegions, drawSources, sourceKeys } from "./sources.js";
+import { contextAt, placeAt, retrievedAt, spokenAt } from "./step.js";
+import { TIPS } from "./tips.js";
+import { bitmapFromBase64, closeTrace, decodeSource, loadTrace, PictureOfOneFile } from "./trace.js";
+
 const PLAY_INTERVAL_MS = 80, CALM_INTERVAL_MS = 500;
 const SPEAK_AFTER_MS = 350;
 const LATE_MS = 19, STILL_MS = 200, HURRIED_FRAMES = 40; // a frame that took longer than the screen's is late
-const JUMP_KEYS = { f: "flip", n: "flip", p: "flip", k: "kl", c: "copied", d: "branch", s: "code" };
 
 class Stepper {
-  /** @param {HTMLElement} element where the template was mounted */
-  constructor(element) {
-    this.root = element.querySelector("[data-part=root]");
-    this.host = element.closest("#stepper") || this.root;
+  /**
+   * @param {HTMLElement} element where the template was mounted
+   * @param {AbortSignal} signal aborts when it goes
+   */
+  constructor(element, signal) {
     this.parts = partsOf(element);
+    this.root = this.parts.root;
+    this.host = /** @type {any} */ (element.closest("#stepper")) || this.root;
     this.newest = new Newest();
     this.trace = null;
-    this.step = -1;
+    this.previous = null;
+    this.step = this.previousStep = -1;
     this.steps = 0;
     this.grid = { height: 16, width: 16 };
     this.picture = null;
@@ -48,11 +66,11 @@ class Stepper {
     this.rendered = this.hurried = this.turn = 0;
     this.radios = [...this.root.querySelectorAll("[name=lp-overlay]")];
     for (const radio of this.radios) radio.parentElement.dataset.meaning = radio.parentElement.title;
-    this.jumps = [...this.root.querySelectorAll("[data-jump]")];
-    for (const button of this.jumps) button.dataset.meaning = button.title;
+    this.jumps = new Jumps(this.root, this.parts, () => this.step, (step) => this.move(step));
     this.host.tabIndex = -1;
     this.host.loupe = this;
     this.listen();
+    this.watch(signal);
     this.readColours();
     this.setState("idle");
     this.measure();
@@ -76,7 +94,7 @@ class Stepper {
       else await this.showTrace(update);
     } catch (error) {
       if (!this.newest.is(update)) return;
-      this.showError(`The picture could not be shown (${error.message}).`);
+      this.showError(`The picture could not be shown (${error instanceof Error ? error.message : error}).`);
       offerAgain(this.parts.again, () => this.follow(update));
     }
   }
@@ -125,7 +143,7 @@ class Stepper {
     this.setState(state);
     this.setSteps(trace.steps, step >= 0 && step < trace.steps ? step : trace.steps - 1);
     this.offerOverlays();
-    this.offerJumps();
+    this.jumps.offer(trace);
     this.tell("trace");
   }
 
@@ -173,7 +191,7 @@ class Stepper {
     if (state === "ready" && document.activeElement?.closest("#onward")) this.parts.canvas.focus({ preventScroll: true }); // it goes
     const idle = !this.trace;
     for (const name of ["previous", "play", "next", "scrub"]) this.parts[name].disabled = idle;
-    if (idle) for (const button of this.jumps) button.disabled = true;
+    if (idle) this.jumps.offer(null);
   }
 
   setSteps(steps, step) {
@@ -207,35 +225,6 @@ class Stepper {
   move(step) {
     this.pause();
     this.go(step);
-  }
-
-  /** Count the places that each jump goes through, and say why where there are none. */
-  offerJumps() {
-    this.places = {};
-    for (const button of this.jumps) {
-      const kind = button.dataset.jump, missing = whyNoJump(this.trace, kind, this.jumpValue(kind));
-      const places = this.places[kind] = missing ? [] : placesOf(this.trace, kind, this.jumpValue(kind));
-      button.disabled = !places.length;
-      setText(button.querySelector("b"), missing ? "" : String(places.length));
-      setTitle(button, missing || button.dataset.meaning);
-    }
-  }
-
-  /** The threshold or the code that a jump asks for; NaN without one. */
-  jumpValue(kind) {
-    return kind in { kl: 1, code: 1 } ? this.parts[`jump-${kind}`].valueAsNumber : NaN;
-  }
-
-  /** Go to the next place of a kind, or to the one before. */
-  jump(kind, backwards) {
-    const place = this.trace && nextPlace(this.places[kind], this.step, backwards);
-    if (place !== undefined && place !== null) this.move(place);
-  }
-
-  /** Jump by a letter; p goes back, and s goes to the field of the code while that is empty. */
-  jumpBy(letter, shift) {
-    if (letter === "s" && Number.isNaN(this.jumpValue("code"))) return this.parts["jump-code"].focus();
-    this.jump(JUMP_KEYS[letter], letter === "p" || shift);
   }
 
   /** Bring the picture into sight, and focus it: there the arrow keys step. */
@@ -280,21 +269,29 @@ class Stepper {
     canvas.addEventListener("pointerdown", (event) => this.pick(event));
     canvas.addEventListener("pointermove", (event) => event.buttons === 1 && this.pick(event));
     this.host.addEventListener("keydown", (event) => this.press(event));
-    for (const button of this.jumps) button.addEventListener("click", (event) => this.jump(button.dataset.jump, event.shiftKey));
-    for (const name of ["jump-kl", "jump-code"]) {
-      this.parts[name].addEventListener("input", () => this.trace && this.offerJumps());
-      this.parts[name].addEventListener("keydown", (event) => event.key === "Enter" && this.jump(name.slice(5), event.shiftKey));
-    }
     for (const radio of this.radios) radio.addEventListener("change", () => this.choose(radio.value));
-    const observer = new ResizeObserver(() => this.measure());
-    for (const node of [this.parts.frame, this.parts.reading]) observer.observe(node);
-    const sight = new IntersectionObserver((entries) => {
+  }
+
+  /** Follow what is around it, until it goes. */
+  watch(signal) {
+    const sizes = until(signal, new ResizeObserver(() => this.measure()));
+    for (const node of [this.parts.frame, this.parts.reading]) sizes.observe(node);
+    const sight = until(signal, new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) this.inSight[isIntersecting ? "add" : "delete"](target);
       this.draw();
-    });
+    }));
     for (const section of this.sections.keys()) sight.observe(section);
-    new MutationObserver(() => { this.readColours(); this.draw(); })
-      .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    onThemeChange(signal, () => { this.readColours(); this.draw(); });
+    signal.addEventListener("abort", () => this.close());
+  }
+
+  /** It goes: nothing moves any more, and pictures are freed. */
+  close() {
+    this.pause();
+    clearTimeout(this.speaking);
+    this.release();
+    Object.assign(this, { trace: null, picture: null });
+    this.jumps.offer(null);
   }
 
   /** Read the sizes that drawing depends on; not while drawing, where it would force a layout. */
@@ -324,7 +321,7 @@ class Stepper {
     else if (event.key === "Home") this.move(0);
     else if (event.key === "End") this.move(this.steps - 1);
     else if (event.key === " ") this.toggle();
-    else if (event.key.toLowerCase() in JUMP_KEYS) this.jumpBy(event.key.toLowerCase(), event.shiftKey);
+    else if (isJump(event.key.toLowerCase())) this.jumps.press(event.key.toLowerCase(), event.shiftKey);
     else return;
     event.preventDefault();
   }
@@ -438,30 +435,11 @@ class Stepper {
   choose(name) {
     if (name !== "source") this.focus = -1;
     this.overlayName = name;
-    this.overlay = this.makeOverlay(name);
+    this.overlay = this.trace ? overlayOf(this.trace, name) : null;
     this.parts.legend.hidden = !this.overlay;
     if (this.overlay) this.describeOverlay();
     this.draw();
     if (this.trace) this.tell("focus");
-  }
-
-  /** The values that an overlay shows, with their range, meaning and unit; null for none. */
-  makeOverlay(name) {
-    if (!this.trace || name === "none") return null;
-    if (name === "source") return { sources: true, range: [0, 1] };
-    const { entropy, kl, nearest, surprise, faid_fit } = this.trace.arrays, every = Array.from({ length: this.trace.steps }, (_, p) => p);
-    const overlay = {
-      entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of what was drawn from, in nats", unit: "nats" }),
-      kl: () => ({ values: kl, text: `${movedText(this.trace)}, in nats`, unit: "nats" }),
-      nearest: () => ({ values: nearest, text: "squared L2 distance of the nearest neighbour", unit: "" }),
-      fit: () => ({ values: faid_fit, text: `mean compatibility of the neighbours in the last blender, of layer ${this.trace.blenders.at(-1)}`, unit: "", range: [0, 1] }),
-      share: () => ({ values: largestShares(this.trace), text: "most that a blender adds, in % of the hidden state", unit: "%" }),
-      surprise: () => ({ values: surprise.filter((_, i) => i % 2 === 1), text: "-ln of the code's probability at temperature 1, in nats", unit: "nats" }),
-      flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(this.trace, p)) + 2 * Number(shiftAt(this.trace, p))), marks: "flip", text: "where retrieval changed the code" }),
-      branch: () => ({ values: Uint8Array.from(every, (p) => Number(differsAt(this.trace, p))), marks: "difference", text: "codes that differ from the run that this one branched from" }),
-    }[name]();
-    const [low, high] = finiteRange(overlay.values) || [0, 0];
-    return { range: [Math.min(0, low), high], ...overlay };
   }
 
   /** Draw the colour scale and its ends. */
@@ -476,15 +454,7 @@ class Stepper {
   }
 
   renderLegend() {
-    if (!this.overlay || !this.trace) return;
-    if (this.overlay.sources) return setText(this.parts["legend-text"], sourceTextAt(this.trace, this.step, this.focus));
-    const { values, marks, text, unit } = this.overlay;
-    const { drawn } = this.trace.arrays, marked = marks ? [...values].map((value, p) => (value % 2 ? p : -1)).filter((p) => p >= 0) : [];
-    const given = marks === "flip" ? marked.filter((p) => !drawn[p]).length : 0, count = marked.length - given;
-    const rings = marks ? values.filter((value) => value > 1).length : 0, would = given ? `; ${given} in hindsight, of codes that were not drawn` : "";
-    const shifts = rings ? `; ${plural(rings, "ring")}: shifts, where the blenders alone changed it` : "";
-    const here = Number.isFinite(values[this.step]) ? `${short(values[this.step])} ${unit || ""}`.trim() : "none";
-    setText(this.parts["legend-text"], marks ? `${plural(count, marks)}: marked cells, ${text}${would}${shifts}` : `${text}; here ${here}`);
+    if (this.overlay && this.trace) setText(this.parts["legend-text"], legendText(this.trace, this.overlay, this.step, this.focus));
   }
 
   /** Say the current position once it has stood still for a moment; nothing while playing. */
@@ -495,6 +465,9 @@ class Stepper {
   }
 }
 
-const stepper = new Stepper(element);
-watch("value", () => stepper.receive(props.value));
-stepper.receive(props.value);
+/** Make a stepper of the mounted template; returns what takes its updates. */
+export function mount({ element }) {
+  const signal = lifetimeOf(element), stepper = new Stepper(element, signal);
+  explain(signal, TIPS);
+  return (update) => stepper.receive(update);
+}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gradio.data_classes import FileData
 
 from app.scripted import Message, Scripted, said
-from app.stepper import script, template
 from app.views import Update
+
+FOLDER = Path(__file__).parent
 
 
 class StepperData(Message):
@@ -25,7 +27,7 @@ class Stepper(Scripted):
     data_model = StepperData
 
     def __init__(self, elem_id: str = "stepper", render: bool = True) -> None:
-        super().__init__(template(), script(), elem_id, render)
+        super().__init__(FOLDER / "stepper.html", FOLDER / "stepper.js", elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
         """An `Update` (or None) as StepperData, its files in Gradio's cache."""

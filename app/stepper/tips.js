@@ -1,16 +1,8 @@
-/* What every control and number is, in a sentence with its unit: shown as a tooltip, and said to screen readers. */
+/* What every control and number of the stepper is, in a sentence with its unit. */
 
 /** By selector; an element that has a title of its own keeps it. */
-const TIPS = {
-  "#prompt": "What to draw: 1 to 300 characters. A style (3d, noto, twemoji, flat) and a colour in it are heeded.",
-  "#method": "Model only: no retrieval. DAiD mixes distributions, FAiD blends features inside the model, or both.",
-  "#seed": "Starts the random numbers, 0 to 4294967295. Runs that share it draw with the same luck.",
-  "#dice": "Another seed, at random",
-  "#generate": "Draw the picture, about a second (Enter in the prompt does the same)",
-  "#stop": "End the drawing; what is drawn so far can be stepped through",
-  ".chip": "Take this prompt",
-  ".tile": "Take this prompt and these settings, and draw",
-  ".lp-segments label": "Show the picture as it is",
+export const TIPS = {
+  ".lp-overlays label": "Show the picture as it is",
   "[data-part=where]": "Position of the last position: how many codes were drawn before this one",
   "[data-part=scrub]": "Position in the order of drawing: left to right, top to bottom",
   "[data-part=title]": "The prompt of this run",
@@ -38,66 +30,10 @@ const TIPS = {
   "[data-kind=code-cosine]": "Cosine to the feature of the code that was taken, -1 to 1",
   "[data-kind=share]": "Norm of what the blender adds, in % of the hidden state that it is added to",
   "[data-kind=hop]": "Weight of this hop (window radius) in the blender, 0 to 1; they sum to 1",
-  "#copy-link": "Copy an address that draws this run again and opens it at this position",
-  "#save-page": "One file under 3 MB that replays this run from disk, with its pictures, without a server",
-  "#save-trace": "Everything that decided each code, as a plain npz file for Python or for this page",
-  "#open-trace": "Show a trace (.npz, up to 32 MB) that this page or the command line has saved",
-  "#history": "The finished runs of this visit, newest first, 32 at most; click one to see it again",
-  "#bring-files": "Choose up to 200 picture files (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF), each up to 10 MB",
-  "#bring-forget": "Drop your pictures from the server now; closing the page does the same",
-  "#bring-status": "How many pictures were taken, and which files were refused and why",
-  "#bring-seen": "The pictures in your database, as the model gets them",
-  "#onward-patch": "Draw the next patch, and pause again",
-  "#onward-row": "Draw to the end of the row, and pause again",
-  "#onward-end": "Draw the rest of the picture",
-  "#workbench [role=tab]:nth-of-type(1)": "Change one position and branch; start from an image (key 1)",
-  "#workbench [role=tab]:nth-of-type(2)": "Runs side by side, stepped through together (key 2)",
-  "#workbench [role=tab]:nth-of-type(3)": "One picture for every pair of values of two settings (key 3)",
-  "#workbench [role=tab]:nth-of-type(4)": "Which source images shaped this picture, and what is copied (key 4)",
-  "#workbench [role=tab]:nth-of-type(5)": "Charts of this run, and figures for a paper (key 5)",
-  "#workbench [role=tab]:nth-of-type(6)": "Link, downloads, and the pictures of this visit (key 6)",
-  "#workbench [role=tab]:nth-of-type(7)": "Retrieve from pictures of your own (key 7)",
-  "#workbench [role=tab]:nth-of-type(8)": "The words, and a guided tour (key 8)",
-  "[aria-label='More tabs']": "The tabs that do not fit here",
-  ".wi-which label": "Which patch of the paused picture to change",
-  ".wi-method label": "The method from this position on",
-  "[data-wi=race]": "For each code ln of its probability and its luck: above as it was, below with the change",
-  ".wi-codes .lp-patch-cell": "The code's patch among its like",
-  ".wi-codes .lp-code": "Number of the code in the codebook, and when it is picked",
-  ".wi-codes .lp-percent": "Probability of the code, in %; 0 to 100",
-  ".wi-neighbours .lp-patch-cell": "The patch that came next in the source",
-  ".wi-neighbours .wi-caption": "The source of the neighbour: its caption",
-  ".wi-neighbours .lp-percent": "Distance: squared L2 between contexts of unit vectors, 0 is the same context",
-  ".wi-neighbours .wi-share": "Share of the retrieval distribution as it was and with the change, in %",
-  ".wi-neighbours .wi-weight": "Factor on the neighbour's mass: 0 drops it, 1 leaves it as it is",
-  ".wt-rename": "Give this run another name",
-  "#image-upload": "Read a picture of yours as if it were being drawn",
-  "#image-take": "Read the image of the database with this number",
-  "#image-complete": "Keep the first rows of the image, and draw the rest by each method",
-  "#compare-methods": "Draw the prompt with the same seed by each method, and compare",
-  "#compare-weights": "Draw it with several retrieval weights λ, and compare",
-  "#compare-databases": "Draw it with each database, and compare",
-  "#compare-models": "Draw it with each model, and compare",
-  "#compare-parent": "Compare the run in the stepper with the one that it branched from",
-  "#compare-stop": "End the drawing; what is drawn so far is compared",
-  "[data-part=cp-scrub]": "Position in the order of drawing, in all pictures",
-  "[data-part=cp-where]": "Position of the last position, in all pictures",
-  ".cp-reading .lp-choice": "The code that this run took here, and its patch",
-  ".cp-reading .cp-strip": "The race: for each code ln of its probability and its luck; who gets furthest is drawn",
-  ".cp-near": "The nearest neighbours here, with their distance (squared L2)",
-  "#sweep-across": "The setting that differs from column to column",
-  "#sweep-across-values": "Its values, from left to right",
-  "#sweep-down": "The setting that differs from row to row",
-  "#sweep-down-values": "Its values, from top to bottom",
-  "#sweep-draw": "Draw a picture for every pair of values, all in one run",
-  "#sweep-stop": "End the drawing; what is drawn so far stays",
-  "#me-png": "Save the figure as a picture of 300 dots an inch",
-  "#me-svg": "Save the figure as a drawing that can be edited",
-  "#tour-start": "Seven steps over a recorded run",
 };
 
 /** Of the run's facts beside its prompt, by their name. */
-const FACT_TIPS = {
+export const FACT_TIPS = {
   model: "Which model drew the picture",
   method: "How retrieval took part",
   database: "Which pictures the neighbours came from",
@@ -114,16 +50,3 @@ const FACT_TIPS = {
   "in hindsight": "Positions of codes that were given or chosen, where retrieval would have changed them",
   shifts: "Positions where the blenders by themselves, with nothing retrieved, changed the code",
 };
-
-/** The tooltip of what the pointer or the focus is on, put on the innermost element that has one. */
-function showTip(event) {
-  const target = event.target;
-  if (!(target instanceof Element) || target.closest("[title]:not([title=''])")) return;
-  const fact = target.closest(".lp-facts li");
-  if (fact) return setTitle(fact, FACT_TIPS[fact.firstChild.textContent] || "");
-  const hits = Object.keys(TIPS).map((selector) => [target.closest(selector), selector]).filter(([node]) => node);
-  const inner = hits.find(([node]) => hits.every(([other]) => other.contains(node)));
-  if (inner) setTitle(inner[0], TIPS[inner[1]]);
-}
-
-for (const kind of ["pointerover", "focusin"]) document.addEventListener(kind, showTip, { passive: true });

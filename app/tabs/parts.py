@@ -31,7 +31,7 @@ FAILED = """
 class Parts:
     """The parts of the page that tabs read and change.
 
-    shown: state with the id of the run in the stepper, "" before the first; opened: state with the label of the open
+    shown: state with the id of the run in the stepper, "" before the first; opened: state with the name of the open
     tab.
     """
 
@@ -52,7 +52,7 @@ def on_stop(session: Session) -> Callable[[gr.Request], None]:
     """The handler of a Stop button: what the visitor has under way ends."""
 
     def stop(request: gr.Request) -> None:
-        session.stop(visitor(request))
+        session.runs.stop(visitor(request))
 
     return stop
 
@@ -97,7 +97,7 @@ def on_begin(session: Session) -> Callable[[str, gr.Request], tuple[Update, int]
     """The handler of Generate's first, immediate part; the number of its answer tells its click from others."""
 
     def begin(prompt: str, request: gr.Request) -> tuple[Update, int]:
-        update = session.begin(visitor(request), prompt)
+        update = session.drawing.begin(visitor(request), prompt)
         return update, update.run
 
     return begin
@@ -107,7 +107,7 @@ def on_draw(session: Session) -> Callable[..., Iterator[tuple[Update, Any]]]:
     """The handler that draws; settings that do not fit become an update with the message."""
 
     def draw(request: gr.Request, begun: int | None, prompt: str, *values: Any) -> Iterator[tuple[Update, Any]]:
-        for update in session.draw(visitor(request), prompt, lambda: controls.asked_from(values), begun=begun):
+        for update in session.drawing.draw(visitor(request), prompt, lambda: controls.asked_from(values), begun=begun):
             yield update, update.kept or gr.skip()
 
     return draw

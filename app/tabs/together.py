@@ -70,7 +70,7 @@ def on_begin(session: Session) -> Callable[[str, gr.Request], Sheet]:
     """The handler of a button's first, immediate part."""
 
     def begin(prompt: str, request: gr.Request) -> Sheet:
-        return session.begin_together(visitor(request), prompt)
+        return session.drawing.begin_together(visitor(request), prompt)
 
     return begin
 
@@ -79,7 +79,7 @@ def on_open(session: Session) -> Callable[[gr.EventData, gr.Request], tuple[Upda
     """The handler of "open"."""
 
     def open_run(event: gr.EventData, request: gr.Request) -> tuple[Update, Any]:
-        update = session.open(visitor(request), str(sent(event, "run")))
+        update = session.opening.open(visitor(request), str(sent(event, "run")))
         return update, update.kept or gr.skip()
 
     return open_run

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from gradio_client import Client
 
+from app.library import Library
 from app.session import Session
+from core.trace import Trace
+from tests.app.asking import PROMPT, STRONG
 from tests.app.fake import FakeBackend, fake_database
 from tests.app.serving import served
 
@@ -22,4 +28,23 @@ def url() -> Iterator[str]:
 def session() -> Session:
     """A session over the fake model and a database of twelve pictures."""
     backend = FakeBackend()
-    return Session({"fake": backend}, {"all": fake_database(backend, images=12)})
+    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
+
+
+@pytest.fixture(scope="module")
+def client(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    connected = Client(url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="module")
+def strong(client: Client) -> dict[str, Any]:
+    """A run in which retrieval says a lot, with its trace."""
+    run: dict[str, Any] = client.predict(PROMPT, settings=STRONG, trace=True, api_name="/generate")[0]
+    return run
+
+
+@pytest.fixture(scope="module")
+def traced(strong: dict[str, Any]) -> Trace:
+    return Trace.load(Path(strong["trace"]))

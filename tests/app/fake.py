@@ -15,9 +15,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from core.backends.protocol import Predicted
-from core.database import ImageInfo, PatchDatabase
-from core.tokenizer import Codebook
-from core.types import CodeArray, FaidStep, FloatArray, Grid, IntArray, Neighbours
+from core.codebook import Codebook
+from core.patches.database import PatchDatabase
+from core.patches.protocol import ImageInfo
+from core.types import CodeArray, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
 SIDE = 8
 CODES = 1024
@@ -65,6 +66,8 @@ class FakeBackend:
     fingerprint: str = "fake-model"
     caption_encoder: str = "fake-captions"
     faid: str | None = "fake-blenders"
+    licence: str = "none"
+    defaults: DecodeSettings = field(default_factory=DecodeSettings)
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
 
     @property
@@ -116,7 +119,7 @@ class FakeDecoding:
         self._position = 0
         self._blended: Sequence[Neighbours | None] = []
 
-    def logits(self, neighbours: Sequence[Neighbours | None] | None) -> Predicted:
+    def logits(self, neighbours: Sequence[Neighbours | None] | None = None) -> Predicted:
         """Noise with a bump at the wanted code and its neighbours, and one at each blended code."""
         time.sleep(self._backend.pause)
         logits = self._logits(neighbours)

@@ -1,6 +1,6 @@
 """Serve the page over the fake model in a process of its own.
 
-Usage: python -m tests.app.serving PORT SECONDS_PER_CODE KIND [ssr] [mcp], KIND being one of SESSIONS.
+Usage: python -m tests.app.serving PORT SECONDS_PER_CODE KIND [ssr] [mcp] [demo], KIND being one of SESSIONS.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ from urllib.request import urlopen
 import faiss
 import torch
 
+from app.library import Library
 from app.session import Session
 from app.ui import build, launch_options
-from core.released import ReleasedDatabase
+from core.patches.released import ReleasedDatabase
 from core.types import Grid
 from tests.app.fake import FakeBackend, fake_database
 from tests.released import write_released
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])  # torch and Gradio load once, not for every page
+FORKS = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+FORKS.set_forkserver_preload([__name__])  # torch and Gradio load once, not for every page, where there are forks
 
 
 @contextmanager
 def served(pause: float, kind: str = "usual", *modes: str) -> Iterator[str]:
     """Address of a running page whose model takes `pause` seconds a code, in a process of its own.
 
-    modes: "ssr" for a page behind Gradio's Node server, "mcp" for one with tools for agents.
+    modes: "ssr" for a page behind Gradio's Node server, "mcp" for one with tools for agents, "demo" for one that a
+    proxy serves below /demo.
     """
     port = free_port()
     process = FORKS.Process(target=serve, args=(port, pause, kind, *modes), daemon=True)
@@ -71,7 +73,7 @@ def wait_for(alive: Callable[[], bool], url: str) -> str:
 
 def usual(backend: FakeBackend) -> Session:
     """One model, and 40 pictures to look up."""
-    return Session({"fake": backend}, {"all": fake_database(backend, images=40)})
+    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=40)}))
 
 
 def released(backend: FakeBackend) -> Session:
@@ -80,7 +82,7 @@ def released(backend: FakeBackend) -> Session:
     with tempfile.TemporaryDirectory() as folder:
         write_released(Path(folder), backend.codebook, database.grids)
         opened = ReleasedDatabase.open(Path(folder), backend.codebook, backend.grid)
-    return Session({"fake": backend}, {"released": opened, "all": database})
+    return Session.over(Library({"fake": backend}, {"released": opened, "all": database}))
 
 
 SESSIONS: Mapping[str, Callable[[float], Session]] = {
@@ -98,6 +100,7 @@ def serve(port: int, pause: float, kind: str, *modes: str) -> None:
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     options = {**launch_options(), "ssr_mode": "ssr" in modes, "mcp_server": "mcp" in modes, "quiet": True}
+    options["root_path"] = "/demo" if "demo" in modes else None
     build(SESSIONS[kind](pause)).launch(server_name="127.0.0.1", server_port=port, **options)
 
 

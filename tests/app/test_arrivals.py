@@ -25,7 +25,7 @@ from tests.app.test_views import unpack
 
 @pytest.fixture(scope="module")
 def trace(session: Session) -> Trace:
-    list(session.draw("maker", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
+    list(session.drawing.draw("maker", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
     return session.visits.runs("maker")[0].trace
 
 
@@ -59,13 +59,13 @@ def with_grid(path: Path, grid: Grid) -> Path:
 
 
 def test_an_opened_trace_is_shown_and_kept(session: Session, saved: Path) -> None:
-    update = session.open_file("ann", saved)
+    update = session.opening.open_file("ann", saved)
     assert (update.state, update.steps) == ("ready", 256)
     assert update.message == "Opened from sun.npz."
     (kept,) = session.visits.runs("ann")
     assert kept.id == update.kept
     assert (kept.asked.model, kept.asked.database) == ("fake", "all")
-    original = session.show("maker", session.visits.runs("maker")[0].id)
+    original = session.opening.show("maker", session.visits.runs("maker")[0].id)
     same, there = unpack(update.file), unpack(original.file)
     assert same[1]["code"].tolist() == there[1]["code"].tolist()
     assert len(same[0]["blobs"]) == len(there[0]["blobs"])
@@ -74,33 +74,33 @@ def test_an_opened_trace_is_shown_and_kept(session: Session, saved: Path) -> Non
 def test_a_trace_of_another_database_is_decoded_from_its_codes(session: Session, trace: Trace, tmp_path: Path) -> None:
     sources = {image: replace(source, codes=source.codes[::-1]) for image, source in trace.sources.items()}
     far = replace(trace, origin=replace(trace.origin, database="elsewhere", model="unknown"), sources=sources)
-    update = session.open_file("bob", written(far, tmp_path))
+    update = session.opening.open_file("bob", written(far, tmp_path))
     assert update.state == "ready"
     for said in ("another model than those here (fake, weights unknown)", "decoded from their codes"):
         assert said in update.message
     header = unpack(update.file)[0]
     assert dict(header["facts"])["database"] == arrivals.ELSEWHERE
     assert len(header["blobs"]) > 2  # the pictures of the sources are there
-    assert update.atlas == session.open_file("bob", written(trace, tmp_path)).atlas
+    assert update.atlas == session.opening.open_file("bob", written(trace, tmp_path)).atlas
 
 
 def test_a_trace_of_another_codebook_is_shown_in_plain_colours(session: Session, trace: Trace, tmp_path: Path) -> None:
     far = replace(trace, origin=replace(trace.origin, codebook="another", database="elsewhere"))
-    update = session.open_file("cem", written(far, tmp_path))
+    update = session.opening.open_file("cem", written(far, tmp_path))
     assert "every code is a square of one colour" in update.message
-    assert update.atlas != session.open_file("cem", written(trace, tmp_path)).atlas
+    assert update.atlas != session.opening.open_file("cem", written(trace, tmp_path)).atlas
     assert unpack(update.file)[1]["code"].tolist() == trace.codes.tolist()
 
 
 def test_an_opened_trace_goes_on_only_with_what_made_it(session: Session, trace: Trace, tmp_path: Path) -> None:
     change = Change(100, code=5)
-    same = session.open_file("dan", written(trace, tmp_path)).kept
-    *_, branched = session.branch("dan", same, change)
+    same = session.opening.open_file("dan", written(trace, tmp_path)).kept
+    *_, branched = session.drawing.branch("dan", same, change)
     assert branched.state == "ready"
     for origin, said in ((replace(trace.origin, database="elsewhere"), "database"),
                          (replace(trace.origin, model="unknown"), "model: got 'fake (another model)'")):  # fmt: skip
-        run = session.open_file("dan", written(replace(trace, origin=origin), tmp_path)).kept
-        *_, refused = session.branch("dan", run, change)
+        run = session.opening.open_file("dan", written(replace(trace, origin=origin), tmp_path)).kept
+        *_, refused = session.drawing.branch("dan", run, change)
         assert refused.state == "error"
         assert refused.message.startswith(said)
 
@@ -116,7 +116,7 @@ def test_plain_colours_are_one_for_each_code() -> None:
 def test_a_trace_that_claims_a_database_must_have_its_pictures(session: Session, trace: Trace, tmp_path: Path) -> None:
     image, source = next(iter(trace.sources.items()))
     forged = replace(trace, sources={**trace.sources, image: replace(source, codes=source.codes * 0)})
-    update = session.open_file("eve", written(forged, tmp_path))
+    update = session.opening.open_file("eve", written(forged, tmp_path))
     assert update.state == "error"
     assert "the file was changed" in update.message
     assert session.visits.runs("eve") == ()
@@ -133,7 +133,7 @@ def test_a_huge_grid_is_refused_before_anything_is_drawn(
     session: Session, trace: Trace, tmp_path: Path, grid: Grid, said: str
 ) -> None:
     first = replace(trace, sources={}, steps=trace.steps[:1])
-    update = session.open_file("eve", with_grid(written(first, tmp_path), grid))
+    update = session.opening.open_file("eve", with_grid(written(first, tmp_path), grid))
     assert update.state == "error"
     assert said in update.message
 
@@ -146,7 +146,7 @@ def test_a_bomb_is_refused(session: Session, tmp_path: Path) -> None:
             for _ in range(arrivals.MAX_UNPACKED // 2**20 + 1):
                 file.write(bytes(2**20))
     assert path.stat().st_size < 2**20
-    update = session.open_file("eve", path)
+    update = session.opening.open_file("eve", path)
     assert update.state == "error"
     assert "unpacks to more than 128 MB" in update.message
 
@@ -167,7 +167,7 @@ def test_json_that_would_unpack_to_far_more_is_refused_in_one_line(
     with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in source.namelist():
             archive.writestr(name, text if name == "meta.json" else source.read(name))
-    update = session.open_file("eve", path)
+    update = session.opening.open_file("eve", path)
     assert update.state == "error"
     assert update.message.startswith("bomb.npz: ")
     assert said in update.message
@@ -180,7 +180,7 @@ def test_only_so_many_sources_of_a_database_that_is_not_here_are_decoded(
     assert len(trace.sources) > 3
     monkeypatch.setattr(arrivals, "MOST_DECODED", 3)
     far = replace(trace, origin=replace(trace.origin, database="elsewhere"))
-    update = session.open_file("fay", written(far, tmp_path))
+    update = session.opening.open_file("fay", written(far, tmp_path))
     assert f"Of its {len(trace.sources)} sources, 3 have a picture." in update.message
     header = unpack(update.file)[0]
     assert len([name for name in header["blobs"] if name.isdecimal()]) == 3
@@ -202,7 +202,7 @@ def test_only_so_many_sources_of_a_database_that_is_not_here_are_decoded(
 def test_other_files_are_told_in_one_line(session: Session, tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "thing.npz"
     path.write_bytes(data)
-    update = session.open_file("eve", path)
+    update = session.opening.open_file("eve", path)
     assert update.state == "error"
     assert update.message.startswith("thing.npz: not a trace, or damaged")
     assert "\n" not in update.message
@@ -212,7 +212,7 @@ def test_a_file_that_is_too_large_is_not_read(session: Session, tmp_path: Path) 
     path = tmp_path / "large.npz"
     with path.open("wb") as file:
         file.truncate(arrivals.MAX_FILE_BYTES + 2**20)
-    assert "got 33 MB, expected at most 32" in session.open_file("eve", path).message
+    assert "got 33 MB, expected at most 32" in session.opening.open_file("eve", path).message
 
 
 def test_a_prompt_that_is_no_text_cannot_be_shown_but_is_told(session: Session, saved: Path, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_prompt_that_is_no_text_cannot_be_shown_but_is_told(session: Session, 
             if name == "meta.json":
                 data = json.dumps({**json.loads(data), "prompt": "\ud800"}).encode()
             archive.writestr(name, data)
-    update = session.open_file("eve", path)
+    update = session.opening.open_file("eve", path)
     assert update.state == "error"
     assert update.message.startswith("odd.npz: meta.json: got half of a character")
 
@@ -256,7 +256,7 @@ def small(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def test_a_trace_of_an_older_version_says_so_and_nothing_that_it_cannot_tell(session: Session) -> None:
     old = Path(__file__).parents[1] / "unit" / "old_traces" / "daid.npz"
-    update = session.open_file("ann", old)
+    update = session.opening.open_file("ann", old)
     assert update.state == "ready"
     assert "comes from an older version, which drew by another rule" in update.message
     assert "another model" not in update.message
@@ -267,6 +267,6 @@ def test_a_trace_of_too_many_positions_and_sources_is_refused(
     session: Session, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrivals, "MAX_SHARES", 256)
-    update = session.open_file("eve", saved)
+    update = session.opening.open_file("eve", saved)
     assert update.state == "error"
     assert "expected 256 at most" in update.message

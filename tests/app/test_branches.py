@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from app import branches, pictures, whatif
+from app.library import Library
 from app.session import Session
-from app.tabs import image as image_tab
+from app.tabs.whatif import image as image_tab
 from app.views import Asked, Update
 from app.visits import Kept
 from core.trace import neighbours
@@ -28,7 +29,7 @@ ASKED = Asked("fake", "all", SETTINGS)
 @pytest.fixture(scope="module")
 def session() -> Session:
     backend = FakeBackend()
-    return Session({"fake": backend}, {"all": fake_database(backend, images=12)})
+    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
 
 
 def last(updates: Iterator[Update]) -> Update:
@@ -38,7 +39,7 @@ def last(updates: Iterator[Update]) -> Update:
 @pytest.fixture(scope="module")
 def whole(session: Session) -> Kept:
     """A finished run."""
-    return session.visits.find("maker", last(session.draw("maker", "a disc", lambda: ASKED)).kept)
+    return session.visits.find("maker", last(session.drawing.draw("maker", "a disc", lambda: ASKED)).kept)
 
 
 def given_to(session: Session, who: str, run: Kept) -> Kept:
@@ -50,7 +51,7 @@ def given_to(session: Session, who: str, run: Kept) -> Kept:
 def paused(session: Session, who: str, steps: int) -> Kept:
     """A run that was paused after so many patches."""
     plan = branches.Plan("a disc", ASKED, pause=steps)
-    return session.visits.find(who, last(session.carry_out(who, lambda: plan)).kept)
+    return session.visits.find(who, last(session.drawing.carry_out(who, lambda: plan)).kept)
 
 
 # -- branches ---------------------------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ def paused(session: Session, who: str, steps: int) -> Kept:
 def test_a_branch_is_a_full_trace_that_shares_its_beginning(session: Session, whole: Kept) -> None:
     parent = given_to(session, "branch", whole)
     change = Change(100, settings=replace(SETTINGS, retrieval_weight=1.0, retrieval_temperature=2.0))
-    update = last(session.branch("branch", parent.id, change))
+    update = last(session.drawing.branch("branch", parent.id, change))
     kept = session.visits.find("branch", update.kept)
     assert (kept.parent, kept.branch_step, kept.name) == (parent.id, 100, "λ 1, τ 2 at 100")
     assert kept.trace.complete
@@ -75,9 +76,9 @@ def test_a_branch_is_a_full_trace_that_shares_its_beginning(session: Session, wh
 
 def test_a_branch_of_a_branch_keeps_the_earlier_change_only(session: Session, whole: Kept) -> None:
     parent = given_to(session, "again", whole)
-    first = last(session.branch("again", parent.id, Change(50, code=7))).kept
-    second = last(session.branch("again", first, Change(120, code=9))).kept
-    before = last(session.branch("again", second, Change(20, code=5))).kept
+    first = last(session.drawing.branch("again", parent.id, Change(50, code=7))).kept
+    second = last(session.drawing.branch("again", first, Change(120, code=9))).kept
+    before = last(session.drawing.branch("again", second, Change(20, code=5))).kept
     changes = [session.visits.find("again", run).trace.changes for run in (first, second, before)]
     assert changes == [(Change(50, code=7),), (Change(50, code=7), Change(120, code=9)), (Change(20, code=5),)]
     nodes = branches.tree(session.visits.runs("again"))
@@ -95,14 +96,14 @@ def test_a_branch_outside_of_the_picture_is_refused(session: Session, whole: Kep
 
 def test_a_branch_without_a_change_is_refused(session: Session, whole: Kept) -> None:
     parent = given_to(session, "nothing", whole)
-    update = last(session.branch("nothing", parent.id, Change(9)))
+    update = last(session.drawing.branch("nothing", parent.id, Change(9)))
     assert update.state == "error"
     assert "got no change" in update.message
 
 
 def test_nobody_branches_from_what_another_visitor_drew(session: Session, whole: Kept) -> None:
     run = given_to(session, "ann", whole).id
-    for updates in (session.branch("bob", run, Change(9, code=1)), session.go_on("bob", run, "end")):
+    for updates in (session.drawing.branch("bob", run, Change(9, code=1)), session.drawing.go_on("bob", run, "end")):
         assert "not kept any more" in last(updates).message
 
 
@@ -127,7 +128,7 @@ def test_a_paused_run_goes_on_to_what_it_would_have_been(session: Session, whole
     run = paused(session, "pause", 21)
     assert (len(run.trace.steps), run.trace.complete) == (21, False)
     for how, steps in (("patch", 22), ("patch", 23), ("row", 32), ("row", 48), ("end", 256)):
-        update = last(session.go_on("pause", run.id, how))  # type: ignore[arg-type]
+        update = last(session.drawing.go_on("pause", run.id, how))  # type: ignore[arg-type]
         assert update.state == ("ready" if steps == 256 else "stopped")
         with pytest.raises(ConfigError, match="not kept"):
             session.visits.find("pause", run.id)  # it has become a longer one
@@ -144,7 +145,7 @@ def test_the_next_code_can_be_chosen_by_hand(session: Session) -> None:
     offered = whatif.answer(run, 40, None)
     assert offered["ahead"] is True
     code = int(offered["codes"][1][0])
-    update = last(session.go_on("hand", run.id, "patch", code))
+    update = last(session.drawing.go_on("hand", run.id, "patch", code))
     kept = session.visits.find("hand", update.kept)
     assert kept.trace.codes[40] == code
     assert kept.trace.changes == (Change(40, code=code),)
@@ -153,37 +154,37 @@ def test_the_next_code_can_be_chosen_by_hand(session: Session) -> None:
     assert arrays["drawn"].tolist() == [1] * 40 + [0]
     assert arrays["own"][40] == offered["after"]["code"]
     assert arrays["without"][40] == code  # in hindsight
-    final = session.visits.find("hand", last(session.go_on("hand", kept.id, "end")).kept)
+    final = session.visits.find("hand", last(session.drawing.go_on("hand", kept.id, "end")).kept)
     assert final.trace.complete
     assert final.trace.codes[40] == code
 
 
 def test_branches_of_a_paused_run_stay_its_branches(session: Session) -> None:
     run = paused(session, "stay", 40)
-    child = last(session.branch("stay", run.id, Change(10, code=3))).kept
-    longer = last(session.go_on("stay", run.id, "row")).kept
+    child = last(session.drawing.branch("stay", run.id, Change(10, code=3))).kept
+    longer = last(session.drawing.go_on("stay", run.id, "row")).kept
     assert session.visits.find("stay", child).parent == longer
 
 
 def test_a_paused_run_can_branch_at_its_next_patch(session: Session) -> None:
     run = paused(session, "edge", 40)
     change = Change(40, settings=replace(SETTINGS, method="model"))
-    kept = session.visits.find("edge", last(session.branch("edge", run.id, change)).kept)
+    kept = session.visits.find("edge", last(session.drawing.branch("edge", run.id, change)).kept)
     assert (len(kept.trace.steps), kept.branch_step) == (256, 40)
 
 
 def test_going_on_with_a_finished_picture_or_in_an_unknown_way_is_refused(session: Session, whole: Kept) -> None:
-    assert "finished picture" in last(session.go_on("done", given_to(session, "done", whole).id, "end")).message
+    assert "finished picture" in last(session.drawing.go_on("done", given_to(session, "done", whole).id, "end")).message
     run = paused(session, "done", 5)
-    assert "expected one of patch, row, end" in last(session.go_on("done", run.id, "week")).message  # type: ignore[arg-type]
-    assert "code" in last(session.go_on("done", run.id, "patch", 5000)).message
-    assert "code" in last(session.go_on("done", run.id, "patch", "7")).message  # type: ignore[arg-type]
+    assert "expected one of patch, row, end" in last(session.drawing.go_on("done", run.id, "week")).message  # type: ignore[arg-type]
+    assert "code" in last(session.drawing.go_on("done", run.id, "patch", 5000)).message
+    assert "code" in last(session.drawing.go_on("done", run.id, "patch", "7")).message  # type: ignore[arg-type]
 
 
 def test_pausing_keeps_the_record_of_the_next_patch(session: Session) -> None:
-    run = session.draw("stop", "a disc", lambda: ASKED)
+    run = session.drawing.draw("stop", "a disc", lambda: ASKED)
     next(run)
-    session.stop("stop")
+    session.runs.stop("stop")
     kept = session.visits.find("stop", last(run).kept)
     assert kept.ahead is not None
     assert len(kept.ahead.steps) == len(kept.trace.steps) + 1
@@ -204,7 +205,7 @@ def test_an_answer_promises_what_the_branch_takes(session: Session, whole: Kept)
     assert told["settings"]["retrieval_weight"] == 1
     assert told["recorded"]["retrieval_weight"] == 0.5
     change = whatif.wanted(parent.trace, 120, values)
-    kept = session.visits.find("ask", last(session.branch("ask", parent.id, change)).kept)
+    kept = session.visits.find("ask", last(session.drawing.branch("ask", parent.id, change)).kept)
     assert kept.trace.codes[120] == told["after"]["code"]
     # asked again, the branch shows the weights that made it
     again = whatif.answer(kept, 120, None)
@@ -243,7 +244,7 @@ def test_questions_about_positions_that_are_not_there_are_refused(session: Sessi
 
 
 def test_an_image_is_read_with_every_method_and_completed(session: Session) -> None:
-    given = image_tab.from_database(session, "anna", ASKED, 4, "")
+    given = image_tab.from_database(session.library, "anna", ASKED, 4, "")
     assert given.prompt == "disc number 4, 3d style"
     results = list(image_tab.inspect(session, "image", lambda: ASKED, lambda asked: given))
     shown, run, maps, state = results[-1]
@@ -259,9 +260,11 @@ def test_an_image_is_read_with_every_method_and_completed(session: Session) -> N
     sources = {int(i) for p in range(256) for i in kept.trace.provenance(p)[0]}
     assert sources
     assert 4 not in sources
-    plans = image_tab.completions(session, state, 8, ASKED)
+    plans = image_tab.completions(session.library, state, 8, ASKED)
     assert [plan.asked.settings.method for plan in plans] == ["model", "daid", "faid"]
-    done = [session.visits.find("image", last(session.carry_out("image", image_tab.made(p))).kept) for p in plans]
+    done = [
+        session.visits.find("image", last(session.drawing.carry_out("image", image_tab.made(p))).kept) for p in plans
+    ]
     for completed in done:
         assert completed.trace.codes[:128].tolist() == list(given.codes[:128])
         assert (completed.parent, completed.branch_step, completed.trace.given) == (run, 128, 128)
@@ -270,17 +273,19 @@ def test_an_image_is_read_with_every_method_and_completed(session: Session) -> N
 
 
 def test_reading_and_completing_an_image_end_when_something_newer_takes_their_place(session: Session) -> None:
-    given = image_tab.from_database(session, "hugo", ASKED, 4, "")
+    given = image_tab.from_database(session.library, "hugo", ASKED, 4, "")
     reading = image_tab.inspect(session, "hugo", lambda: ASKED, lambda asked: given)
     next(reading)
-    newer = session.draw("hugo", "a disc", lambda: ASKED)
+    newer = session.drawing.draw("hugo", "a disc", lambda: ASKED)
     next(newer)
     assert {update.state for update, *_ in reading} <= {"streaming"}
     drawn = last(newer)
     assert drawn.state == "ready"
-    completing = image_tab.draw_each(session, "hugo", image_tab.completions(session, (given, drawn.kept), 8, ASKED))
+    completing = image_tab.draw_each(
+        session, "hugo", image_tab.completions(session.library, (given, drawn.kept), 8, ASKED)
+    )
     next(completing)
-    session.begin("hugo", "a disc")
+    session.drawing.begin("hugo", "a disc")
     assert {update.state for update, _ in completing} <= {"streaming"}
     assert [run.id for run in session.visits.runs("hugo")] == [drawn.kept]
 
@@ -289,7 +294,7 @@ def test_an_uploaded_image_becomes_codes(session: Session, tmp_path: Path) -> No
     cells = np.zeros((16, 16, 3), np.uint8)
     cells[..., 0] = 255
     (tmp_path / "a.png").write_bytes(encoded_png(cells.repeat(8, axis=0).repeat(8, axis=1)))
-    codes = session.codes_of("fake", tmp_path / "a.png")
+    codes = session.library.codes_of("fake", tmp_path / "a.png")
     assert set(codes.ravel().tolist()) == {7 << 7}
 
 
@@ -324,16 +329,16 @@ def test_bombs_are_refused_before_they_are_unpacked(mode: str, side: int) -> Non
 @pytest.mark.parametrize("number", [None, -1, 12, 1.5, "4"])
 def test_images_that_the_database_does_not_have_are_refused(session: Session, number: object) -> None:
     with pytest.raises(ConfigError, match="image: got no"):
-        image_tab.from_database(session, "anna", ASKED, number, "")
+        image_tab.from_database(session.library, "anna", ASKED, number, "")
 
 
 def test_completing_needs_an_image_and_some_rows(session: Session) -> None:
-    given = image_tab.from_database(session, "anna", ASKED, 4, "")
+    given = image_tab.from_database(session.library, "anna", ASKED, 4, "")
     with pytest.raises(ConfigError, match="upload or read one first"):
-        image_tab.completions(session, None, 8, ASKED)
+        image_tab.completions(session.library, None, 8, ASKED)
     for rows in (0, 16, None, "8"):
         with pytest.raises(ConfigError, match="rows: got"):
-            image_tab.completions(session, (given, "x"), rows, ASKED)
+            image_tab.completions(session.library, (given, "x"), rows, ASKED)
 
 
 def encoded_png(cells: np.ndarray) -> bytes:  # type: ignore[type-arg]

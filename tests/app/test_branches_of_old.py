@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from app import branches
+from app.library import Library
 from app.session import Session
 from app.views import Asked
 from app.visits import Kept
@@ -21,7 +22,7 @@ SETTINGS = DecodeSettings(seed=3, n_neighbours=24, retrieval_weight=0.5, gate=0.
 def old_run(session: Session, steps: int = 0) -> Kept:
     """A run, or its first steps, whose codes lie in the middle of their shares of the unit interval."""
     plan = branches.Plan("a disc", Asked("fake", "all", SETTINGS), pause=steps)
-    kept = session.visits.find("v", list(session.carry_out("v", lambda: plan))[-1].kept)
+    kept = session.visits.find("v", list(session.drawing.carry_out("v", lambda: plan))[-1].kept)
     records = []
     for step in kept.trace.steps:
         blended = kept.trace.blend(step.position).blended
@@ -34,11 +35,11 @@ def old_run(session: Session, steps: int = 0) -> Kept:
 
 def test_what_goes_on_from_an_old_run_is_drawn_by_the_race(tmp_path: Path) -> None:
     backend = FakeBackend()
-    session = Session({"fake": backend}, {"all": fake_database(backend, images=12)})
+    session = Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
     change = Change(100, settings=replace(SETTINGS, retrieval_weight=1.0, retrieval_temperature=2.0))
     parent, stopped = old_run(session), old_run(session, 30)
-    branch = session.branch("v", parent.id, change)
-    for updates, old, count in ((branch, parent, 100), (session.go_on("v", stopped.id, "row"), stopped, 30)):
+    branch = session.drawing.branch("v", parent.id, change)
+    for updates, old, count in ((branch, parent, 100), (session.drawing.go_on("v", stopped.id, "row"), stopped, 30)):
         trace = session.visits.find("v", list(updates)[-1].kept).trace
         assert (trace.rule, trace.given) == ("gumbel", count)
         assert trace.codes[:count].tolist() == old.trace.codes[:count].tolist()

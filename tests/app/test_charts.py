@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.charts import CHARTS, DISTRIBUTIONS, outside_text
 from app.paper import ALL, DPI, MOSAICS, PANELS, WIDTHS, paper_figure, rendered
-from core.metrics import PARTS, Metrics, measure
+from core.analysis.metrics import PARTS, Metrics, measure
 from core.types import ConfigError
 from tests.app.test_views import faid_trace, small_trace
 

@@ -9,11 +9,11 @@ import pytest
 
 from app import controls
 from app.controls import NAMES
+from app.delivery import published
 from app.languages import said
-from app.stepper import script
 from app.views import DATABASE_NOTES, Asked
-from core.database import PatchDatabase
-from core.released import ReleasedDatabase
+from core.patches.database import PatchDatabase
+from core.patches.released import ReleasedDatabase
 from core.types import ConfigError, DecodeSettings
 from tests.app.fake import FakeBackend, fake_database
 from tests.released import write_released
@@ -108,7 +108,7 @@ def test_a_database_that_cannot_give_all_of_its_entries_offers_none_less_than_on
 
 
 def test_the_page_names_the_setting_that_records_flips() -> None:
-    assert controls.RECORD_UNBLENDED in script()
+    assert controls.RECORD_UNBLENDED in published()["stepper/step.js"].decode()
 
 
 @pytest.mark.parametrize(

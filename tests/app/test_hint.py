@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.hint import hint_of
-from core.backends.emoji import EmojiBackend
+from core.backends.emoji.backend import EmojiBackend
 from tests.app.fake import FakeBackend
 
 NOTHING = "No word of this prompt is known: the caption filter will be skipped."

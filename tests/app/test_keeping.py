@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.files import file_name
+from app.library import Library
 from app.session import Session
-from app.tabs.keep import file_name
-from app.tabs.whatif import preview_of
+from app.tabs.whatif.layout import preview_of
 from app.views import Asked
 from app.visits import Kept
 from core.types import DecodeSettings
@@ -20,11 +21,11 @@ from tests.app.fake import FakeBackend, fake_database
 @pytest.fixture(scope="module")
 def session() -> Session:
     backends = {"plain": FakeBackend(faid=None), "blends": FakeBackend()}
-    return Session(backends, {"all": fake_database(backends["plain"], images=4)})
+    return Session.over(Library(backends, {"all": fake_database(backends["plain"], images=4)}))
 
 
 def drawn(session: Session, model: str) -> Kept:
-    *_, update = session.draw(model, "a disc", lambda: Asked(model, "all", DecodeSettings(seed=2**32 - 1)))
+    *_, update = session.drawing.draw(model, "a disc", lambda: Asked(model, "all", DecodeSettings(seed=2**32 - 1)))
     return session.visits.find(model, update.kept)
 
 

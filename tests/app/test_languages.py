@@ -9,8 +9,9 @@ from urllib.request import urlopen
 from app import views
 from app.controls import KNOBS
 from app.examples import examples
-from app.languages import GERMAN, TEXTS, said, translations
-from core.released import ReleasedDatabase
+from app.languages import GERMAN, TEXTS, said, translations, words_of
+from app.tabs import found
+from core.patches.released import ReleasedDatabase
 from tests.app.serving import served
 
 NAMES = {
@@ -54,7 +55,7 @@ def test_every_label_of_the_page_has_its_words_in_every_language() -> None:
 
 
 def test_what_is_said_later_has_its_words_too() -> None:
-    refused = ReleasedDatabase.refuses.fget(None)  # type: ignore[attr-defined]
+    refused = ReleasedDatabase.unsupported_settings.fget(None)  # type: ignore[attr-defined]
     notes = [*views.MODEL_NOTES.values(), *views.DATABASE_NOTES.values(), *refused.values()]
     names = set(views.CHOICE_NAMES.values()) | set(views.METHOD_NAMES.values())
     infos = {knob.info for knob in KNOBS} | {ReleasedDatabase.notice.fget(None)}  # type: ignore[attr-defined]
@@ -62,7 +63,7 @@ def test_what_is_said_later_has_its_words_too() -> None:
 
 
 def test_both_languages_have_the_same_keys_and_none_is_empty() -> None:
-    english, german = translations().translations_dict.values()
+    english, german = translations(words_of(found())).translations_dict.values()
     assert set(english) == set(german)
     assert all(text.strip() for text in german.values())
     assert all(english[key] == key for key in english)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
 import pytest
@@ -10,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import links
+from app.files import picture_file
+from app.library import Library
+from app.own import YOURS
 from app.session import Session
 from app.views import Asked
 from app.visits import Kept
+from core.picture_file import About, read
 from core.types import Change, ConfigError, DecodeSettings
 from tests.app.fake import FakeBackend, fake_database
 
@@ -43,13 +48,15 @@ def test_a_query_holds_everything(prompt: str, seed: int, weight: float, styles:
     )
     asked = Asked("novice", "unseen", settings)
     prompt = " ".join(prompt.split())
-    link = links.parse_query(params(links.query_of(prompt, asked, "ab12cd34")) | {"step": "17"}, START)
+    link = links.parse_query(
+        params(About(prompt, asked.model, asked.database, asked.settings, "ab12cd34").link) | {"step": "17"}, START
+    )
     assert link == links.Link(prompt, asked, 17, "ab12cd34", ())
 
 
 def test_a_link_of_before_there_was_a_setting_opens_with_its_default() -> None:
     asked = Asked("fake", "all", DecodeSettings(negative_share=0.0))
-    query = params(links.query_of("sun", asked, ""))
+    query = params(About("sun", asked.model, asked.database, asked.settings).link)
     assert parsed(**query).asked == asked
     del query["negative_share"]
     assert parsed(**query).asked.settings.negative_share == DecodeSettings().negative_share
@@ -95,8 +102,8 @@ def test_values_that_do_not_fit_are_told_in_one_line(values: dict[str, str], sai
 @pytest.fixture(scope="module")
 def kept() -> Kept:
     backend = FakeBackend()
-    session = Session({"fake": backend}, {"all": fake_database(backend, images=12)})
-    list(session.draw("ann", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
+    session = Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
+    list(session.drawing.draw("ann", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
     return session.visits.runs("ann")[0]
 
 
@@ -174,3 +181,18 @@ def test_a_link_out_of_html_is_read() -> None:
     link = links.parse_query(params("?prompt=sun&amp;seed=5&amp;record_unblended=True"), START)
     assert link is not None
     assert (link.asked.settings.seed, link.asked.settings.record_unblended, link.ignored) == (5, True, ())
+
+
+def test_saved_pictures_say_how_they_were_made(tmp_path: Path) -> None:
+    session = Session.over(Library({"fake": FakeBackend()}, {"all": fake_database(FakeBackend(), images=12)}))
+    asked = Asked("fake", "all", DecodeSettings(seed=5, n_neighbours=8))
+    kept = session.visits.find("v", list(session.drawing.draw("v", "a disc", lambda: asked))[-1].kept)
+    name, data = picture_file(kept)
+    (tmp_path / name).write_bytes(data)
+    said = read(tmp_path / name)
+    assert (said.prompt, said.model, said.database, said.settings) == ("a disc", "fake", "all", asked.settings)
+    assert said.codes_sha256 == kept.trace.codes_sha256
+    assert said.link == links.link_of(kept, ("fake",), ("all",))
+    by_hand = session.visits.find("v", list(session.drawing.branch("v", kept.id, Change(9, code=1)))[-1].kept)
+    assert "changed by hand" in links.about_run(by_hand.trace, by_hand.asked).note
+    assert links.about_run(kept.trace, replace(asked, database=YOURS)).link == ""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.library import Library
 from app.plans import (
     AXES,
     MOST_VALUES,
@@ -33,8 +34,8 @@ AXIS = {axis.field: axis for axis in AXES}
 @pytest.fixture(scope="module")
 def run() -> Kept:
     backend = FakeBackend()
-    session = Session({"fake": backend}, {"all": fake_database(backend, images=8)})
-    list(session.draw("ann", "sun", lambda: ASKED))
+    session = Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=8)}))
+    list(session.drawing.draw("ann", "sun", lambda: ASKED))
     return session.visits.runs("ann")[0]
 
 

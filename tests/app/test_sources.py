@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from app import packing, sources
-from app.tabs import sources as tab
 from app.views import Asked
-from core.copying import regions_of
-from core.provenance import provenance
+from core.analysis.copying import regions_of
+from core.analysis.provenance import provenance
 from core.trace import Source, Trace
 from core.types import Change, DecodeSettings
 from tests.app.test_views import ASKED, small_trace, sources_of, unpack
@@ -127,10 +125,3 @@ def test_a_branch_that_turns_mixing_on_is_told_as_mixed() -> None:
     assert shown["references"] == sources.shown_sources(trace, ASKED).header["references"]
     alone = sources.shown_sources(replace(trace, settings=plain), ASKED).header
     assert (alone["mixes"], alone["references"]) == (False, [])
-
-
-def test_the_tab_is_constant_and_puts_no_text_into_the_page_as_markup() -> None:
-    """As tests/app/test_page.py holds for the stepper."""
-    assert not re.search(r"\$\{|\{\{|`|\\", tab.template())
-    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
-        assert word not in tab.script()

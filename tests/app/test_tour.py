@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from app.library import Library
 from app.session import Session
-from app.tour import TOUR_ID, Recording, stops_of, turning_point
+from app.tabs.learn.recording import TOUR_ID, Recording, stops_of, turning_point
 from app.views import Asked
 from core.trace import Trace
 from core.types import DecodeSettings
@@ -26,7 +27,7 @@ SETTINGS = DecodeSettings(
 
 @pytest.fixture(scope="module")
 def trace(session: Session) -> Trace:
-    list(session.draw("ann", "sun", lambda: Asked("fake", "all", SETTINGS)))
+    list(session.drawing.draw("ann", "sun", lambda: Asked("fake", "all", SETTINGS)))
     return session.visits.runs("ann")[0].trace
 
 
@@ -66,7 +67,7 @@ def test_what_ships_opens_without_a_model() -> None:
             raise AssertionError("the tour ran the model")
 
     recording = Recording.load()
-    update = Session({"fake": Absent()}, {}).recorded("ann", recording)
+    update = Session.over(Library({"fake": Absent()}, {})).opening.recorded("ann", recording.update)
     header, arrays = unpack(update.file)
     assert (update.state, header["id"], header["prompt"]) == ("ready", TOUR_ID, recording.prompt)
     assert len(arrays["code"]) == recording.steps == 256
@@ -77,6 +78,6 @@ def test_what_ships_opens_without_a_model() -> None:
 
 def test_a_recording_is_loaded_as_it_was_saved(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = Recording.load()
-    monkeypatch.setattr("app.tour.FOLDER", tmp_path)
+    monkeypatch.setattr("app.tabs.learn.recording.FOLDER", tmp_path)
     recording.save(tmp_path)  # type: ignore[arg-type]
     assert Recording.load() == recording

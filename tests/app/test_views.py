@@ -14,14 +14,13 @@ from app import packing, pictures, views
 from app.session import Session
 from app.views import Asked
 from core.context import Context
-from core.daid import Blend
+from core.daid import Blend, neighbour_shares
 from core.trace import Origin, Source, Trace
 from core.types import (
     Change,
     DecodeSettings,
     FaidStep,
     Grid,
-    Method,
     Neighbours,
     Retrieval,
     Seconds,
@@ -73,7 +72,7 @@ def blended(position: int, recorded: bool) -> FaidStep:
     )
 
 
-def faid_trace(method: Method = "faid", recorded: bool = True) -> Trace:
+def faid_trace(method: str = "faid", recorded: bool = True) -> Trace:
     """The same steps with blenders; with nothing retrieved position 4 takes code 3, and without blenders code 1."""
     plain = small_trace()
     settings = replace(plain.settings, method=method, faid_neighbours=3, record_unblended=recorded)
@@ -138,11 +137,11 @@ def test_the_race_is_told_by_its_winners_those_behind_them_and_the_margins() -> 
 
 
 @pytest.mark.parametrize("method", ["daid", "faid"])
-def test_whoever_is_furthest_in_the_listed_race_is_who_the_arrays_name(session: Session, method: Method) -> None:
+def test_whoever_is_furthest_in_the_listed_race_is_who_the_arrays_name(session: Session, method: str) -> None:
     asked = DecodeSettings(
         seed=5, method=method, n_neighbours=8, retrieval_weight=0.5, gate=0.0, record_unblended=method == "faid"
     )
-    list(session.draw(f"racer {method}", "sun", lambda: Asked("fake", "all", asked)))
+    list(session.drawing.draw(f"racer {method}", "sun", lambda: Asked("fake", "all", asked)))
     trace = session.visits.runs(f"racer {method}")[0].trace
     arrays = views.step_arrays(trace)
     before = "blank" if method == "faid" else "model"
@@ -243,7 +242,7 @@ def test_runs_without_blenders_pack_none() -> None:
         ("model", {"method": "Model only"}, {"K", "flips", "features"}),
     ],
 )
-def test_facts_name_the_method_and_what_it_uses(method: Method, said: dict[str, str], not_said: set[str]) -> None:
+def test_facts_name_the_method_and_what_it_uses(method: str, said: dict[str, str], not_said: set[str]) -> None:
     blends = method.startswith("faid")
     trace = faid_trace(method) if blends else small_trace(replace(small_trace().settings, method=method))
     found = dict(views.facts(trace, views.step_arrays(trace), 1.0, ASKED))
@@ -344,6 +343,6 @@ def test_steps_without_blenders_stand_among_those_with() -> None:
 
 def test_shares_with_weights_by_hand() -> None:
     weighed = replace(FOUND, weights=np.array([1, 0, 4], np.float32))
-    assert views.neighbour_shares(weighed, 1.0, "sum") == pytest.approx([1 / 3, 0, 2 / 3])
+    assert neighbour_shares(weighed, 1.0, "sum") == pytest.approx([1 / 3, 0, 2 / 3])
     silent = replace(FOUND, weights=np.zeros(3, np.float32))
-    assert views.neighbour_shares(silent, 1.0, "sum").tolist() == [0, 0, 0]
+    assert neighbour_shares(silent, 1.0, "sum").tolist() == [0, 0, 0]

@@ -15,31 +15,31 @@ from tests.app.test_views import unpack
 
 @pytest.fixture(scope="module")
 def kept(session: Session) -> Kept:
-    list(session.draw("maker", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
+    list(session.drawing.draw("maker", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
     return session.visits.runs("maker")[0]
 
 
 def test_a_finished_run_is_kept_and_shown_again(session: Session) -> None:
     asked = Asked("fake", "all", DecodeSettings(n_neighbours=8))
-    *_, final = session.draw("ann", "sun", lambda: asked)
+    *_, final = session.drawing.draw("ann", "sun", lambda: asked)
     (run,) = session.visits.runs("ann")
     assert (run.id, run.asked, run.name) == (final.kept, asked, "sun")
-    again = session.show("ann", run.id)
+    again = session.opening.show("ann", run.id)
     assert again.run > final.run
     assert unpack(again.file)[0] == unpack(final.file)[0]
 
 
 def test_a_visitor_cannot_reach_the_runs_of_another(session: Session, kept: Kept) -> None:
     with pytest.raises(ConfigError, match="generate it again"):
-        session.show("eve", kept.id)
+        session.opening.show("eve", kept.id)
 
 
 def test_leaving_forgets(session: Session) -> None:
-    *_, final = session.draw("bob", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8)))
+    *_, final = session.drawing.draw("bob", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8)))
     session.leave("bob")
     assert session.visits.runs("bob") == ()
     with pytest.raises(ConfigError):
-        session.show("bob", final.kept)
+        session.opening.show("bob", final.kept)
 
 
 def test_the_oldest_run_of_a_visitor_makes_room(kept: Kept) -> None:

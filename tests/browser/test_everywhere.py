@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.tabs import TABS
+from app.tabs import found
 from tests.browser.chromium import find_chromium
 from tests.browser.visitor import DESK, PHONE, enter, generate, open_tab, stand, until, visit, visitor, wait_for
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
 
+TABS = [tab.label for tab in found()]
 CONTROLS = (
     "#head button, #ask button, #ask input, #ask textarea, #chips button, .loupe button, .loupe input, #panel input, "
     "#workbench :not(.visually-hidden) > button, #workbench input, #workbench textarea"

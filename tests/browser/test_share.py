@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Request, expect
 
-from app.tour import Recording
+from app.tabs.learn.recording import Recording
 from tests.browser.chromium import find_chromium
 from tests.browser.visitor import (
     PAYLOADS,

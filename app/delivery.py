@@ -1,0 +1,116 @@
+"""How the scripts and style sheets of the page reach a browser: as files, at addresses that change when they do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.tabs import found
+
+APP = Path(__file__).parent
+PREFIX = "gradio_api/loupe"
+"""Below what Gradio's Node server, where there is one, hands on to this one."""
+
+SHARED = ("client", "stepper", "head")
+SHEETS = ("stepper/stepper.css", "page.css", "head/head.css")
+"""The first one sets the variables that the others use."""
+
+STYLE = "page.css"
+TYPES = {".js": "text/javascript", ".css": "text/css"}
+"""Said here, because what the machine takes the endings for may be wrong."""
+
+FOREVER = "public, max-age=31536000, immutable"
+VEIL = (
+    "<style>.gradio-container { visibility: hidden; animation: loupe-late 0s 4s forwards } "
+    "@keyframes loupe-late { to { visibility: visible } }</style>"
+)
+"""Hides the page until its style sheet, which ends that, is here, or for four seconds."""
+
+LOADER = """// events: %(events)s
+const early = [[props.value, false]];  // until the module is here, and takes them
+let receive = (...value) => early.push(value);
+watch("value", () => receive(props.value, true));
+import(new URL(%(address)s, document.baseURI)).then(({ mount }) => {
+  receive = mount({ element, trigger, server }) ?? (() => {});
+  early.forEach((value) => receive(...value));
+}, () => { element.textContent = "This part of the page could not be loaded. Reload the page."; });
+"""
+
+
+@lru_cache(maxsize=1)
+def published() -> Mapping[str, bytes]:
+    """All files by their place: every script where it lies in app/, and all style sheets as one."""
+    tabs = found()
+    scripts = [*APP.glob("*.js"), *(file for room in SHARED for file in (APP / room).glob("*.js"))]
+    scripts += [file for tab in tabs for file in tab.scripts]
+    sheets = [*(APP / name for name in SHEETS), *(file for tab in tabs for file in tab.styles)]
+    files = {file.relative_to(APP).as_posix(): file.read_bytes() for file in scripts}
+    return {**files, STYLE: b"\n".join(sheet.read_bytes() for sheet in sheets)}
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """What the files are known by: another one for other content."""
+    digest = hashlib.sha256()
+    for name, content in sorted(published().items()):
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def address(name: str) -> str:
+    """Where a file is, seen from the page: a relative address, so that no proxy need be known."""
+    return f"{PREFIX}/{version()}/{name}"
+
+
+def loader(script: Path, events: Sequence[str] = ()) -> str:
+    """What Gradio runs for a component: a constant that imports its module and hands it every value, in order.
+
+    script: the module's file, whose `mount({element, trigger, server})` makes the component and returns what takes its
+    values (if it takes any): each with whether it is new, or what the component was made with. events: names that the
+    module may trigger; Gradio finds them here.
+    """
+    place = address(script.relative_to(APP).as_posix())
+    return LOADER % {"events": ", ".join(map(json.dumps, events)), "address": json.dumps(place)}
+
+
+def links() -> str:
+    """What the head of the page must hold: the style sheet, and all scripts, so that none waits for another."""
+    style = f'<link rel="stylesheet" href="{address(STYLE)}">'
+    scripts = [name for name in published() if name.endswith(".js")]
+    return "".join([VEIL, style, *(f'<link rel="modulepreload" href="{address(name)}">' for name in scripts)])
+
+
+def route() -> Route:
+    """The route that serves the files."""
+    return Route(f"/{PREFIX}/{{version}}/{{name:path}}", serve)
+
+
+async def serve(request: Request) -> Response:
+    """One file, which a browser may keep; those of another version are not here."""
+    name = request.path_params["name"]
+    content = published().get(name) if request.path_params["version"] == version() else None
+    if content is None:
+        return PlainTextResponse("no such file", status_code=404)
+    headers = {"Cache-Control": FOREVER, "X-Content-Type-Options": "nosniff"}
+    return Response(content, headers=headers, media_type=TYPES[Path(name).suffix])
+
+
+class Squeezed:
+    """Compresses the page itself, which Gradio does not: it goes by the endings of addresses, and "/" has none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app, self.squeezed = app, GZipMiddleware(app, compresslevel=6)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_page = scope["type"] == "http" and scope["path"].rstrip("/") == scope.get("root_path", "").rstrip("/")
+        await (self.squeezed if is_page else self.app)(scope, receive, send)

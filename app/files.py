@@ -1,0 +1,41 @@
+"""The files of a run that visitors save: each as its name and its bytes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from app.replay import replay_page
+from app.views import notice_of, sentences
+from app.visits import Kept
+
+MAX_STEM = 80
+"""Bytes of a file's name before the seed and the suffix; file systems take 255 in all."""
+
+
+def page_file(kept: Kept, packed: bytes, atlas: bytes) -> tuple[str, bytes]:
+    """The run as a page of one file; packed, atlas: as `Presenting.packed` makes them."""
+    done, of = len(kept.trace.steps), kept.trace.grid.positions
+    state, message = ("ready", "") if kept.trace.complete else ("stopped", f"Stopped after {done} of {of} patches.")
+    notice = sentences(message, notice_of(kept.trace))
+    return f"{file_name(kept)}.html", replay_page(kept.name, state, notice, packed, atlas)
+
+
+def trace_file(kept: Kept) -> tuple[str, bytes]:
+    """The run as a trace."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.npz"
+        kept.trace.save(path)
+        return f"{file_name(kept)}.npz", path.read_bytes()
+
+
+def picture_file(kept: Kept) -> tuple[str, bytes]:
+    """The picture of a run, which says how it was made."""
+    return f"{file_name(kept)}.webp", kept.picture
+
+
+def file_name(kept: Kept) -> str:
+    """What to call the files of a run: letters and digits only, no longer than file systems take."""
+    words = "".join(char if char.isascii() and char.isalnum() else " " for char in kept.name).split()
+    stem = "-".join(["loupe", *words[:8]])[:MAX_STEM].rstrip("-")
+    return f"{stem}-seed{kept.asked.settings.seed}".lower()

@@ -1,0 +1,42 @@
+"""The page's head as a component."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gradio.data_classes import GradioModel
+
+from app.scripted import Scripted
+from app.tabs.tab import Tab
+
+FOLDER = Path(__file__).parent
+
+
+class TabData(GradioModel):
+    """A tab as the list of shortcuts names it."""
+
+    label: str
+    key: str
+
+
+class HeadData(GradioModel):
+    """What head.js receives: the tabs in their order, and their tooltips by selector."""
+
+    tabs: list[TabData]
+    tips: dict[str, str]
+
+
+class Head(Scripted):
+    """The head; the keys and tooltips of the page follow from its tabs."""
+
+    data_model = HeadData
+
+    def __init__(self, tabs: Sequence[Tab], elem_id: str = "page-head", render: bool = True) -> None:
+        super().__init__(FOLDER / "head.html", FOLDER / "head.js", elem_id, render, value=tabs)
+
+    def postprocess(self, value: Any) -> Any:
+        """Tabs as HeadData."""
+        tips = {selector: text for tab in value for selector, text in tab.explained.items()}
+        return HeadData(tabs=[TabData(label=tab.label, key=tab.key) for tab in value], tips=tips)

@@ -1,0 +1,71 @@
+"""What a visitor opens in the stepper without drawing: a run that was kept, one from a file, the recorded one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app import arrivals
+from app.branches import Plan
+from app.library import Library
+from app.presenting import Presenting
+from app.runs import Runs
+from app.views import Update
+from app.visits import Kept, Visits
+from core.trace import Trace
+from core.types import ArragError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Opens things for visitors; each becomes the newest thing to look at."""
+
+    library: Library
+    runs: Runs
+    visits: Visits
+    presenting: Presenting
+
+    def show(self, visitor: str, run: str, step: int = -1) -> Update:
+        """A run that was kept, at a step; ConfigError when it is not there any more."""
+        return replace(self.presenting.shown(self.runs.number(), visitor, self.visits.find(visitor, run)), step=step)
+
+    def open(self, visitor: str, run: str) -> Update:
+        """A run for the stepper, and kept if it was on a sheet only; what does not work is told in the update."""
+        try:
+            self.visits.keep(visitor, self.visits.find(visitor, run))
+            return self.show(visitor, run)
+        except Exception as error:
+            return self.presenting.refusal(error)
+
+    def open_file(self, visitor: str, path: Path) -> Update:
+        """A trace from a file of the visitor's: it is shown and kept; what cannot be shown becomes a message."""
+        self.runs.supersede(visitor)
+        databases = self.library.databases_of(visitor)
+        try:
+            trace = arrivals.read_trace(path)
+            arrivals.check_sources(trace, databases)
+            kept = self._arrived(visitor, trace)
+            shown = self.presenting.shown(self.runs.number(), visitor, kept)
+            message = arrivals.arrival_message(path.name, trace, self.library.backends, databases)
+        except ArragError as error:
+            return self.presenting.tell(str(error))
+        except Exception as error:  # whatever a hostile file has left to fail on
+            logger.warning("a trace could not be shown", exc_info=error)
+            return self.presenting.tell(f"{path.name}: cannot be shown ({type(error).__name__}); choose another file")
+        self.visits.keep(visitor, kept)
+        return replace(shown, message=message)
+
+    def _arrived(self, visitor: str, trace: Trace) -> Kept:
+        """A trace that was read, as a run like those that were drawn here."""
+        asked = arrivals.asked_of(trace, self.library.backends, self.library.databases_of(visitor))
+        seconds = trace.seconds.model + trace.seconds.search + trace.seconds.blend
+        return Plan(trace.prompt, asked).finished(trace, self.presenting.picture(trace, asked), seconds)
+
+    def recorded(self, visitor: str, update: Callable[[int], Update]) -> Update:
+        """A run that was recorded beforehand; told: makes its message from the number of the run."""
+        self.runs.supersede(visitor)
+        return update(self.runs.number())

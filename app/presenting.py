@@ -1,0 +1,213 @@
+"""How the page is told of runs: messages to the stepper, sheets of several pictures, comparisons, and packed traces."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final, TypeVar
+
+import numpy as np
+
+from app import arrivals, links, packing, pictures
+from app.branches import Plan
+from app.library import Library
+from app.pictures import RGB
+from app.plans import MOST_COMPARED, Batch, labels
+from app.runs import Runs
+from app.sheets import Compared, Comparison, Sheet
+from app.views import Asked, State, Update, notice_of, sentences
+from app.visits import Kept, Visits
+from core.engine import Step
+from core.trace import Trace
+from core.types import ArragError, ConfigError, IntArray, StepRecord
+
+LAST: Final = 1_000_000
+"""Number of a run's last message: above those of its previews, which are how many patches they show."""
+
+PREVIEW_QUALITY: Final = 75
+THUMBNAILS_KEPT: Final = 4096
+
+Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
+
+
+class Presenting:
+    """Makes messages; the pictures that all of them share are made once, before the first visitor waits for them."""
+
+    def __init__(self, library: Library, runs: Runs, visits: Visits) -> None:
+        self._library, self._runs, self._visits = library, runs, visits
+        self._thumbnail = lru_cache(maxsize=THUMBNAILS_KEPT)(self._make_thumbnail)
+        self._atlas = _in_background(lambda: pictures.atlas_of(library.first))
+        _in_background(self._warm_up)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # One picture
+
+    def begun(self, number: int, prompt: str) -> Update:
+        """Answers a click, before there is anything to see."""
+        return Update(number, 0, "streaming", prompt=prompt, grid=self._library.grid)
+
+    def setting_out(self, kept: Kept, steps: int) -> Update:
+        """Answers a click on going on from a kept run, with its picture up to there."""
+        trace, number = kept.trace, self._runs.number()
+        return Update(number, 0, "streaming", "", trace.prompt, steps, trace.grid, kept.picture)
+
+    def preview(self, number: int, plan: Plan, steps: Sequence[StepRecord]) -> Update:
+        """The picture as far as it is drawn."""
+        backend = self._library.backend(plan.asked.model)
+        codes = pictures.continued_grid([step.code for step in steps], backend.grid)
+        picture = pictures.encoded(backend.decode_codes(codes[None])[0], PREVIEW_QUALITY)
+        return Update(number, len(steps), "streaming", "", plan.prompt, len(steps), backend.grid, picture)
+
+    def shown(self, number: int, visitor: str, kept: Kept) -> Update:
+        """The whole trace of a run for the stepper."""
+        trace = kept.trace
+        grid, count = trace.grid, len(trace.steps)
+        packed, atlas = self.packed(visitor, kept)
+        paused = f"Paused after {count} of {grid.positions} patches: step through them, or go on."
+        message = sentences("" if trace.complete else paused, notice_of(trace))
+        state: State = "ready" if trace.complete else "stopped"
+        return Update(number, LAST, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id)
+
+    def failed(self, number: int, error: Exception) -> Update:
+        """The end of a run that came to nothing."""
+        return Update(number, LAST, "error", error_message(error))
+
+    def refusal(self, error: Exception) -> Update:
+        """What the stepper says when something could not be begun."""
+        return self.tell(error_message(error))
+
+    def tell(self, message: str) -> Update:
+        """Something that the visitor has to know; what is in the stepper stays."""
+        return Update(self._runs.number(), 0, "error", message=message)
+
+    def picture(self, trace: Trace, asked: Asked) -> bytes:
+        """The encoded picture of a trace, complete or as far as it came, which says how it was made."""
+        codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
+        image = arrivals.decoder_of(trace, self._library.backends).decode_codes(codes[None])[0]
+        return pictures.encoded(image, about=links.about_run(trace, asked))
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Several pictures
+
+    def sheet_begun(self, number: int, prompt: str, plan: Batch) -> Sheet:
+        """Answers a click on several pictures, and begins them, before there is anything to see."""
+        return Sheet(number, 0, "streaming", prompt=prompt, plan=plan, grid=self._library.grid)
+
+    def sheet_preview(self, sheet: Sheet, steps: Sequence[Step]) -> Sheet:
+        """All pictures of a sheet as far as they are drawn."""
+        picture = pictures.encoded(self._table(sheet, steps), PREVIEW_QUALITY)
+        return replace(sheet, number=len(steps), steps=len(steps), picture=picture)
+
+    def sheet_done(self, sheet: Sheet, steps: Sequence[Step], runs: Sequence[Kept]) -> Sheet:
+        """A sheet with its finished runs, complete or as far as they came."""
+        count, last = len(steps), sheet.grid.positions
+        stopped = "" if count == last else f"Stopped after {count} of {last} patches of each picture."
+        return replace(
+            sheet,
+            number=LAST,
+            state="stopped" if stopped else "ready",
+            message=sentences(stopped, *dict.fromkeys(notice_of(run.trace) for run in runs)),
+            steps=count,
+            picture=pictures.encoded(self._table(sheet, steps)),
+            runs=tuple(runs),
+        )
+
+    def _table(self, sheet: Sheet, steps: Sequence[Step]) -> RGB:
+        """All pictures of a sheet, in the rows of its plan."""
+        drawn = [[record.code for record in records] for records in zip(*steps, strict=True)]
+        grids = np.stack([pictures.continued_grid(codes, sheet.grid) for codes in drawn])
+        decoder = self._library.backend(sheet.plan.asked[0].model)
+        return pictures.table_of(decoder.decode_codes(grids), len(sheet.plan.across))
+
+    def sheet_failed(self, number: int, error: Exception) -> Sheet:
+        """The end of a sheet that came to nothing."""
+        return Sheet(number, LAST, "error", error_message(error))
+
+    def compare(self, visitor: str, runs: object) -> Comparison:
+        """Some kept runs of a visitor side by side; what does not work is told in the comparison."""
+        number = self._runs.number()
+        try:
+            if not isinstance(runs, list) or not 1 <= len(runs) <= MOST_COMPARED:
+                raise ConfigError(f"compare: expected 1 to {MOST_COMPARED} pictures; choose them again")
+            return self.compared(number, visitor, [self._visits.find(visitor, str(run)) for run in runs])
+        except Exception as error:
+            return Comparison(number, LAST, "error", error_message(error))
+
+    def compare_with_parent(self, visitor: str, run: str) -> Comparison:
+        """The run that a run branched from, and the run itself."""
+        try:
+            parent = self._visits.find(visitor, run).parent if run else ""
+            if not parent:
+                raise ConfigError("parent: the picture in the stepper is no branch of another one; branch it first")
+        except ArragError as error:
+            return Comparison(self._runs.number(), LAST, "error", error_message(error))
+        return self.compare(visitor, [parent, run])
+
+    def compared(self, number: int, visitor: str, runs: Sequence[Kept], message: str = "") -> Comparison:
+        """Runs side by side, with their traces; ConfigError for one whose codes no model here can decode."""
+        backends = self._library.backends
+        if any(isinstance(arrivals.decoder_of(run.trace, backends), arrivals.PlainColours) for run in runs):
+            raise ConfigError("compare: got a picture of another codebook than that of the models here; take others")
+        compared = [
+            Compared(run.id, label, self._file(visitor, run, None))
+            for run, label in zip(runs, labels(runs), strict=True)
+        ]
+        prompts = {run.trace.prompt for run in runs}
+        prompt = prompts.pop() if len(prompts) == 1 else ""
+        return Comparison(number, LAST, "ready", message, prompt, tuple(compared), self._atlas.result())
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Packed traces
+
+    def packed(self, visitor: str, kept: Kept) -> tuple[bytes, bytes]:
+        """What the stepper needs of a run: the packed trace, and the patch pictures of all codes."""
+        parent = next((run.trace.codes for run in self._visits.runs(visitor) if run.id == kept.parent), None)
+        decoder = arrivals.decoder_of(kept.trace, self._library.backends)
+        atlas = decoder.atlas() if isinstance(decoder, arrivals.PlainColours) else self._atlas.result()
+        return self._file(visitor, kept, parent), atlas
+
+    def _file(self, visitor: str, kept: Kept, parent: IntArray | None) -> bytes:
+        """The file that the page gets of a run; parent: codes of the run that it branched from, while that is kept."""
+        sources = self._sources(visitor, kept)
+        return packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked, parent)
+
+    def _sources(self, visitor: str, kept: Kept) -> packing.Pictures:
+        """Where the pictures of a run's sources are: in the database it looked into, or else in their codes."""
+        name = kept.asked.database
+        database = self._library.databases_of(visitor).get(name)
+        if database is None or not arrivals.holds(database, kept.trace):
+            decoder = arrivals.decoder_of(kept.trace, self._library.backends)
+            return arrivals.decoded_sources(kept.trace, kept.picture, decoder)
+        if name in self._library.databases:
+            return packing.Pictures(kept.picture, database.picture, lambda image: self._thumbnail(name, image))
+        return packing.Pictures(kept.picture, database.picture, lambda image: pictures.thumbnail_of(database, image))
+
+    def _warm_up(self) -> None:
+        """Make thumbnails of the first database before the first visitor has to wait for them."""
+        for name, database in list(self._library.databases.items())[:1]:
+            for image in database.images[:THUMBNAILS_KEPT]:
+                self._thumbnail(name, int(image))
+
+    def _make_thumbnail(self, name: str, image: int) -> RGB | None:
+        """Small picture of an image of a database of all; remembered."""
+        return pictures.thumbnail_of(self._library.databases[name], image)
+
+
+def error_message(error: Exception) -> str:
+    """What a visitor reads; what was not foreseen goes to the log and is not shown."""
+    if isinstance(error, ArragError):
+        return str(error)
+    logger.exception("a run failed", exc_info=error)
+    return "Something went wrong on the server. Try again; if it stays, reload the page or connect anew."
+
+
+def _in_background(work: Callable[[], Result]) -> Future[Result]:
+    """Start work in a thread of its own."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="background")
+    future = executor.submit(work)
+    executor.shutdown(wait=False)
+    return future

@@ -1,0 +1,95 @@
+"""Scripts and style sheets as files: where they are, what they are, and for how long."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.error import HTTPError
+from urllib.parse import urljoin
+from urllib.request import Request, urlopen
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request as Asked
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
+
+from app import delivery
+from app.delivery import APP, STYLE, address, loader, published, version
+
+IMPORT = re.compile(r'from "([^"]+)"')
+
+
+def test_every_import_of_a_module_leads_to_a_module() -> None:
+    scripts = {name: content.decode() for name, content in published().items() if name.endswith(".js")}
+    for name, text in scripts.items():
+        for there in IMPORT.findall(text):
+            assert urljoin(f"/{name}", there).removeprefix("/") in scripts, f"{name} imports {there}"
+
+
+def test_files_are_served_with_their_types_and_may_be_kept_for_ever(url: str) -> None:
+    for name, kind in (("stepper/stepper.js", "text/javascript"), (STYLE, "text/css")):
+        with urlopen(f"{url}/{address(name)}") as answer:
+            assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert answer.read() == published()[name]
+
+
+@pytest.mark.parametrize("name", ["stepper/stepper.py", "../ui.py", "%2e%2e/ui.py", "replay/replay.js", "no.js", ""])
+def test_nothing_else_is_served(url: str, name: str) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{url}/{delivery.PREFIX}/{version()}/{name}")
+    refused.value.close()
+    assert refused.value.code == 404
+
+
+def test_another_version_is_not_here(url: str) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{url}/{delivery.PREFIX}/0123456789abcdef/{STYLE}")
+    refused.value.close()
+    assert refused.value.code == 404
+    assert "immutable" not in (refused.value.headers["Cache-Control"] or "")
+
+
+def test_the_version_follows_the_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = dict(published())
+    versions = {version()}
+    for change in ({STYLE: b"other"}, {"new.js": b""}, {}):
+        monkeypatch.setattr(delivery, "published", lambda change=change: {**files, **change})
+        versions.add(version.__wrapped__())
+    assert len(versions) == 3
+
+
+def test_files_are_found_below_a_path_of_a_proxy() -> None:
+    page = Starlette(routes=[Mount("/demo", routes=[delivery.route()])])
+    answer = TestClient(page).get(urljoin("/demo/", address(STYLE)))
+    assert answer.content == published()[STYLE]
+
+
+def test_a_loader_is_constant_and_names_its_events() -> None:
+    code = loader(APP / "tabs" / "compare" / "shelf.js", ["pick"])
+    assert json.dumps(address("tabs/compare/shelf.js")) in code
+    assert '"pick"' in code
+    assert len(code) < 800
+
+
+def test_the_page_itself_is_compressed(url: str) -> None:
+    with urlopen(Request(url, headers={"Accept-Encoding": "gzip"})) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(answer.read()) < 80_000
+    with urlopen(url) as answer:
+        assert answer.headers["Content-Encoding"] is None
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "squeezed"), [("", "/", True), ("", "/trace.bin", False), ("/d", "/d/", True)]
+)
+def test_only_the_page_is_compressed(root: str, path: str, squeezed: bool) -> None:
+    async def answer(request: Asked) -> PlainTextResponse:
+        return PlainTextResponse("x" * 10_000)
+
+    app = Starlette(routes=[Route("/{path:path}", answer)], middleware=[Middleware(delivery.Squeezed)])
+    client = TestClient(app, root_path=root)
+    assert (client.get(path).headers.get("content-encoding") == "gzip") == squeezed

@@ -1,0 +1,125 @@
+"""What a server serves, from its environment; and GPUs that are lent to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from app import zerogpu
+from app.deployment import Deployment
+from app.hint import hint_of
+from app.library import Library
+from app.session import Session
+from core import threads
+from core.backends import EMBEDDED, ModelSource
+from core.patches.catalogue import DATABASES
+from core.types import ConfigError
+
+
+def test_without_variables_everything_that_ships_is_served() -> None:
+    for environment in ({}, {"ARRAG_BACKEND": "embedded"}, {"PATH": "/bin", "ARRAG_MODEL": " "}):
+        deployment = Deployment.from_environment(environment)
+        assert deployment == Deployment(EMBEDDED, ModelSource(), tuple(DATABASES))
+
+
+def test_janus_takes_its_own_variables() -> None:
+    environment = {
+        "ARRAG_BACKEND": "janus", "ARRAG_MODEL": "a/model", "ARRAG_FAID": "a/faid", "ARRAG_DATABASE": "a/folder",
+        "ARRAG_DEVICE": "cuda", "ARRAG_DTYPE": "float16",
+    }  # fmt: skip
+    deployment = Deployment.from_environment(environment, "cpu")
+    assert deployment.backends == ("janus",)
+    assert deployment.source == ModelSource("a/model", "a/faid", "cuda", "float16", "cpu")
+    assert deployment.databases == ("a/folder",)
+    assert Deployment.from_environment({"ARRAG_BACKEND": "janus"}).databases == ()
+
+
+def test_what_kubernetes_injects_is_not_ours() -> None:
+    injected = {
+        "ARRAG_PORT": "tcp://10.0.0.5:80", "ARRAG_SERVICE_HOST": "10.0.0.5", "ARRAG_SERVICE_PORT": "80",
+        "ARRAG_SERVICE_PORT_HTTP": "80", "ARRAG_PORT_80_TCP": "tcp://10.0.0.5:80", "ARRAG_PORT_80_TCP_PROTO": "tcp",
+        "ARRAG_PORT_80_TCP_PORT": "80", "ARRAG_PORT_80_TCP_ADDR": "10.0.0.5", "ARRAG_PORT_53_UDP_ADDR": "10.0.0.5",
+        "ARRAG_LOUPE_PORT": "udp://10.0.0.6:53", "ARRAG_MODEL_SERVICE_HOST": "10.0.0.6",
+    }  # fmt: skip
+    assert Deployment.from_environment({**injected, "ARRAG_THREADS": "2", "ARRAG_ASSETS": "assets"}) == Deployment()
+    for name in ("ARRAG_PORT", "ARRAG_HOST", "ARRAG_SERVICE"):
+        with pytest.raises(ConfigError, match=f"got {name}"):
+            Deployment.from_environment({name: "8080"})
+
+
+def test_threads_are_pinned_in_one_place() -> None:
+    assert [threads.wanted(e) for e in ({}, {"ARRAG_THREADS": " "}, {"ARRAG_THREADS": "3"})] == [1, 1, 3]
+    before = torch.get_num_threads()
+    try:
+        assert threads.pin({"ARRAG_THREADS": "2"}) == torch.get_num_threads() == 2
+        assert threads.pin({"OMP_NUM_THREADS": "2"}) == torch.get_num_threads() == 1
+    finally:
+        threads.pin({"ARRAG_THREADS": str(before)})
+    for text in ("0", "-1", "x", "1.5", "1000", "\u00b2"):
+        with pytest.raises(ConfigError, match="ARRAG_THREADS: got"):
+            threads.wanted({"ARRAG_THREADS": text})
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"ARRAG_BACKEND": "gan"}, "ARRAG_BACKEND: got 'gan', expected one of embedded, janus"),
+        (
+            {"ARRAG_BACKENDS": "janus"},
+            "environment: got ARRAG_BACKENDS, expected some of ARRAG_ASSETS, ARRAG_BACKEND, ",
+        ),
+        ({"ARRAG_MODEL": "a/model"}, "ARRAG_MODEL: got a value, which only ARRAG_BACKEND=janus takes"),
+    ],
+)
+def test_mistakes_are_config_errors(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Deployment.from_environment(environment)
+
+
+def test_a_deployment_loads(tmp_path: Path) -> None:
+    tiny_janus = pytest.importorskip("tests.tiny_janus")
+    tiny_janus.save_model(tmp_path / "model", tiny_janus.tiny_janus())
+    environment = {"ARRAG_BACKEND": "janus", "ARRAG_MODEL": str(tmp_path / "model"), "ARRAG_DEVICE": "cpu"}
+    backends, databases = Deployment.from_environment(environment).load()
+    assert {name: backend.description for name, backend in backends.items()} == {"janus": "model on cpu, float32"}
+    assert databases == {}
+
+
+def test_a_model_of_ones_own_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "examples/own_backend.py").read_text(encoding="utf-8")
+    own = f"{text.split('if __name__')[0].replace('from arrag', 'from core')}def load(source):\n    return Uniform()\n"
+    (tmp_path / "grey_model.py").write_text(own, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    backends, databases = Deployment.from_environment({"ARRAG_BACKEND": "grey_model:load"}).load()
+    assert (list(backends), databases) == (["uniform"], {})
+    session = Session.over(Library(backends, databases))
+    run = list(session.drawing.draw("v", "anything", lambda: session.library.start))[-1]
+    assert session.visits.find("v", run.kept).trace.complete
+    assert hint_of(backends["uniform"], "anything") == ""
+
+
+def test_gpus_are_lent_only_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def gpu(duration: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        asked.append(duration)
+        return lambda function: lambda *arguments: (f"lent {value}" for value in function(*arguments))
+
+    def steps(count: int) -> Iterator[int]:
+        yield from range(count)
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+    assert zerogpu.with_gpu(steps, 576) is steps
+    assert zerogpu.pixels_device() == ""
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert list(zerogpu.with_gpu(steps, 576)(2)) == ["lent 0", "lent 1"]
+    assert asked == [zerogpu.seconds_for(576)]
+    assert zerogpu.pixels_device() == "cpu"
+    assert zerogpu.seconds_for(256) < zerogpu.seconds_for(576) <= zerogpu.seconds_for(10_000) == zerogpu.LONGEST

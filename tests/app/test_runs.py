@@ -1,0 +1,77 @@
+"""Runs of visitors that are under way: what ends which, and whose turn it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.runs import Runs
+from app.session import Session
+from tests.app.asking import defaults, last
+from tests.app.test_views import unpack
+
+
+def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(session: Session) -> None:
+    ann, bob = session.drawing.draw("ann", "sun", defaults), session.drawing.draw("bob", "moon", defaults)
+    next(ann), next(bob)
+    session.runs.stop("ann")
+    stopped, finished = last(ann), last(bob)
+    assert stopped.state == "stopped"
+    assert 1 <= stopped.steps < 256
+    assert f"Paused after {stopped.steps} of 256" in stopped.message
+    assert unpack(stopped.file)[0]["steps"] == stopped.steps
+    assert finished.state == "ready"
+
+
+def test_a_new_run_ends_the_older_one_of_the_same_visitor_and_nothing_of_it_is_kept(session: Session) -> None:
+    older = session.drawing.draw("kim", "sun", defaults)
+    first = next(older)
+    begun = session.drawing.begin("kim", "moon")
+    assert begun.run > first.run
+    assert begun.state == "streaming"
+    assert {update.state for update in older} <= {"streaming"}
+    assert session.visits.runs("kim") == ()
+
+
+def test_of_several_clicks_the_last_one_draws_whatever_the_order_of_their_turns(session: Session) -> None:
+    clicks = [session.drawing.begin("lee", "sun").run for _ in range(5)]
+    waiting = [session.drawing.draw("lee", f"sun {click}", defaults, begun=click) for click in clicks]
+    assert [len(list(run)) for run in (waiting[2], waiting[0], waiting[1], waiting[3])] == [0] * 4
+    assert last(waiting[4]).state == "ready"
+    assert [run.trace.prompt for run in session.visits.runs("lee")] == [f"sun {clicks[-1]}"]
+    assert (
+        last(session.drawing.draw("mia", "sun", defaults, begun=clicks[0])).state == "ready"
+    )  # another visitor's clicks
+
+
+def test_several_pictures_pause_what_is_under_way_which_stays(session: Session) -> None:
+    older = session.drawing.draw("ned", "sun", defaults)
+    next(older)
+    session.drawing.begin_together("ned", "moon")
+    assert last(older).state == "stopped"
+    assert len(session.visits.runs("ned")) == 1
+
+
+def test_a_run_can_be_ended_for_as_long_as_it_lasts() -> None:
+    runs = Runs()
+    with runs.live("ann") as first, runs.live("ann") as second, runs.live("bob") as other:
+        runs.stop("ann")
+        assert [run.stopped.is_set() for run in (first, second, other)] == [True, True, False]
+        assert not first.superseded.is_set()
+        begun = runs.begin("ann")
+        assert first.superseded.is_set()
+        assert second.superseded.is_set()
+        assert first.number < second.number < other.number < begun
+    with pytest.raises(ValueError, match="broken"), runs.live("ann") as broken:
+        raise ValueError("broken")
+    runs.stop("ann")
+    assert not broken.stopped.is_set()  # it was over
+
+
+def test_a_visitor_who_is_gone_has_no_clicks() -> None:
+    runs = Runs()
+    old, new = runs.begin("ann"), runs.begin("ann")
+    assert [runs.is_newest("ann", click) for click in (old, new)] == [False, True]
+    with runs.live("ann") as run:
+        runs.forget("ann")
+        assert run.superseded.is_set()
+    assert runs.is_newest("ann", old)
