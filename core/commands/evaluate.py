@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ..inputs.arguments import Parser, at_least_one
-from ..types import Method
+from ..types import METHODS
 from .command import Command, later
 
 
@@ -26,7 +26,7 @@ class Evaluation:
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--count": {"type": at_least_one, "help": "how many pictures or prompts to look at (default: %(default)s)"},
     "--seeds": {"type": at_least_one, "help": "how many seeds to draw with (default: %(default)s)"},
-    "--method": {"choices": get_args(Method), "help": "how pictures are drawn (default: %(default)s)"},
+    "--method": {"choices": tuple(METHODS), "help": "how pictures are drawn (default: %(default)s)"},
     "--out": {"type": Path, "help": "file or folder to write (default: the one that ships)"},
     "--json": {"action": "store_true", "help": "print one flat JSON object on the last line"},
     "--show": {"type": at_least_one, "help": "how many of the best settings to print (default: %(default)s)"},

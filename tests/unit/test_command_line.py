@@ -21,8 +21,10 @@ from core.commands import model
 from core.commands.command import Command
 from core.commands.evaluate import EVALUATIONS, Evaluation
 from core.commands.generate import prompt_behind
+from core.evaluation import repeat
 from core.patches.catalogue import DATABASES
 from core.trace import Trace
+from core.types import METHODS
 from tests.terminal import shown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -339,6 +341,16 @@ def test_every_evaluation_has_help_and_something_that_does_it(
     told = capsys.readouterr().out
     assert all(flag in told for flag in evaluation.options)
     assert callable(pytest.importorskip(f"core.evaluation.{evaluation.module}").run)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_evaluations_take_every_method_and_no_other(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(repeat, "run", lambda chosen: asked.append(chosen.method) or 0)
+    assert main(["evaluate", "repeat", "--method", method]) == 0
+    assert asked == [method]
+    with pytest.raises(SystemExit):
+        main(["evaluate", "repeat", "--method", "none of them"])
 
 
 def test_sizes_are_computed_for_both_widths_of_numbers(capsys: pytest.CaptureFixture[str]) -> None:
