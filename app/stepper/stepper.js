@@ -343,7 +343,10 @@ class Stepper {
     if (!this.trace) return this.renderStage();
     const first = this.firstSections(now);
     this.renderSections((section) => first.includes(section));
-    this.resting = requestAnimationFrame(() => this.renderSections((section) => !first.includes(section)));
+    this.resting = requestAnimationFrame(() => {
+      this.renderSections((section) => !first.includes(section));
+      for (const node of [this.root, this.host]) node.dataset.shown = String(this.step);  // by all sections
+    });
     this.speak();
   }
 

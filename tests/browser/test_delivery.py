@@ -60,7 +60,8 @@ def test_the_page_works_in_a_frame_below_a_path_of_a_proxy(browser: Browser) -> 
         page.goto(outside)
         frame = page.frame_locator("iframe")
         expect(frame.locator("#stepper[data-state=idle]")).to_be_visible()
-        frame.locator("#prompt textarea").press_sequentially("a red disc")
+        frame.locator("#prompt textarea").click()
+        page.keyboard.type("a red disc")
         frame.locator("#generate").click()
         expect(frame.locator("#stepper[data-state=ready]")).to_be_visible()
         assert frame.locator("#panel").evaluate("panel => getComputedStyle(panel).flexBasis") == "272px"

@@ -88,9 +88,10 @@ TOO_FAINT = """
 
 
 PANELS = ".loupe > *, #compare canvas, .so-panel *, #metrics > *, #me-download *"
-RIGHTMOST = """panels => {
+FITS = """([panels, width]) => {
   const seen = [...document.querySelectorAll(panels)].filter(node => node.checkVisibility());
-  return Math.max(...seen.map(node => node.getBoundingClientRect().right));
+  const right = Math.max(...seen.map(node => node.getBoundingClientRect().right));
+  return Math.max(right, document.documentElement.scrollWidth) <= width;
 }"""
 
 
@@ -158,9 +159,7 @@ def test_every_tab_fits_a_phone(full: Page, tab: str) -> None:
     open_fully(full, tab)
     for width in (420, 390):
         full.set_viewport_size({"width": width, "height": 844})
-        full.wait_for_timeout(50)
-        assert full.evaluate("document.documentElement.scrollWidth") <= width
-        assert full.evaluate(RIGHTMOST, PANELS) <= width
+        full.wait_for_function(FITS, arg=[PANELS, width])  # observers of sizes draw anew, some frames later
     full.set_viewport_size(DESK)
 
 

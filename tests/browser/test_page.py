@@ -26,6 +26,7 @@ from tests.browser.visitor import (
     ready,
     ready_with_blenders,
     say,
+    shows,
     stand,
     visit,
     visitor,
@@ -192,8 +193,7 @@ def test_blenders_show_the_numbers_of_the_file_at_every_position(blended: Page) 
     seen = []
     for step in (136, 137, 200):
         stand(blended, step)
-        at(blended, step)
-        blended.wait_for_timeout(300)  # where frames come late, the sections take turns
+        shows(blended, step)
         for kind, values in (("compatibility", scores), ("start-cosine", cosines)):
             expected = {
                 (str(layer), str(rank + 1)): values[step, place, rank]

@@ -20,6 +20,7 @@ from tests.browser.visitor import (
     open_tab,
     part,
     ready,
+    shows,
     stand,
     tab_to,
     visit,
@@ -68,10 +69,11 @@ def test_a_copied_link_draws_the_same_run_at_the_same_position(page: Page, other
     link = linked(page)
     expect(page.locator("#keep-told")).to_have_text("Copied, with position 100.")
     assert page.evaluate("navigator.clipboard.readText()") == link
+    shows(page, 100)
     code = part(page, "choice")
     other.goto(link)
     wait_for(other, "ready")
-    at(other, 100)
+    shows(other, 100)
     assert (part(other, "title"), part(other, "choice")) == ("a disc & 100 % of <b>", code)
     assert part(other, "notice") == ""  # the codes are those of the link
     expect(other.locator("#prompt textarea")).to_have_value("a disc & 100 % of <b>")

@@ -167,6 +167,11 @@ def at(page: Page, step: int | str) -> None:
     until(page, "#stepper", step=step)
 
 
+def shows(page: Page, step: int) -> None:
+    """Expect every section of the stepper to show a step: where frames come late, they take turns."""
+    until(page, "#stepper", step=step, shown=step)
+
+
 def part(page: Page, name: str) -> str:
     """Text of a part of the stepper."""
     return page.locator(f"[data-part={name}]").inner_text()
