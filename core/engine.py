@@ -62,12 +62,8 @@ class Request:
         settings = self.settings
         if not settings.retrieves:
             return ()
-        return (
-            id(self.database),
-            settings.styles,
-            settings.caption_filter,
-            self.prompt * (settings.caption_filter > 0),
-        )
+        prompt = self.prompt if settings.caption_filter else ""
+        return (id(self.database), settings.styles, settings.caption_filter, prompt)
 
 
 def decode(

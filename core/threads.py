@@ -23,7 +23,7 @@ MOST: Final = 256
 def pin(environment: Mapping[str, str] = os.environ) -> int:
     """Set torch's threads, and return how many; ConfigError for what is no number of threads.
 
-    faiss takes as many when an index is made, see `core.patches.index`.
+    faiss takes as many as torch has when an index is made, see `core.patches.index`.
     """
     count = wanted(environment)
     import torch  # noqa: PLC0415
@@ -38,6 +38,12 @@ def wanted(environment: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST):
         raise ConfigError(f"{VARIABLE}: got {text!r:.40}, expected a whole number from 1 to {MOST}")
     return int(text)
+
+
+def current() -> int:
+    """How many threads torch has here; what the environment asks for, while it is not loaded."""
+    torch = sys.modules.get("torch")
+    return wanted(os.environ) if torch is None else int(torch.get_num_threads())
 
 
 def machine() -> str:

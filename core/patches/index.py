@@ -7,7 +7,6 @@ an OpenMP of their own, which is why it keeps to one thread there (facebookresea
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -22,10 +21,10 @@ from ..types import CodeArray, DatabaseError, FloatArray, IntArray
 
 
 def _faiss() -> Any:
-    """The library, with the threads that ARRAG_THREADS asks for."""
+    """The library, with as many threads as torch has: where both share an OpenMP, its number is torch's as well."""
     import faiss  # noqa: PLC0415
 
-    faiss.omp_set_num_threads(1 if sys.platform == "darwin" else threads.wanted(os.environ))
+    faiss.omp_set_num_threads(1 if sys.platform == "darwin" else threads.current())
     return faiss
 
 

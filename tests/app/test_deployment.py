@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,9 @@ from app.session import Session
 from core import threads
 from core.backends import EMBEDDED, ModelSource
 from core.patches.catalogue import DATABASES
+from core.patches.index import INDEX_KINDS
 from core.types import ConfigError
+from tests.databases import CODEBOOK
 
 
 def test_without_variables_everything_that_ships_is_served() -> None:
@@ -58,6 +61,9 @@ def test_threads_are_pinned_in_one_place() -> None:
     before = torch.get_num_threads()
     try:
         assert threads.pin({"ARRAG_THREADS": "2"}) == torch.get_num_threads() == 2
+        for made in INDEX_KINDS.values():  # an index leaves torch as it is, though faiss may share its OpenMP
+            made(CODEBOOK, np.zeros((4, 3), np.uint16))
+        assert threads.current() == torch.get_num_threads() == 2
         assert threads.pin({"OMP_NUM_THREADS": "2"}) == torch.get_num_threads() == 1
     finally:
         threads.pin({"ARRAG_THREADS": str(before)})
