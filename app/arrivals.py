@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,22 @@ def holds(database: Database, trace: Trace) -> bool:
     if database.context != trace.origin.context or not np.isin(list(trace.sources), database.images).all():
         return False
     return all(np.array_equal(database.image_codes(image), source.codes) for image, source in trace.sources.items())
+
+
+def source_pictures(
+    trace: Trace,
+    drawn: bytes,
+    decoder: Backend | PlainColours,
+    database: Database | None,
+    thumbnail: Callable[[int], RGB | None] | None = None,
+) -> packing.Pictures:
+    """Where the pictures of a trace's sources are: in the database it looked into, or else in their codes.
+
+    thumbnail: remembers small pictures of that database, if something does.
+    """
+    if database is None or not holds(database, trace):
+        return decoded_sources(trace, drawn, decoder)
+    return packing.Pictures(drawn, database.picture, thumbnail or partial(pictures.thumbnail_of, database))
 
 
 def decoded_sources(trace: Trace, drawn: bytes, decoder: Backend | PlainColours) -> packing.Pictures:

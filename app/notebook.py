@@ -44,10 +44,7 @@ def show(trace: Trace, backend: SmallBackend | None = None, database: Database |
     codes = pictures.continued_grid(trace.codes.tolist(), trace.grid)
     seconds = trace.seconds.model + trace.seconds.search + trace.seconds.blend
     kept = Plan(trace.prompt, asked).finished(trace, pictures.encoded(decoder.decode_codes(codes[None])[0]), seconds)
-    source = databases.get(asked.database)
-    images = arrivals.decoded_sources(trace, kept.picture, decoder)
-    if source is not None and arrivals.holds(source, trace):
-        images = packing.Pictures(kept.picture, source.picture, lambda image: pictures.thumbnail_of(source, image))
+    images = arrivals.source_pictures(trace, kept.picture, decoder, databases.get(asked.database))
     atlas = decoder.atlas() if isinstance(decoder, arrivals.PlainColours) else pictures.atlas_of(decoder)
     packed = packing.pack_trace(trace, kept.id, images, seconds, asked)
     return Shown(page_file(kept, packed, atlas)[1])

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, TypeVar
 
 import numpy as np
@@ -177,14 +177,10 @@ class Presenting:
 
     def _sources(self, visitor: str, kept: Kept) -> packing.Pictures:
         """Where the pictures of a run's sources are: in the database it looked into, or else in their codes."""
-        name = kept.asked.database
+        name, decoder = kept.asked.database, arrivals.decoder_of(kept.trace, self._library.backends)
         database = self._library.databases_of(visitor).get(name)
-        if database is None or not arrivals.holds(database, kept.trace):
-            decoder = arrivals.decoder_of(kept.trace, self._library.backends)
-            return arrivals.decoded_sources(kept.trace, kept.picture, decoder)
-        if name in self._library.databases:
-            return packing.Pictures(kept.picture, database.picture, lambda image: self._thumbnail(name, image))
-        return packing.Pictures(kept.picture, database.picture, lambda image: pictures.thumbnail_of(database, image))
+        thumbnail = partial(self._thumbnail, name) if name in self._library.databases else None
+        return arrivals.source_pictures(kept.trace, kept.picture, decoder, database, thumbnail)
 
     def _warm_up(self) -> None:
         """Make thumbnails of the first database before the first visitor has to wait for them."""
