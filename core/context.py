@@ -106,6 +106,21 @@ def context_codes(context: Context, grids: npt.NDArray[np.integer], positions: I
     return codes
 
 
+def numbered(columns: npt.NDArray[np.uint16]) -> tuple[IntArray, IntArray]:
+    """The number of each column [E] of contexts [n, E], in ascending order of the columns, and one place of each [U].
+
+    Equal contexts have one number. n is even: ranks are refined two codes at a time, since n do not fit into one
+    integer.
+    """
+    rank: IntArray = np.zeros(columns.shape[1], np.int64)
+    for first in range(0, len(columns), 2):  # ranks are below 2^31: two more codes of 16 bits fit beside them
+        pair = columns[first].astype(np.int64) << 16 | columns[first + 1]
+        rank = np.unique(rank << 32 | pair, return_inverse=True)[1]
+    example = np.zeros(int(rank.max(initial=-1)) + 1, np.int64)
+    example[rank] = np.arange(len(rank))
+    return rank, example
+
+
 def keys(codebook: Codebook, codes: IntArray) -> FloatArray:
     """Concatenated unit code vectors [..., n * d] of context codes [..., n]; MISSING gives zeros."""
     vectors: FloatArray = np.where(codes[..., None] == MISSING, np.float32(0), codebook.vectors[codes])

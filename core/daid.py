@@ -171,3 +171,15 @@ def blend(model: Distribution, retrieval: Distribution, weight: float | Distribu
     Of distributions [V], or of the probabilities [n] of one code each at n positions, with a weight [n] for each.
     """
     return (1 - weight) * model + weight * retrieval
+
+
+def kl_ceiling(weight: float) -> float:
+    """The most that mixing with a retrieval weight lambda can move a distribution: -ln(1 - lambda), in nats.
+
+    The blend b = (1 - lambda) m + lambda r is at least (1 - lambda) m at every code, since r is nowhere below 0. So
+    ln(m / b) <= -ln(1 - lambda) wherever m > 0, and KL(m || b), which is its mean under m, is at most that: it is
+    reached where retrieval gives nothing to any code that the model may draw. A gate only lowers lambda, so what holds
+    for the full one holds for what it leaves. Infinite for a weight of 1. This is so for the mix alone: what blenders
+    do to m has no such bound.
+    """
+    return math.inf if weight >= 1 else -math.log1p(-weight)

@@ -24,7 +24,6 @@ from .types import (
     DecodeSettings,
     FaidStep,
     FloatArray,
-    Grid,
     IntArray,
     Neighbours,
     Retrieval,
@@ -42,19 +41,37 @@ Steps = Generator[Step, None, None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One picture: what to draw, with which model and settings, and the database for methods that retrieve."""
+    """One picture: what to draw, with which model and settings, and the database for methods that retrieve.
+
+    changes: what differs from the settings at some positions; codes: those of the first positions, given and not drawn.
+    """
 
     backend: SmallBackend
     database: Database | None
     prompt: str
     settings: DecodeSettings
+    changes: tuple[Change, ...] = ()
+    codes: tuple[int, ...] = ()
 
     @property
-    def batch_key(self) -> tuple[Hashable, ...]:
-        """What decides how the model runs; requests with an equal one are rows of one batch."""
+    def pass_key(self) -> tuple[Hashable, ...]:
+        """What decides how the model runs, where nothing has changed yet."""
         settings = self.settings
         blends = (settings.faid_neighbours, settings.record_unblended) if settings.blends else ()
         return (id(self.backend), settings.cfg_scale != 1, settings.negative_share > 0, *blends)
+
+    def batch_key(self, first: int) -> tuple[Hashable, ...]:
+        """How the model runs from position `first` on; requests with an equal one are rows of one batch."""
+        return tuple((begin, self.at(begin).pass_key) for begin in self.cuts(first))
+
+    def cuts(self, first: int) -> tuple[int, ...]:
+        """Where from `first` on the model has to read the codes so far: there, and where the settings change."""
+        news = {change.position for change in self.changes if change.settings is not None}
+        return (first, *sorted(position for position in news if first < position < self.backend.grid.positions))
+
+    def at(self, position: int) -> Request:
+        """The request with the settings of a position."""
+        return replace(self, settings=settings_at(self.settings, self.changes, position))
 
     @property
     def segment_key(self) -> tuple[Hashable, ...]:
@@ -88,12 +105,13 @@ def decode(
     changes or codes that do not fit, and when the settings ask for a database or for FAiD weights that are not there.
     """
     settings = settings or complete(backend).defaults
-    changes = check_changes(settings, changes, backend.grid, backend.codebook.size)
-    _check_codes(codes, first, backend)
-    rows = [replace(settings, seed=(settings.seed + row) % 2**32) for row in range(len(prompts))]
+    asked = Request(backend, database, "", settings, tuple(changes), tuple(codes))
+    _check(asked, first)
+    seeds = [(settings.seed + row) % 2**32 for row in range(len(prompts))]
     return _batch(
-        backend, [Request(backend, database, *row) for row in zip(prompts, rows, strict=True)], changes, codes, first
-    )
+        backend, [_reseeded(replace(asked, prompt=prompt), seed) for prompt, seed in zip(prompts, seeds, strict=True)],
+        first,
+    )  # fmt: skip
 
 
 def generate(
@@ -109,21 +127,22 @@ def generate(
     return Trace.record(backend, database, prompt, settings, records, changes)
 
 
-def decode_together(requests: Sequence[Request]) -> Steps:
-    """Generate one image per request, all position by position; yields, for every position, one record per request.
+def decode_together(requests: Sequence[Request], first: int = 0) -> Steps:
+    """Generate one image per request, position by position; yields, for each from `first` on, one record per request.
 
-    Every image equals a run of its own with the request's seed. Requests that differ only in what happens outside of
-    the model are rows of one batch, the others take turns. Otherwise as `decode`; ConfigError, too, when the token
-    grids of the models differ.
+    Every image equals a run of its own with the request's seed, changes and codes. Requests that differ only in what
+    happens outside of the model are rows of one batch, the others take turns. Otherwise as `decode`; ConfigError, too,
+    when the token grids of the models differ.
     """
-    groups: dict[tuple[Hashable, ...], list[int]] = {}
-    for number, request in enumerate(requests):
-        groups.setdefault(request.batch_key, []).append(number)
     if len({request.backend.grid for request in requests}) != 1:
         raise ConfigError(f"requests: got {len(requests)} of different grids, expected at least one, all of one grid")
+    groups: dict[tuple[Hashable, ...], list[int]] = {}
+    for number, request in enumerate(requests):
+        _check(request, first)
+        groups.setdefault(request.batch_key(first), []).append(number)
     batches = [[requests[number] for number in numbers] for numbers in groups.values()]
     with ExitStack() as begun:
-        runs = [begun.enter_context(closing(_batch(batch[0].backend, batch))) for batch in batches]
+        runs = [begun.enter_context(closing(_batch(batch[0].backend, batch, first))) for batch in batches]
         begun.pop_all()  # from here on the runs are closed by what takes turns
     return _started(_in_turns(runs, np.argsort(np.concatenate(list(groups.values())))))
 
@@ -169,31 +188,41 @@ class _Part:
 class _Sequences:
     """What parts hand on: codes [B, S], of which those to come are filled in, and what is fixed for all positions.
 
-    given: how many of the first codes are not drawn; changes: by position.
+    given: how many of the first codes of each row are not drawn; changes: those of each row by position.
     """
 
     codes: IntArray
-    given: int
-    changes: Mapping[int, Change]
+    given: Sequence[int]
+    changes: Sequence[Mapping[int, Change]]
 
 
-def _batch(
-    backend: SmallBackend,
-    requests: Sequence[Request],
-    changes: Sequence[Change] = (),
-    codes: Sequence[int] = (),
-    first: int = 0,
-) -> Steps:
-    """The run of requests that share every pass of the model, and the changes and codes as in `decode`."""
+def _batch(backend: SmallBackend, requests: Sequence[Request], first: int) -> Steps:
+    """The run of requests that share every pass of the model, from position `first` on."""
     model = complete(backend)
     requests = [replace(request, backend=model, prompt=clean_prompt(request.prompt)) for request in requests]
-    parts = _parts(model.grid, requests, changes, first)
+    parts = _parts(requests, first)
     if any(part.settings.blends for part in parts) and model.faid is None:
         raise ConfigError(f"backend {model.name}: got no FAiD weights, expected some; take method model or daid")
-    drawn = np.zeros((len(requests), model.grid.positions), np.int64)
-    drawn[:, : len(codes)] = codes
+    codes = np.zeros((len(requests), model.grid.positions), np.int64)
+    for row, request in zip(codes, requests, strict=True):
+        row[: len(request.codes)] = request.codes
+    changes = [{change.position: change for change in request.changes} for request in requests]
     state = _start(model, parts[0]) if parts else None  # which checks the prompts
-    return _started(_run(model, parts, state, _Sequences(drawn, len(codes), {c.position: c for c in changes})))
+    given = [len(request.codes) for request in requests]
+    return _started(_run(model, parts, state, _Sequences(codes, given, changes)))
+
+
+def _check(request: Request, first: int) -> None:
+    """Raise ConfigError unless changes and codes fit the model, and the codes cover the positions before `first`."""
+    check_changes(request.settings, request.changes, request.backend.grid, request.backend.codebook.size)
+    _check_codes(request.codes, first, request.backend)
+
+
+def _reseeded(request: Request, seed: int) -> Request:
+    """The request with another seed, which no change of it changes."""
+    settings = [None if change.settings is None else replace(change.settings, seed=seed) for change in request.changes]
+    changes = [replace(change, settings=new) for change, new in zip(request.changes, settings, strict=True)]
+    return replace(request, settings=replace(request.settings, seed=seed), changes=tuple(changes))
 
 
 def _check_codes(codes: Sequence[int], first: int, backend: SmallBackend) -> None:
@@ -205,13 +234,13 @@ def _check_codes(codes: Sequence[int], first: int, backend: SmallBackend) -> Non
         raise ConfigError(f"codes: got {min(codes)}..{max(codes)}, expected 0..{backend.codebook.size - 1}")
 
 
-def _parts(grid: Grid, requests: Sequence[Request], changes: Sequence[Change], first: int) -> list[_Part]:
-    """The positions from `first` on, cut where the settings change."""
-    news = [change.position for change in changes if change.settings is not None]
-    cuts = [first, *(position for position in news if first < position < grid.positions), grid.positions]
+def _parts(requests: Sequence[Request], first: int) -> list[_Part]:
+    """The positions from `first` on, cut where the settings change, which is at the same ones for all rows."""
+    if not requests:
+        return []
     parts = []
-    for begin, end in pairwise(cuts):
-        rows = [replace(request, settings=settings_at(request.settings, changes, begin)) for request in requests]
+    for begin, end in pairwise((*requests[0].cuts(first), requests[0].backend.grid.positions)):
+        rows = [request.at(begin) for request in requests]
         parts.append(_Part(rows, _views(rows), begin, end))
     return [part for part in parts if part.first < part.end]
 
@@ -300,10 +329,14 @@ def _decode(decoding: Decoding, part: _Part, sequences: _Sequences) -> Steps:
 
 def _chosen_codes(sequences: _Sequences, position: int, drawn: Sequence[int]) -> IntArray:
     """The codes [B] of a position: what a change says, or what was given, or what was drawn."""
-    change = sequences.changes.get(position)
-    if change is not None and change.code is not None:
-        return np.full(len(drawn), change.code, np.int64)
-    return sequences.codes[:, position].copy() if position < sequences.given else np.array(drawn, np.int64)
+    codes = np.array(drawn, np.int64)
+    for row, (given, changes) in enumerate(zip(sequences.given, sequences.changes, strict=True)):
+        change = changes.get(position)
+        if change is not None and change.code is not None:
+            codes[row] = change.code
+        elif position < given:
+            codes[row] = sequences.codes[row, position]
+    return codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,10 +402,15 @@ def _retrieve_all(part: _Part, sequences: _Sequences, position: int) -> list[Ret
     """What every prompt retrieves at a position, weighed by the change that is made there."""
     rows = zip(part.views, sequences.codes, part.rows, strict=True)
     answers = [_retrieve(view, codes, position, row.settings) for view, codes, row in rows]
-    if position not in sequences.changes:
-        return answers
-    weigh = sequences.changes[position].weighed
-    return [replace(a, neighbours=weigh(a.neighbours)) if isinstance(a, Retrieval) else a for a in answers]
+    changes = [changes.get(position) for changes in sequences.changes]
+    return [_weighed(answer, change) for answer, change in zip(answers, changes, strict=True)]
+
+
+def _weighed(answer: Retrieval | Skipped, change: Change | None) -> Retrieval | Skipped:
+    """An answer with the factors of a change on its neighbours."""
+    if change is None or not isinstance(answer, Retrieval):
+        return answer
+    return replace(answer, neighbours=change.weighed(answer.neighbours))
 
 
 def _retrieve(view: Database | None, codes: IntArray, position: int, settings: DecodeSettings) -> Retrieval | Skipped:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Final
@@ -41,7 +42,8 @@ _UNICODE: Final = b"UNICODE\0"
 class About:
     """How a picture was made: what draws it again, and the hash of the codes that came out, "" for unknown.
 
-    note: why these do not draw it again, "" when they do; then there is a link.
+    note: why these do not draw it again, "" when they do; then there is a link. position: what of it is shown, -1 for
+    the whole picture.
     """
 
     prompt: str
@@ -50,6 +52,7 @@ class About:
     settings: DecodeSettings
     codes_sha256: str = ""
     note: str = ""
+    position: int = -1
 
     @property
     def link(self) -> str:
@@ -58,20 +61,50 @@ class About:
             return ""
         values = {field.name: _text(getattr(self.settings, field.name)) for field in fields(DecodeSettings)}
         first = {"prompt": self.prompt, "model": self.model, "database": self.database}
-        return "?" + urlencode({**first, **values, "codes": self.codes_sha256[:DIGITS]})
+        step = {"step": self.position} if self.position >= 0 else {}
+        return "?" + urlencode({**first, **values, "codes": self.codes_sha256[:DIGITS], **step})
 
     @property
     def parameters(self) -> str:
         """The same for people: the prompt, and all else in one line below it."""
-        said = {"Model": self.model, "Database": self.database, **asdict(self.settings)}
-        said |= {"Note": self.note, "Link": self.link}
-        shown = {name.replace("_", " ").capitalize(): _text(value) for name, value in said.items()}
-        return f"{self.prompt}\n" + ", ".join(f"{name}: {value}" for name, value in shown.items() if value)
+        position = {"Position": self.position} if self.position >= 0 else {}
+        return f"{self.prompt}\n{_listed({**_facts(self), **position, 'Note': self.note, 'Link': self.link})}"
 
     @property
     def json(self) -> str:
         """The same for `read`; plain ASCII, as EXIF wants it."""
         return json.dumps({KEY: 1, **asdict(self), "link": self.link})
+
+
+@dataclass(frozen=True, slots=True)
+class AboutSeveral:
+    """How the pictures of one file were made, in the order in which they are read, `columns` in a row."""
+
+    pictures: tuple[About, ...]
+    columns: int
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What all of them have in common, by name."""
+        every = [{"Prompt": one.prompt, **_facts(one)} for one in self.pictures]
+        return {name: value for name, value in every[0].items() if all(facts[name] == value for facts in every)}
+
+    @property
+    def parameters(self) -> str:
+        """For people: what they have in common, and below it each with what varies and its link, or why it has none."""
+        common = self.common
+        lines = [common.get("Prompt", "several prompts"), _listed({**common, "Prompt": ""})]
+        for number, one in enumerate(self.pictures, start=1):
+            facts = {"Prompt": one.prompt, **_facts(one)}
+            own = {name: value for name, value in facts.items() if name not in common}
+            lines.append(f"{number}. {_listed({**own, 'Note': one.note, 'Link': one.link})}")
+        return "\n".join(lines)
+
+    @property
+    def json(self) -> str:
+        """The same for programs; plain ASCII."""
+        pictures = [{**asdict(one), "link": one.link} for one in self.pictures]
+        return json.dumps({KEY: 1, "columns": self.columns, "pictures": pictures})
 
 
 def about(trace: Trace, database: str = "", model: str = "", note: str = "") -> About:
@@ -105,7 +138,7 @@ def save(picture: Image.Image, path: Path, said: About) -> None:
         write(picture, file, FORMATS[path.suffix.lower()], said)
 
 
-def write(picture: Image.Image, file: IO[bytes], kind: str, said: About, **options: Any) -> None:
+def write(picture: Image.Image, file: IO[bytes], kind: str, said: About | AboutSeveral, **options: Any) -> None:
     """Write a picture as PNG, WEBP or JPEG; options: of Pillow's encoder, such as quality."""
     if kind == "PNG":
         texts = PngInfo()
@@ -158,10 +191,29 @@ def _about_in(text: str) -> About:
     values = json.loads(text)
     if not isinstance(values, dict) or KEY not in values:
         raise ValueError
+    if isinstance(several := values.get("pictures"), list):
+        remedy = "each has a link in the file's text `parameters`"
+        raise ConfigError(f"got a sheet of {len(several)} pictures, expected a single one; {remedy}")
     named = {name: values[name] for name in ("model", "database", "codes_sha256", "note")}
     if not all(isinstance(value, str) and len(value) <= 2000 for value in named.values()):
         raise TypeError
-    return About(clean_prompt(values["prompt"]), settings=DecodeSettings.from_json(values["settings"]), **named)
+    position = values.get("position", -1)
+    if not isinstance(position, int):
+        raise TypeError
+    settings = DecodeSettings.from_json(values["settings"])
+    return About(clean_prompt(values["prompt"]), settings=settings, position=position, **named)
+
+
+def _facts(said: About) -> dict[str, Any]:
+    """Model, database and settings by the names that people read."""
+    values = {"Model": said.model, "Database": said.database, **asdict(said.settings)}
+    return {name.replace("_", " ").capitalize(): value for name, value in values.items()}
+
+
+def _listed(facts: Mapping[str, Any]) -> str:
+    """Those that say something, in one line."""
+    shown = {name: _text(value) for name, value in facts.items()}
+    return ", ".join(f"{name}: {value}" for name, value in shown.items() if value)
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .backends.complete import complete
+from .backends.complete import complete, inspecting
 from .backends.protocol import Backend, Decoding, Predicted, SmallBackend, replay_in_turn
 from .engine import decode
 from .trace import Trace
@@ -22,6 +22,8 @@ from .types import ConfigError, FloatArray, Neighbours
 PROMPTS: Final = ("a small heart", "a big pizza")
 RELATIVE: Final = 1e-4
 LEAST_SIZE: Final = 1e-6
+HALF: Final = 1e-3
+"""What numbers in half precision that sum to one may be off by."""
 
 
 def check_backend(backend: SmallBackend) -> None:
@@ -141,8 +143,32 @@ def blenders(backend: Backend) -> None:
     decoding.close()
 
 
+def inside(backend: Backend) -> None:
+    """Where it shows its inside: attention sums to 1 over what came before, and the last lens is its own prediction."""
+    codes = np.array([3, 8, 4, 9]) % backend.codebook.size
+    try:
+        shown = inspecting(backend)
+    except ConfigError:
+        return
+    for found in (None, [None, near(5, 6, 7), None, None]) if backend.faid else (None,):
+        features = 2 if found else 0
+        seen = shown.inspect(PROMPTS[0], codes, found, features)
+        weights, words = seen.attention.astype(np.float64), len(seen.words)
+        _close("sum of the attention", weights.sum(axis=-1), np.ones(weights.shape[:-1]), HALF)
+        later = np.triu(np.ones((len(codes), len(codes) - 1)))
+        assert not (weights[..., words:] * later).any(), "attention: got some to codes that were not there yet"
+        decoding = backend.start(PROMPTS[:1], False, features)
+        for position, code in enumerate(codes):
+            row = decoding.logits([found[position]] if found else None).conditional[0].astype(np.float64)
+            chances = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
+            _close("the last lens", seen.chances[-1, position, 0], chances.max())
+            _close("the last lens of the code that was taken", seen.taken[-1, position], chances[code])
+            decoding.append(codes[position : position + 1])
+        decoding.close()
+
+
 CHECKS: Final[tuple[Callable[[Backend], None], ...]] = (
-    members, logits, independence, replays, a_picture, pictures, captions, blenders,
+    members, logits, independence, replays, a_picture, pictures, captions, blenders, inside,
 )  # fmt: skip
 
 
@@ -174,12 +200,12 @@ def _stacked(predicted: Predicted) -> FloatArray:
     return np.stack(_rows(predicted))
 
 
-def _close(what: str, got: Any, expected: Any) -> None:
+def _close(what: str, got: Any, expected: Any, relative: float = RELATIVE) -> None:
     """AssertionError when a value is farther from the expected one than a ten-thousandth of the size of all of them."""
     ours, theirs = np.asarray(got, np.float64), np.asarray(expected, np.float64)
     size = max(float(np.sqrt(np.mean(theirs**2))) if theirs.size else 0.0, LEAST_SIZE)
     away = float(np.abs(ours - theirs).max(initial=0))
-    assert away <= RELATIVE * size, f"{what}: got values that are off by {away:.2g}, expected {RELATIVE * size:.2g}"
+    assert away <= relative * size, f"{what}: got values that are off by {away:.2g}, expected {relative * size:.2g}"
 
 
 def discs(side: int) -> npt.NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .backends.complete import complete
-from .backends.protocol import SmallBackend, why_unfiltered
+from .backends.protocol import Inspection, SmallBackend, why_unfiltered
 from .context import Context, entry_places, retrieving_positions
 from .daid import Blend, blend_step
 from .draw import Distribution, Luck, Rule, UnitInterval, race
@@ -79,7 +79,8 @@ class Trace:
 
     settings: those of the first position; changes: what somebody changed, by position, the settings from there on
     included; given: how many of the first codes were not drawn, but are those of an image; unfiltered: why the caption
-    filter did nothing, None when it did its work or was off.
+    filter did nothing, None when it did its work or was off; inside: what a pass of the model showed afterwards, None
+    unless somebody looked and kept it.
     """
 
     prompt: str
@@ -92,6 +93,7 @@ class Trace:
     given: int = 0
     unfiltered: str | None = None
     rule: Rule = "gumbel"
+    inside: Inspection | None = None
 
     @classmethod
     def record(

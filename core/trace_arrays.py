@@ -56,10 +56,16 @@ ARRAYS: Mapping[str, Form] = {
     "faid_present": Form("<i4", ("blended",), 0, "features"),
     "faid_unblended": Form("<f4", ("recorded", "codes"), -inf, None),
     "faid_blank": Form("<f4", ("blank", "blank codes"), -inf, None, since=4),
+    "inside_attention": Form("<f2", ("inside layers", "inside heads", "steps", "inside keys"), 0, 1.001, since=4),
+    "inside_codes": Form("<u2", ("inside stages", "steps", "inside likeliest"), 0, "last code", since=4),
+    "inside_chances": Form("<f4", ("inside stages", "steps", "inside likeliest"), 0, 1.001, since=4),
+    "inside_taken": Form("<f4", ("inside stages", "steps"), 0, 1.001, since=4),
 }
-"""All arrays of a file; those of FAiD are empty in each direction without it. A cosine may be rounded over its end."""
+"""All arrays of a file; those of FAiD are empty in each direction without it, and those of the inside of the model are
+not in a file that does not say that it has them. What is near the end of a range may be rounded over it."""
 
 FAID = tuple(name for name in ARRAYS if name.startswith("faid_"))
+INSIDE = tuple(name for name in ARRAYS if name.startswith("inside_"))
 
 
 def empty_arrays(names: Iterable[str]) -> Arrays:
@@ -86,7 +92,7 @@ def check_arrays(arrays: Arrays, sizes: Sizes) -> None:
     """TraceError unless every array has its shape, and every number is finite and lies in its range."""
     for name, form in ARRAYS.items():
         shape = tuple(sizes[length] if isinstance(length, str) else length for length in form.shape)
-        if name in FAID and not sizes["blended"]:
+        if (name in FAID and not sizes["blended"]) or (name in INSIDE and not sizes["inside stages"]):
             shape = (0,) * len(shape)
         if arrays[name].shape != shape:
             raise TraceError(f"{name}: got shape {arrays[name].shape}, expected {shape}")

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from .context import Context, retrieving_positions
 from .draw import Rule
 from .trace import Origin, Source, Trace, neighbours
-from .trace_arrays import ARRAYS, FAID, Arrays, Sizes, check_arrays, empty_arrays, read_array
+from .trace_arrays import ARRAYS, FAID, INSIDE, Arrays, Sizes, check_arrays, empty_arrays, read_array
+from .trace_inside import check_inside, inside_arrays, inside_from, inside_meta, inside_sizes
 from .types import (
     MAX_POSITIONS,
     Change,
@@ -50,7 +51,7 @@ def save(trace: Trace, path: Path) -> None:
     Raises TraceError, and writes nothing, for a trace that `load` would refuse.
     """
     arrays, data = _to_arrays(trace), _json_bytes(_to_meta(trace))
-    _from_parts(_read_json(data), arrays)
+    _from_parts(_read_json(data), empty_arrays(INSIDE) | arrays)
     partial = path.with_name(path.name + ".partial")
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -94,6 +95,7 @@ def _to_meta(trace: Trace) -> dict[str, Any]:
         "grid": asdict(trace.grid),
         "skipped": [s.retrieval.reason if isinstance(s.retrieval, Skipped) else None for s in trace.steps],
         "sources": sources,
+        **inside_meta(trace.inside),
     }
 
 
@@ -115,6 +117,7 @@ def _to_arrays(trace: Trace) -> Arrays:
         "neighbour_distances": np.concatenate([n.distances for n in [_NO_NEIGHBOURS, *found]]).astype("<f4"),
         "neighbour_entries": np.concatenate([n.entries for n in [_NO_NEIGHBOURS, *found]]).astype("<i8"),
         "source_codes": np.array(sources, "<u2").reshape(len(sources), height, width),
+        **inside_arrays(trace.inside),
     }
 
 
@@ -151,6 +154,7 @@ def _from_archive(archive: zipfile.ZipFile, max_bytes: int) -> Trace:
         raise TraceError(f"meta.json: got more than {MAX_JSON >> 20} MB, expected less; choose another file")
     meta = _read_json(archive.read("meta.json"))
     there = [name for name, form in ARRAYS.items() if form.since <= meta["version"]]
+    there = [name for name in there if name not in INSIDE or meta.get("inside") is not None]
     arrays = {name: read_array(archive, name) for name in there}
     return _from_parts(meta, arrays | empty_arrays(set(ARRAYS) - set(there)))
 
@@ -183,7 +187,9 @@ def _from_parts(meta: dict[str, Any], arrays: Arrays) -> Trace:
     grid = Grid(**meta["grid"])
     _check_meta(meta, origin, grid)
     schedule = _schedule(meta, origin, grid)
-    check_arrays(arrays, _sizes(arrays, schedule, meta, origin, grid) | _faid_sizes(arrays, schedule, origin))
+    sizes = _sizes(arrays, schedule, meta, origin, grid) | _faid_sizes(arrays, schedule, origin)
+    check_arrays(arrays, sizes | inside_sizes(meta.get("inside"), arrays, len(meta["skipped"])))
+    check_inside(arrays, meta.get("inside"))
     _check_sources(arrays, meta, origin, grid)
     steps = _to_steps(arrays, meta["skipped"], schedule)
     _check_faid(arrays, steps, schedule, origin)
@@ -200,6 +206,7 @@ def _from_parts(meta: dict[str, Any], arrays: Arrays) -> Trace:
         given=schedule.given,
         unfiltered=meta.get("unfiltered"),
         rule=schedule.rule,
+        inside=inside_from(meta.get("inside"), arrays),
     )
 
 

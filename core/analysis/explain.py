@@ -9,10 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..daid import Blend, blend_step, model_distribution, neighbour_shares
+from ..daid import Blend, blend_step, kl_ceiling, model_distribution, neighbour_shares
 from ..draw import LEAST, Distribution, Luck, Race, hindsight
 from ..trace import Trace, entropy, kl_divergence, neighbours
-from ..types import DecodeSettings, FloatArray, IntArray, Neighbours, Skipped, StepRecord
+from ..types import METHODS, DecodeSettings, FloatArray, IntArray, Neighbours, Skipped, StepRecord
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,20 @@ def explain(trace: Trace, position: int) -> Explanation:
     if not drawn and trace.rule == "gumbel" and certain[step.code] >= LEAST:
         luck = hindsight(trace.settings.seed, position, certain, step.code)
     return Explanation(trace, position, blend, nothing, bare, luck)
+
+
+def ceiling(trace: Trace, position: int) -> float:
+    """The most that `Explanation.moved` can be, by the weight before the gate; see `core.daid.kl_ceiling`.
+
+    0 where nothing is mixed; infinite where nothing bounds it: with blenders, and for another mix than DAiD's.
+    """
+    settings = trace.settings_at(position)
+    if trace.steps[position].faid is not None:
+        return math.inf
+    if not settings.mixes:
+        return 0.0
+    linear = METHODS[settings.method].mix == METHODS["daid"].mix
+    return kl_ceiling(settings.retrieval_weight) if linear else math.inf
 
 
 def top_codes(blend: Blend, keep: Sequence[int], count: int, others: Sequence[Distribution | None] = ()) -> IntArray:

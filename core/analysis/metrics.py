@@ -8,7 +8,7 @@ import numpy as np
 
 from ..trace import Trace, neighbours
 from ..types import FloatArray, Grid
-from .explain import explain
+from .explain import ceiling, explain
 from .provenance import effective_number, neighbour_mass
 
 PARTS = ("model", "search", "blend")
@@ -20,14 +20,16 @@ class Metrics:
     """Numbers of the n positions of a run; NaN stands for what is not there, or was not recorded.
 
     entropy: [n, 3] in nats, of the model without retrieval, of the neighbours, and of what the code was drawn from;
-    kl: [n] in nats, from the model without retrieval to what was drawn from; distances: [all] squared L2 of all
-    neighbours of all positions; nearest: [n] that of the nearest one; effective: [n] effective number of neighbours,
-    exp of the entropy of their shares, 0 where nothing took part; milliseconds: [n, 3] of each of PARTS.
+    kl: [n] in nats, from the model without retrieval to what was drawn from; ceiling: [n] the most that it can be, by
+    the weight before the gate (see `core.daid.kl_ceiling`), inf where nothing bounds it; distances: [all] squared L2 of
+    all neighbours of all positions; nearest: [n] that of the nearest one; effective: [n] effective number of
+    neighbours, exp of the entropy of their shares, 0 where nothing took part; milliseconds: [n, 3] of each of PARTS.
     """
 
     grid: Grid
     entropy: FloatArray
     kl: FloatArray
+    ceiling: FloatArray
     distances: FloatArray
     nearest: FloatArray
     effective: FloatArray
@@ -41,6 +43,11 @@ class Metrics:
         total = np.bincount(rows[known], values[known], minlength=rows[-1] + 1)
         means: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
         return means
+
+    @property
+    def has_ceiling(self) -> bool:
+        """Whether something was mixed somewhere, and with a weight below 1 and no blenders."""
+        return bool((np.isfinite(self.ceiling) & (self.ceiling > 0)).any())
 
     def distance_shares(self, bins: int = 32) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Edges [bins + 1] from 0, and the shares [bins] of all distances and of the nearest ones between them."""
@@ -69,6 +76,7 @@ def measure(trace: Trace) -> Metrics:
         grid=trace.grid,
         entropy=np.array([here.entropies for here in explained], np.float32),
         kl=np.array([here.moved for here in explained], np.float32),
+        ceiling=np.array([ceiling(trace, step.position) for step in trace.steps], np.float32),
         distances=np.concatenate([np.zeros(0, np.float32), *(near.distances for near in found if near)]),
         nearest=np.array([near.distances[0] if near else np.nan for near in found], np.float32),
         effective=np.array([effective_number(mass) for mass in masses], np.float32),

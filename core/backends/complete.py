@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..codebook import Codebook
 from ..types import CodeArray, ConfigError, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
-from .protocol import Backend, Predicted, SmallBackend, SmallDecoding, replay_in_turn
+from .protocol import Backend, Inspecting, Predicted, SmallBackend, SmallDecoding, replay_in_turn
 
 _ABSENT = object()
 _WHOLE = tuple(name for name in vars(Backend) if not name.startswith("_"))
@@ -29,6 +29,14 @@ def complete(backend: SmallBackend) -> Backend:
         got = f"got a {type(backend).__name__} without {', '.join(missing)}"
         raise ConfigError(f"backend: {got}, expected an object with grid, codebook, start and decode_codes")
     return cast(Backend, backend) if all(_has(backend, name) for name in _WHOLE) else Completed(backend)
+
+
+def inspecting(backend: SmallBackend) -> Inspecting:
+    """The backend as one that shows what goes on inside of it; ConfigError when it does not."""
+    inner = backend.inner if isinstance(backend, Completed) else backend
+    if not _has(inner, "inspect"):
+        raise ConfigError(f"backend {complete(backend).name}: it shows nothing of its inside; add inspect to it")
+    return cast(Inspecting, inner)
 
 
 def _has(thing: object, name: str) -> bool:

@@ -2,14 +2,15 @@
 
 Required is little: `SmallBackend` and `SmallDecoding`. What else a model can do (blenders, reading codes in one pass,
 encoding pictures, embedding captions, saying what it is) are further members of `Backend` and `Decoding`, any of which
-may be left out: `core.backends.complete` fills them in and says what is missing when it is asked for.
+may be left out: `core.backends.complete` fills them in and says what is missing when it is asked for. A model that can
+show what goes on inside of it is `Inspecting`, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -208,6 +209,74 @@ class Backend(Protocol):
 
     def decode_codes(self, grids: CodeArray) -> npt.NDArray[np.uint8]:
         """RGB images [N, pixels, pixels, 3] of token grids [N, height, width]."""
+        ...
+
+
+Place = Literal["start", "before", "after", "end"]
+"""Where a hidden state is read: what enters the first layer; in a layer with a blender, between attention and the rest,
+before and after what the blender adds; what leaves a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One place at which the lens reads; layer: number of the decoder layer."""
+
+    layer: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What one teacher-forced pass over the n codes of a run shows: attention, and the lens at S stages.
+
+    All of it is of the conditional pass, before guidance, temperature and truncation, and before DAiD mixes. The lens
+    (logit lens, nostalgebraist 2020) puts the model's last norm and head on a hidden state that they were not trained
+    for, but at the last stage, which is the model's own prediction.
+
+    words: the T entries before the codes that can be attended to, as texts; heads: of a layer; attention:
+    [layers, heads or 1, n, T + n - 1] float16, 1 standing for the mean over heads: with what weight the entry that
+    predicts a position looks at the words and at the codes before it. Rows sum to 1, and are 0 at and after the
+    position. codes, chances: [S, n, C] the likeliest codes and their probabilities; taken: [S, n] the probability of
+    the code that was taken. note: what else a reader has to know of this model, "" for nothing.
+    """
+
+    words: tuple[str, ...]
+    heads: int
+    attention: npt.NDArray[np.float16]
+    stages: tuple[Stage, ...]
+    codes: CodeArray
+    chances: FloatArray
+    taken: FloatArray
+    note: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its arrays."""
+        return self.attention.nbytes + self.codes.nbytes + self.chances.nbytes + self.taken.nbytes
+
+
+def never() -> bool:
+    """Nobody wants it to end."""
+    return False
+
+
+class Inspecting(Protocol):
+    """A model that shows what goes on inside of it; `core.backends.complete.inspecting` finds out which does."""
+
+    def inspect(
+        self,
+        prompt: str,
+        codes: IntArray,
+        neighbours: Sequence[Neighbours | None] | None = None,
+        faid_neighbours: int = 0,
+        stopped: Callable[[], bool] = never,
+    ) -> Inspection:
+        """Attention and lens of the codes [n] of a run, in one pass.
+
+        neighbours: [n], what the blenders get at each position, as in `Decoding.logits`; None as a whole: a run without
+        blenders; faid_neighbours as in `Backend.start`. stopped: asked between layers, raises ConfigError when it says
+        so. Decoding is left as it is.
+        """
         ...
 
 

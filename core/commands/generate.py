@@ -14,6 +14,7 @@ from ..types import MEANINGS, DecodeSettings
 from .command import Command, later
 from .model import DATABASES, add_model
 
+INSIDE = "--inside"
 HELP = {**MEANINGS, "neighbours": MEANINGS["n_neighbours"]}
 
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(_flag(name), help=f"{HELP[name]} (default: the model's own, of emoji: {shown})")
     parser.add_argument("--out", type=Path, default=Path("out.png"), help="picture to write")
     parser.add_argument("--trace", type=Path, help="trace to write, .npz")
+    parser.add_argument(INSIDE, action="store_true", help="keep in the trace what the model looked at, and its lens")
 
 
 def settings(chosen: argparse.Namespace, defaults: DecodeSettings) -> DecodeSettings:
@@ -49,7 +51,7 @@ def settings(chosen: argparse.Namespace, defaults: DecodeSettings) -> DecodeSett
 
 def prompt_behind(arguments: Sequence[str]) -> list[str]:
     """The arguments of `generate` with a prompt like "-heart" behind "--", where argparse takes it for no option."""
-    given, flags = list(arguments), {_flag(name) for name, default in _options() if default is False}
+    given, flags = list(arguments), {INSIDE, *(_flag(name) for name, default in _options() if default is False)}
     if given[:1] != [GENERATE.name] or "--" in given:
         return given
     takes_next = [text.startswith("--") and "=" not in text and text not in flags for text in given]

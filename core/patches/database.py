@@ -156,6 +156,11 @@ class PatchDatabase:
         """Number of different contexts among the entries of this view."""
         return len(self._starts)
 
+    @property
+    def repeated_contexts(self) -> int:
+        """Number of contexts that more than one entry of this view has."""
+        return int((self._counts > 1).sum())
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of everything that search results depend on, and of what is said of the images; not of their pictures.
@@ -169,6 +174,11 @@ class PatchDatabase:
     def caption_encoder(self) -> str:
         """Hash of what the caption vectors were made with, "" when that is not known."""
         return self._store.caption_encoder
+
+    @property
+    def knows_images(self) -> bool:
+        """All that is said of them."""
+        return True
 
     @property
     def notice(self) -> str:
@@ -267,6 +277,11 @@ class PatchDatabase:
         there = {(info.caption, info.style) for info in (other.metadata[i] for i in other.images.tolist())}
         info = self._store.metadata
         return self.subset([i for i in self.images.tolist() if (info[i].caption, info[i].style) not in there])
+
+    def caption_vectors(self, images: IntArray) -> FloatArray | None:
+        """Unit vectors [N, E] of the captions of some images, rounded as they are stored; None without them."""
+        captions = self._store.captions
+        return None if captions is None else captions[images].astype(np.float32)
 
     def nearest_captions(self, vector: FloatArray, n: int) -> IntArray:
         """Numbers of the n images in this view whose captions are nearest to a unit vector [E], nearest first.

@@ -82,6 +82,11 @@ class ReleasedDatabase:
         return ""
 
     @property
+    def knows_images(self) -> bool:
+        """Neither captions nor the codes at the edges."""
+        return False
+
+    @property
     def styles(self) -> tuple[str, ...]:
         """None is known."""
         return ()
@@ -114,6 +119,10 @@ class ReleasedDatabase:
     def subset(self, images: npt.ArrayLike) -> ReleasedDatabase:
         """DatabaseError: the index has no views."""
         raise DatabaseError(f"images: got a choice of some, but a {SOURCE} can only be searched as a whole")
+
+    def caption_vectors(self, images: IntArray) -> FloatArray | None:
+        """There are none."""
+        return None
 
     def nearest_captions(self, vector: FloatArray, n: int) -> IntArray:
         """DatabaseError: there are no captions."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..codebook import Codebook
-from ..context import Context, context_codes, retrieving_positions
+from ..context import Context, context_codes, numbered, retrieving_positions
 from ..types import CodeArray, DatabaseError, FloatArray, Grid, IntArray
 from .index import tie_rank, transposed_vectors
 from .protocol import ImageInfo
@@ -139,19 +139,14 @@ def _unique_contexts(
 ) -> tuple[CodeArray, Int32Array]:
     """Unique contexts [n, U] in ascending order, and the number of the one at every position of every image [P, N].
 
-    A missing cell becomes code V. Ranks are refined cell by cell, since n codes do not fit into one integer.
+    A missing cell becomes code V.
     """
     columns = np.empty((context.size, len(positions), len(grids)), np.uint16)
     for start in range(0, len(grids), 512):  # a block of images at a time keeps the int64 contexts small
         codes = context_codes(context, grids[start : start + 512], positions)
         columns[:, :, start : start + 512] = np.where(codes < 0, codebook.size, codes).T
     flat = columns.reshape(context.size, -1)
-    rank: IntArray = np.zeros(flat.shape[1], np.int64)
-    for first in range(0, context.size, 2):  # ranks are below 2^31: two more codes of 16 bits fit beside them
-        pair = flat[first].astype(np.int64) << 16 | flat[first + 1]
-        rank = np.unique(rank << 32 | pair, return_inverse=True)[1]
-    example = np.zeros(int(rank.max()) + 1, np.int64)
-    example[rank] = np.arange(len(rank))
+    rank, example = numbered(flat)
     return flat[:, example], rank.astype(np.int32).reshape(len(positions), len(grids))
 
 

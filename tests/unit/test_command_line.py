@@ -88,6 +88,29 @@ def test_faid_reports_flips_when_they_were_recorded(
     assert trace.steps[20].faid.present == 4
 
 
+def test_the_inside_of_the_model_is_kept_when_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace_path = tmp_path / "dog.npz"
+    options = ["--inside", "--out", str(tmp_path / "a.png"), "--trace", str(trace_path), *FAST]
+    run(capsys, *options, "-dog")
+    assert main(["trace", "info", str(trace_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["inside"] is True
+    assert main(["trace", "explain", str(trace_path), "--position", "100"]) == 0
+    inside = json.loads(capsys.readouterr().out)["inside"]
+    assert [word for word, _ in inside["words"]] == ["-", "dog", "(start)"]
+    assert all(place["position"] < 100 for place in inside["looked_at_most"])
+    assert [(stage["layer"], stage["place"]) for stage in inside["stages"]] == [
+        (0, "start"), (0, "end"), (1, "end"), (2, "end"), (3, "end"),
+    ]  # fmt: skip
+    trace = Trace.load(trace_path)
+    model = np.exp(trace.steps[100].logits - trace.steps[100].logits.max())
+    assert inside["stages"][-1]["likeliest"][0]["code"] == int(
+        model.argmax()
+    )  # without guidance it is what was drawn from
+    assert inside["stages"][-1]["likeliest"][0]["probability"] == pytest.approx(model.max() / model.sum(), rel=1e-3)
+
+
 def test_same_seed_same_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "a.png"), *FAST]
     first, again = (run(capsys, "a dog", *out)["codes_sha256"] for _ in range(2))
@@ -153,6 +176,7 @@ def test_a_prompt_may_begin_with_a_hyphen(given: list[str], read: list[str]) -> 
         (["generate", "x", "--trace", "/proc/a.npz"], "output file: got '/proc/a.npz', which cannot be written ("),
         (["database", "build", "--images", ".", "--out", "/proc/a"], "out: got '/proc/a', but /proc cannot be written"),
         (["generate", "x", "--trace", "a.txt"], "output file: got 'a.txt'"),
+        (["generate", "x", "--inside"], "--inside: got no --trace to keep it in"),
         (["generate", "  "], "prompt: got 0 characters"),
         (["generate", "x" * 301], "prompt: got 301 characters, expected 1 to 300"),
         (["generate"], "required: prompt"),
@@ -198,7 +222,8 @@ def test_database_info_counts_what_is_there(capsys: pytest.CaptureFixture[str]) 
     info = json.loads(capsys.readouterr().out)
     assert info["entries"] == info["images"] * 210
     assert sum(info["styles"].values()) == info["images"]
-    assert 0 < info["unique_contexts"] <= info["entries"]
+    assert 0 < info["repeated_contexts"] < info["unique_contexts"] <= info["entries"]
+    assert 0 < info["codes_of_half_the_cells"] < info["codes_used"] / 2
 
 
 def test_picture_shows_the_codes_of_the_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,6 +399,7 @@ def test_a_trace_tells_what_it_is_of(recorded: Path, capsys: pytest.CaptureFixtu
     assert told["flips"] == trace.flips().tolist()
     assert told["settings"]["method"] == trace.settings.method
     assert told["origin"]["model"] == trace.origin.model
+    assert told["inside"] is False
 
 
 @pytest.mark.parametrize("name", ["daid", "faid"])

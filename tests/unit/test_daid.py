@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.daid import blend, blend_step, gated_weight, model_distribution, neighbour_shares, retrieval_distribution
+from core.daid import (
+    blend,
+    blend_step,
+    gated_weight,
+    kl_ceiling,
+    model_distribution,
+    neighbour_shares,
+    retrieval_distribution,
+)
+from core.trace import kl_divergence
 from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
 
 HALF = 1 / math.log(2)  # at this temperature one unit of distance halves the mass
@@ -217,3 +226,26 @@ def test_method_model_ignores_neighbours_but_shows_them() -> None:
     step = blend_step(np.zeros(3, np.float32), neighbours([1], [0]), DecodeSettings(method="model"))
     assert step.retrieval is not None
     np.testing.assert_array_equal(step.blended, step.model)
+
+
+some_distributions = (
+    arrays(np.float64, 6, elements=st.floats(0, 1))
+    .filter(lambda mass: mass.sum() > 1e-6)
+    .map(lambda mass: mass / mass.sum())
+)
+
+
+@CHEAP
+@given(some_distributions, some_distributions, st.floats(0, 0.999), st.floats(0, 1))
+def test_no_mix_moves_a_distribution_above_the_ceiling(
+    model: npt.NDArray[np.float64], retrieval: npt.NDArray[np.float64], weight: float, gate: float
+) -> None:
+    moved = kl_divergence(model, blend(model, retrieval, weight * gate))
+    assert moved <= kl_ceiling(weight) + 1e-9
+
+
+def test_the_ceiling_is_reached_where_retrieval_gives_nothing_to_what_the_model_may_draw() -> None:
+    model, retrieval = np.array([0.25, 0.75, 0]), np.array([0, 0, 1.0])
+    assert kl_divergence(model, blend(model, retrieval, 0.75)) == pytest.approx(kl_ceiling(0.75))
+    assert kl_ceiling(0.75) == pytest.approx(math.log(4))
+    assert (kl_ceiling(0.0), kl_ceiling(1.0)) == (0.0, math.inf)

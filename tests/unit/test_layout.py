@@ -35,6 +35,7 @@ FLOORS = (
     ("core.training",),
     ("core.testing",),
     ("core.picture_file", "core.trace_file"),
+    ("core.trace_inside",),
     ("core.trace_arrays",),
     ("core.analysis",),
     ("core.engine",),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core import generate
-from core.picture_file import KEY, About, about, picture_of, read, save
+from core.picture_file import KEY, About, AboutSeveral, about, picture_of, read, save, write
 from core.types import Change, ConfigError, DecodeSettings
 from tests.tiny import tiny_backend
 
@@ -124,3 +124,31 @@ def test_a_trace_says_it_of_its_picture(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="another codebook"):
         picture_of(tiny_backend(), replace(trace, origin=replace(trace.origin, codebook="x")))
     assert KEY in json.loads(said.json)
+
+
+def test_a_picture_of_a_position_opens_there(tmp_path: Path) -> None:
+    save(PICTURE, tmp_path / "a.png", replace(SAID, position=139))
+    said = read(tmp_path / "a.png")
+    assert said == replace(SAID, position=139)
+    assert parse_qs(said.link[1:])["step"] == ["139"]
+    assert ", Position: 139, Link: ?" in said.parameters
+    assert "step" not in parse_qs(SAID.link[1:])
+
+
+def test_several_pictures_say_what_they_share_and_what_varies(tmp_path: Path) -> None:
+    other = replace(SAID, settings=replace(SAID.settings, seed=8), note="stopped")
+    both = AboutSeveral((SAID, other), 2)
+    assert both.common["Model"] == "emoji"
+    assert "Seed" not in both.common
+    title, common, first, second = both.parameters.splitlines()
+    assert title == SAID.prompt
+    assert common.startswith("Model: emoji, Database: unseen, Method: daid, ")
+    assert first == f"1. Seed: 7, Link: {SAID.link}"
+    assert second == "2. Seed: 8, Note: stopped"
+    with (tmp_path / "a.png").open("wb") as file:
+        write(PICTURE, file, "PNG", both)
+    with Image.open(tmp_path / "a.png") as png:
+        inside = json.loads(png.info[KEY])
+    assert [one["settings"]["seed"] for one in inside["pictures"]] == [7, 8]
+    with pytest.raises(ConfigError, match=r"a\.png: got a sheet of 2 pictures, expected a single one; each has a link"):
+        read(tmp_path / "a.png")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from ...assets import ASSETS
 from ...codebook import Codebook
 from ...faid import HOPS, CollapsedLayer
-from ...types import CheckpointError, CodeArray, ConfigError, DecodeSettings, FloatArray, Grid, IntArray
+from ...types import CheckpointError, CodeArray, ConfigError, DecodeSettings, FloatArray, Grid, IntArray, Neighbours
 from .. import checkpoint
 from ..blend_pass import BlendPass
 from ..blending import Blending
 from ..decoding import ModelDecoding
-from ..protocol import ModelSource, Predicted
+from ..protocol import Inspection, ModelSource, Predicted, never
+from .inspection import inspect
 from .text import MIXED_UP, TextEncoder, content
 from .tokenizer import TokenizerConfig, VQTokenizer
-from .transformer import ARTransformer, FaidConfig, KVCache, TransformerConfig, TunedFaid, conditions
+from .transformer import ARTransformer, FaidConfig, KVCache, Modulation, TransformerConfig, TunedFaid, conditions
 
 MODELS = ASSETS / "models"
 FOLDER, NOVICE = MODELS / "emoji", MODELS / "novice"
@@ -59,11 +60,7 @@ class EmojiDecoding(ModelDecoding[KVCache]):
         with torch.inference_mode():
             self._modulation = model.modulate(condition)
             if faid_neighbours and tuned is not None:
-                self._head, gates = tuned.head, self._modulation.layers[:, : len(prompts), 2]
-                blending = Blending(
-                    backend.blenders, tuned.blenders.hops, model.code_embedding, gates,
-                    model.config.grid, len(prompts), faid_neighbours,
-                )  # fmt: skip
+                self._head, blending = tuned.head, backend.blending(len(prompts), faid_neighbours, self._modulation)
         super().__init__(len(prompts), model.config.prefix, KVCache(model.config, len(condition.style)), blending)
 
     def _run(self, cache: KVCache, rows: Tensor | None, blending: BlendPass | None) -> FloatArray:
@@ -189,6 +186,11 @@ class EmojiBackend:
         return self.transformer.config.grid
 
     @property
+    def reach(self) -> int:
+        """How many cells around a patch of a picture its pixels depend on, but for the picture's mean and contrast."""
+        return 2
+
+    @property
     def pixels(self) -> int:
         """Height and width of its pictures."""
         return self.tokenizer.config.pixels
@@ -217,6 +219,25 @@ class EmojiBackend:
         if faid_neighbours and self.tuned is None:
             raise ConfigError(f"backend {self.name}: got no FAiD weights, expected some; take method model or daid")
         return EmojiDecoding(self, prompts, guided, faid_neighbours, negatives)
+
+    def blending(self, prompts: int, neighbours: int, modulation: Modulation) -> Blending:
+        """The blenders of a new generation, whose first rows are those of the prompts; ConfigError without weights."""
+        if self.tuned is None:
+            raise ConfigError(f"backend {self.name}: got no FAiD weights, expected some; take method model or daid")
+        model, gates = self.transformer, modulation.layers[:, :prompts, 2]
+        hops = self.tuned.blenders.hops
+        return Blending(self.blenders, hops, model.code_embedding, gates, model.config.grid, prompts, neighbours)
+
+    def inspect(
+        self,
+        prompt: str,
+        codes: IntArray,
+        neighbours: Sequence[Neighbours | None] | None = None,
+        faid_neighbours: int = 0,
+        stopped: Callable[[], bool] = never,
+    ) -> Inspection:
+        """Attention and lens of the codes [n] of a run; see `Inspecting.inspect`."""
+        return inspect(self, prompt, codes, neighbours, faid_neighbours, stopped)
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, E] of texts, without their style words; zero where no word is known."""

@@ -201,6 +201,10 @@ class TextEncoder:
         vectors: FloatArray = self.codes[pieces].astype(np.float32) * self.scales[pieces, None].astype(np.float32)
         return vectors
 
+    def texts(self, pieces: IntArray) -> list[str]:
+        """The word pieces [L] as texts; those that go on with a word begin with ##."""
+        return [self.tokenizer.id_to_token(piece) or "" for piece in pieces.tolist()]
+
     def pooled(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, D] of N texts of any length: the normalised sum of their weighted piece vectors.
 

@@ -148,12 +148,24 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, rotary: Tensor, mask: Tensor, cache: KVCache | None) -> Tensor:
         """[B, n, D]; rotary [2, n, head_dim]; mask [B, 1, n, m] over the m entries so far, of which n are new."""
         batch, count, width = x.shape
-        qkv = self.qkv(x).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        (q, k), v = rotate(F.rms_norm(qkv[:2], qkv.shape[-1:]), rotary), qkv[2]
+        (q, k), v = self._projected(x, rotary)
         if cache is not None:
             k, v = cache.extend(self.layer, mask.shape[-1] - count, k, v)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.output(mixed.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return]
+
+    def weights(self, x: Tensor, rotary: Tensor, mask: Tensor) -> Tensor:
+        """How much each entry of a whole sequence [B, n, D] looks at each: [B, heads, n, n], rows of sum 1."""
+        (q, k), _ = self._projected(x, rotary)
+        scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5
+        weights: Tensor = scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
+        return weights
+
+    def _projected(self, x: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor]:
+        """Turned queries and keys [2, B, heads, n, head_dim], and values [B, heads, n, head_dim]."""
+        batch, count, _ = x.shape
+        qkv = self.qkv(x).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return rotate(F.rms_norm(qkv[:2], qkv.shape[-1:]), rotary), qkv[2]
 
 
 class SwiGLU(nn.Module):
@@ -313,10 +325,7 @@ class ARTransformer(nn.Module):
 
         head: another output head than the model's own, such as FAiD's; blending: the blenders of all positions.
         """
-        batch, positions = codes.shape
-        start = self.start.expand(batch, 1, -1)
-        inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + self.places(positions, modulation)
-        x = torch.cat([modulation.words, inputs], dim=1)
+        x = self.entries(codes, modulation)
         mask = attention_mask(modulation.visible, x.shape[1], 0)
         hidden = self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, None, blending)
         return self.logits(hidden[:, self.config.pieces :], modulation, head)
@@ -324,6 +333,13 @@ class ARTransformer(nn.Module):
     def draft(self, modulation: Modulation) -> Tensor:
         """Logits [B, S, V] of the canvas: what the condition alone expects at every position."""
         return self.logits(modulation.canvas, modulation)
+
+    def entries(self, codes: Tensor, modulation: Modulation) -> Tensor:
+        """What enters the first layer [B, T - 1 + n, D] for the first n codes [B, n], of which the last is not read."""
+        batch, count = codes.shape
+        start = self.start.expand(batch, 1, -1)
+        inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + self.places(count, modulation)
+        return torch.cat([modulation.words, inputs], dim=1)
 
     def places(self, count: int, modulation: Modulation) -> Tensor:
         """[B, count, D]: row, column and canvas of the first positions."""
@@ -388,10 +404,7 @@ class ARTransformer(nn.Module):
 
         The next `step` is that of position n, from code n - 1.
         """
-        batch, count = codes.shape
-        start = self.start.expand(batch, 1, -1)
-        inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + self.places(count, modulation)
-        x = torch.cat([modulation.words, inputs], dim=1)
+        x = self.entries(codes, modulation)
         mask = attention_mask(modulation.visible, x.shape[1], 0)
         self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, cache, blending)
 

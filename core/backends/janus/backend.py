@@ -7,7 +7,7 @@ code vectors and latents are compared after normalisation (transformers' `vqmode
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,15 +20,16 @@ from torch import Tensor
 
 from ...codebook import Codebook
 from ...faid import CollapsedLayer
-from ...types import CodeArray, ConfigError, DecodeSettings, FloatArray, Grid
+from ...types import CodeArray, ConfigError, DecodeSettings, FloatArray, Grid, IntArray, Neighbours
 from ..blending import Blending
 from ..checkpoint import joint_fingerprint
 from ..emoji import backend as emoji
 from ..emoji.text import TextEncoder
 from ..pixels import to_pictures, to_pixels
-from ..protocol import ModelSource
+from ..protocol import Inspection, ModelSource, never
 from .decoding import JanusDecoding
 from .device import choose_device, choose_dtype, enough_memory
+from .inspection import inspect
 from .loading import Loading, Parts, fetch, hash_of, joined, read_blenders
 from .prompter import Prompter
 from .sizes import DEFAULT_MODEL, Model
@@ -127,12 +128,23 @@ class JanusBackend:
             raise ConfigError("backend janus: got no FAiD weights, expected some; load it with faid, or take daid")
         tokens, padding = self.prompter.rows(prompts, guided)
         with torch.inference_mode(), enough_memory(self.parts.words.device):
-            blending = self._blending(len(prompts), faid_neighbours) if faid_neighbours else None
+            blending = self.blending(len(prompts), faid_neighbours) if faid_neighbours else None
             return JanusDecoding(self.parts, self.grid, tokens, padding, guided, blending)
 
-    def _blending(self, prompts: int, neighbours: int) -> Blending:
+    def blending(self, prompts: int, neighbours: int) -> Blending:
         """The blenders of a new generation."""
         return Blending(self.blenders, self.hops, self.parts.features, None, self.grid, prompts, neighbours)
+
+    def inspect(
+        self,
+        prompt: str,
+        codes: IntArray,
+        neighbours: Sequence[Neighbours | None] | None = None,
+        faid_neighbours: int = 0,
+        stopped: Callable[[], bool] = never,
+    ) -> Inspection:
+        """Attention and lens of the codes [n] of a run; see `Inspecting.inspect`."""
+        return inspect(self, prompt, codes, neighbours, faid_neighbours, stopped)
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, E] of texts, from the text table of the embedded model."""

@@ -136,16 +136,32 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, step: Step, cache: Cache) -> Tensor:
         """[R, n, D] of the normed input to the same shape."""
         rows, count, _ = x.shape
-        mixed = (x @ self.inner).view(rows, count, -1, self._head_width).transpose(1, 2)
-        turned, values = torch.split(mixed, [self._heads + self._key_heads, self._key_heads], dim=1)
-        first, second = turned.chunk(2, dim=-1)
-        turned = turned * step.cosine + torch.cat([-second, first], dim=-1) * step.sine
-        queries, keys = torch.split(turned, [self._heads, self._key_heads], dim=1)
+        queries, keys, values = self._projected(x, step)
         keys, values = cache.update(self._number, step.start, keys, values)
         seen = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=step.mask, enable_gqa=self._grouped
         )  # fmt: skip
         return seen.transpose(1, 2).reshape(rows, count, -1) @ self.outer
+
+    def weights(self, x: Tensor, step: Step) -> Tensor:
+        """How much each entry of a whole sequence [R, n, D] looks at each: [R, heads, n, n] float32, rows of sum 1."""
+        queries, keys, _ = self._projected(x, step)
+        keys = keys.repeat_interleave(self._heads // self._key_heads, dim=1)
+        scores = (queries @ keys.transpose(-1, -2)).float() * self._head_width**-0.5
+        if step.mask is not None:
+            scores = scores.masked_fill(~step.mask, -torch.inf)
+        weights: Tensor = scores.softmax(dim=-1)
+        return weights
+
+    def _projected(self, x: Tensor, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+        """Turned queries [R, heads, n, head], turned keys and values [R, key heads, n, head]."""
+        rows, count, _ = x.shape
+        mixed = (x @ self.inner).view(rows, count, -1, self._head_width).transpose(1, 2)
+        turned, values = torch.split(mixed, [self._heads + self._key_heads, self._key_heads], dim=1)
+        first, second = turned.chunk(2, dim=-1)
+        turned = turned * step.cosine + torch.cat([-second, first], dim=-1) * step.sine
+        queries, keys = torch.split(turned, [self._heads, self._key_heads], dim=1)
+        return queries, keys, values
 
 
 class Layer(nn.Module):

@@ -86,6 +86,10 @@ class Prompter:
             raise ConfigError("prompt: got a special token of the model in it, expected plain text; leave it out")
         return ids if ids[0] == self._bos else [self._bos, *ids]
 
+    def texts(self, ids: Sequence[int]) -> list[str]:
+        """The token ids as texts, each by itself: a word, a part of one, or a mark."""
+        return [str(self._tokenizer.decode([token])) for token in ids]
+
     def rows(self, prompts: Sequence[str], guided: bool) -> tuple[Tensor, Tensor]:
         """Token ids [R, T], filled up at the left, and how many were filled in [R].
 

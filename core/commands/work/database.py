@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ... import threads
+from ...analysis import holdings
 from ...backends import Backend
 from ...context import Context
 from ...patches.build import collect
@@ -67,8 +68,11 @@ def _check_output_folder(path: Path) -> None:
 def _info(database: PatchDatabase) -> dict[str, Any]:
     """What a patch database holds."""
     styles = {s: int(np.sum([i.style == s for i in database.metadata])) for s in database.styles}
+    counts = holdings.code_counts(database.grids[database.images], database.codebook.size)
     return {
         "images": len(database.images), "entries": len(database), "unique_contexts": database.unique_contexts,
+        "repeated_contexts": database.repeated_contexts,
+        "codes_used": int((counts > 0).sum()), "codes_of_half_the_cells": holdings.codes_of_half(counts),
         "styles": styles, "context_radius": database.context.radius, "border": database.context.border,
         "index": database.index_kind, "fingerprint": database.fingerprint,
     }  # fmt: skip

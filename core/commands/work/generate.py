@@ -6,19 +6,22 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ... import threads
+from ...analysis.inside import kept_small, look_inside
 from ...backends import EMBEDDED, Backend
+from ...backends.complete import inspecting
 from ...engine import decode
 from ...inputs.prompt import clean_prompt
 from ...patches.catalogue import DATABASES, check_name, find_database
 from ...patches.protocol import Database
 from ...picture_file import FORMATS, about, picture_of, save
 from ...trace import Trace
-from ...types import DecodeSettings
+from ...types import ConfigError, DecodeSettings
 from ..generate import settings
 from ..model import load_model
 from .output import check_output, writing
@@ -30,6 +33,8 @@ def run(chosen: argparse.Namespace) -> int:
     prompt, asked = clean_prompt(chosen.prompt), settings(chosen, DecodeSettings())  # mistakes are told before loading
     check_output(chosen.out, tuple(FORMATS))
     check_output(chosen.trace, (".npz",))
+    if chosen.inside and not chosen.trace:
+        raise ConfigError("--inside: got no --trace to keep it in, expected one; name a file for it")
     if asked.retrieves:
         check_name(chosen.database)
     certain = chosen.backend in EMBEDDED and chosen.database in DATABASES and not asked.styles
@@ -37,10 +42,14 @@ def run(chosen: argparse.Namespace) -> int:
         threads.pin()
         backend = load_model(chosen)
         asked = settings(chosen, backend.defaults)
+        if chosen.inside:
+            inspecting(backend)  # which says what is missing before anything is drawn
         database = find_database(chosen.database, backend) if asked.retrieves else None
     begin = time.perf_counter()
     trace = _drawn(backend, database, prompt, asked)
     seconds = time.perf_counter() - begin
+    if chosen.inside:
+        trace = replace(trace, inside=kept_small(look_inside(backend, trace)))
     if trace.unfiltered:
         print(f"note: {trace.unfiltered}: the caption filter is skipped", file=sys.stderr)
     _write(backend, trace, chosen)

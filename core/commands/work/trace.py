@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...analysis.explain import Explanation, explain
+from ...analysis.inside import lens_at, look_at
+from ...backends.protocol import Inspection
 from ...draw import Distribution
 from ...trace import Trace
 from ...types import ConfigError
@@ -40,6 +42,7 @@ def _info(trace: Trace) -> dict[str, Any]:
         "sources": len(trace.sources),
         "flips": trace.flips().tolist() if trace.flips_known else None,
         "codes_sha256": trace.codes_sha256,
+        "inside": trace.inside is not None,
     }
 
 
@@ -69,6 +72,7 @@ def _explanation(trace: Trace, position: int | None) -> dict[str, Any]:
             "nothing_retrieved": _likeliest(here.nothing),
         },
         "neighbours": _neighbours(here),
+        "inside": _inside(trace.inside, position) if trace.inside else None,
     }
 
 
@@ -78,6 +82,27 @@ def _likeliest(distribution: Distribution | None) -> list[dict[str, Any]] | None
         return None
     order = np.argsort(-distribution, kind="stable")[:CANDIDATES].tolist()
     return [{"code": code, "probability": float(distribution[code])} for code in order if distribution[code] > 0]
+
+
+def _inside(inside: Inspection, position: int) -> dict[str, Any]:
+    """What the model looked at there, as the mean over layers and heads, and what the lens reads of each stage."""
+    look = look_at(inside, position)
+    order = np.argsort(-look.cells, kind="stable")[:CANDIDATES].tolist()
+    return {
+        "words": [[word, weight] for word, weight in zip(inside.words, look.words.tolist(), strict=True)],
+        "looked_at_most": [{"position": place, "weight": float(look.cells[place])} for place in order],
+        "stages": [
+            {
+                "layer": lens.stage.layer, "place": lens.stage.place, "taken": lens.taken,
+                "likeliest": [
+                    {"code": code, "probability": chance}
+                    for code, chance in zip(lens.codes.tolist(), lens.chances.tolist(), strict=True)
+                ],
+            }
+            for lens in lens_at(inside, position)
+        ],
+        "note": inside.note,
+    }  # fmt: skip
 
 
 def _neighbours(here: Explanation) -> list[dict[str, Any]]:
