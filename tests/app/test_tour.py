@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from app.library import Library
 from app.session import Session
-from app.tabs.learn.recording import TOUR_ID, Recording, stops_of, turning_point
+from app.tabs.learn.recording import TOUR_ID, Recording, stops_of
 from app.views import Asked
 from core.trace import Trace
-from core.types import DecodeSettings
+from core.types import ConfigError, DecodeSettings
 from tests.app.fake import FakeBackend
 from tests.app.test_views import unpack
 
@@ -31,34 +29,24 @@ def trace(session: Session) -> Trace:
     return session.visits.runs("ann")[0].trace
 
 
-def test_the_turning_point_is_a_flip_by_mixing(trace: Trace) -> None:
-    turn = turning_point(trace)
-    assert turn in trace.flips()
-    assert trace.explain(turn).without != trace.steps[turn].code
-
-
 def test_the_words_hold_the_numbers_of_the_trace(trace: Trace) -> None:
-    turn, stops = turning_point(trace), stops_of(trace)
-    step, blend = trace.steps[turn], trace.blend(turn)
-    by_part = {stop.part: stop for stop in stops}
-    codes = by_part[".lp-codes"]
-    assert codes.step == turn
-    assert f"{100 * blend.model[step.code]:.1f} % under the model" in codes.text
-    assert f"{100 * blend.blended[step.code]:.1f} %" in codes.text
-    told = by_part[".lp-draw"].text
-    assert f"taken: {step.code}." in told
-    assert f"takes code {trace.explain(turn).without}: that is a flip" in told
-    assert f"changed {len(trace.flips())} of 256" in by_part[".lp-overlays"].text
-    assert "layers 0, 3" in by_part["[data-part=blenders]"].text
-    assert "first row" in by_part[".lp-context"].text
+    turn = int(trace.flips()[0])
+    stops = stops_of(trace, turn, 0.25)
+    here, blend = trace.explain(turn), trace.blend(turn)
+    code = here.step.code
+    assert [stop.step for stop in stops] == [turn] * 5
+    by_part = {stop.part: stop.text for stop in stops}
+    assert f"Marked are the {len(trace.flips())} of 256 patches" in by_part[".lp-frame"]
+    assert f"the nearest is {here.found.distances[0]:.2f} away" in by_part[".lp-asked"]
+    assert f"code {code}, had {100 * blend.model[code]:.1f} % under the model" in by_part[".lp-codes"]
+    assert f"makes {100 * blend.blended[code]:.1f} %" in by_part[".lp-codes"]
+    assert f"taken: {code}. With nothing looked up, the same luck takes {here.without}:" in by_part[".lp-draw"]
+    assert "25 % of this one" in by_part[".lp-overlays"]
 
 
-def test_a_run_without_blenders_has_no_stop_at_them(trace: Trace) -> None:
-    steps = tuple(replace(step, faid=None) for step in trace.steps)
-    settings = replace(SETTINGS, method="daid")
-    parts = [stop.part for stop in stops_of(replace(trace, steps=steps, settings=settings))]
-    assert "[data-part=blenders]" not in parts
-    assert ".lp-draw" in parts
+def test_a_position_where_nothing_was_changed_makes_no_tour(trace: Trace) -> None:
+    with pytest.raises(ConfigError, match="got position 0, expected one where a look-up changed"):
+        stops_of(trace, 0, 0.0)
 
 
 def test_what_ships_opens_without_a_model() -> None:

@@ -7,14 +7,10 @@ from pathlib import Path
 from app.tabs.learn.layout import build
 from app.tabs.tab import Tab
 
-WORDS = {
-    "Learn": "Lernen",
-}
 TAB = Tab(
     folder=Path(__file__).parent,
     label="Learn",
-    key="8",
+    key="",
     tip="The words, and a guided tour",
     build=build,
-    words=WORDS,
 )

@@ -6,13 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from app.views import Update
 from core.analysis.explain import explain
 from core.assets import ASSETS
 from core.trace import Trace
-from core.types import Grid
+from core.types import ConfigError, Grid
 
 FOLDER = ASSETS / "traces"
 TRACE, ATLAS, STOPS = "tour.bin", "atlas.webp", "tour.json"
@@ -66,93 +64,46 @@ class Recording:
         )
 
 
-def stops_of(trace: Trace) -> tuple[Stop, ...]:
-    """The stops of a tour through a complete run that mixes in what it retrieves."""
-    last, row = trace.grid.positions - 1, trace.grid.width // 2
-    turn = turning_point(trace)
-    return (
-        Stop(
-            ".lp-frame", last, "none", "A picture, written patch by patch",
-            f"The model wrote {trace.grid.positions} codes for “{trace.prompt}”, left to right, top to bottom. Every "
-            "code stands for one small square. This is the last position; now back to the beginning.",
-        ),
-        skipped_stop(trace, row),
-        *lookup_stops(trace, turn),
-        *blender_stops(trace, turn),
-        Stop(
-            ".lp-overlays", last, "kl", "Where retrieval mattered",
-            "An overlay colours every cell by a number. This one is KL, in nats: how far retrieval moved the "
-            f"distribution there. Retrieval changed {len(trace.flips())} of {trace.grid.positions} codes.",
-        ),
-        Stop(
-            ".lp-transport", turn, "none", "Now you",
-            "Drag the bar, click a cell, or use the arrow keys, Home, End and Space. Then describe a picture above and "
-            "press Generate. The words are explained under Learn, and whatever you point at says what it is.",
-        ),
-    )  # fmt: skip
+def stops_of(trace: Trace, turn: int, share: float) -> tuple[Stop, ...]:
+    """The stops of a tour through a complete run that mixes in what it looks up.
 
-
-def turning_point(trace: Trace) -> int:
-    """The position where what was retrieved changed the code, and moved the distribution furthest."""
-    explained = [explain(trace, step.position) for step in trace.steps]
-    far = [here.moved + 1000 * here.flip for here in explained]
-    return int(np.where([bool(here.found) for here in explained], np.nan_to_num(far), -1.0).argmax())
-
-
-def skipped_stop(trace: Trace, position: int) -> Stop:
-    """A position of the first row, which may not look anything up."""
-    reason = explain(trace, position).reason
-    why = "Here that is done" if reason is None else f"Here that is not possible ({reason})"
-    return Stop(
-        ".lp-context", position, "none", "What came before",
-        "Before each patch the engine asks a database of real pictures: what came next where the patches above and to "
-        f"the left looked like these? {why}: the model alone decides.",
-    )  # fmt: skip
-
-
-def lookup_stops(trace: Trace, turn: int) -> tuple[Stop, ...]:
-    """What was retrieved at a position, and what it did."""
+    turn: a position where a look-up changed the patch; share: of the picture that comes from one source. Raises
+    ConfigError where nothing was looked up at that position.
+    """
     here, blend = explain(trace, turn), trace.blend(turn)
-    found, alone = here.found, here.without
-    if found is None or blend.retrieval is None:
-        return ()
+    found, alone, code = here.found, here.without, here.step.code
+    if found is None or blend.retrieval is None or alone in (None, code):
+        raise ConfigError(f"tour: got position {turn}, expected one where a look-up changed the patch")
     row, col = trace.grid.row_col(turn)
-    nearest, code = float(found.distances[0]), here.step.code
-    images = len(set(here.places[0].tolist()))
     model, retrieval, blended = (100 * float(part[code]) for part in (blend.model, blend.retrieval, blend.blended))
-    flipped = f"With nothing retrieved, the same luck takes code {alone}: that is a flip."
-    flip = flipped if alone not in (None, code) else "With nothing retrieved, the same luck takes the same code."
+    images = len(set(here.places[0].tolist()))
+    pictures = "one picture" if images == 1 else f"{images} pictures"
     return (
         Stop(
-            "[data-part=neighbours]", turn, "none", "The neighbours",
-            f"Row {row}, column {col}: {len(found)} neighbours, from {images} pictures, each in a crop of its picture "
-            f"with the retrieved cell outlined. d is the distance between contexts (0: the same, 16: opposite); the "
-            f"nearest has {nearest:.2f}. Beside it: the share of the retrieval distribution.",
+            ".lp-frame", turn, "flips", "Drawn patch by patch",
+            f"The model drew “{trace.prompt}” from left to right and top to bottom, one patch at a time. Marked are "
+            f"the {len(trace.flips())} of {trace.grid.positions} patches that look-ups changed. We stand at one: "
+            f"row {row}, column {col}.",
         ),
         Stop(
-            ".lp-codes", turn, "none", "Three distributions",
-            f"Code {code} had {model:.1f} % under the model and {retrieval:.1f} % among the neighbours; mixed with "
-            f"weight λ = {blend.weight:.2f} that makes {blended:.1f} %. That mixing is DAiD.",
+            ".lp-asked", turn, "none", "What it looked up",
+            "Before each patch it asks a database: where the surroundings looked like this, what came next? Here the "
+            f"nearest {len(found)} answers come from {pictures}; the nearest is {float(found.distances[0]):.2f} away "
+            "(0: the same surroundings, 16: opposite). The line leads to where such a patch went.",
+        ),
+        Stop(
+            ".lp-codes", turn, "none", "Their vote, and the mix",
+            f"The patch that was taken, code {code}, had {model:.1f} % under the model alone and {retrieval:.1f} % "
+            f"among the neighbours. Mixed with weight λ = {blend.weight:.2f} that makes {blended:.1f} %. That is DAiD.",
         ),
         Stop(
             ".lp-draw", turn, "none", "The draw",
-            "Every code has a random number here, its noise, which is the same for every distribution. The code whose "
-            f"log-probability and noise add up to most is taken: {code}. {flip}",
+            "Every code has a random number here, its luck, which is the same for both bars. Who gets furthest is "
+            f"taken: {code}. With nothing looked up, the same luck takes {alone}: the look-up changed this patch.",
         ),
-    )  # fmt: skip
-
-
-def blender_stops(trace: Trace, turn: int) -> tuple[Stop, ...]:
-    """What the blenders of FAiD made of the neighbours, for a run that has some."""
-    faid = trace.steps[turn].faid
-    if faid is None or not faid.present:
-        return ()
-    best = float(faid.compatibility[-1, : faid.present].max())
-    return (
         Stop(
-            "[data-part=blenders]", turn, "none", "Inside the model",
-            f"FAiD also takes the features of {faid.present} neighbours through blenders in layers "
-            f"{', '.join(str(layer) for layer in faid.layers)}. Each scores how well a feature fits here, from 0 to 1: "
-            f"in the last one {best:.2f} at best.",
+            ".lp-overlays", turn, "source", "Where it comes from",
+            f"Every patch in the colour of the picture that it owes most to: {100 * share:.0f} % of this one comes "
+            "from one picture. Step with the arrow keys, turn look-ups off from here under What if, or draw your own.",
         ),
     )  # fmt: skip

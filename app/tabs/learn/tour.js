@@ -98,7 +98,9 @@ class Tour {
 
   /** Bring card and target into view. */
   reveal() {
-    const boxes = [this.target.getBoundingClientRect(), this.card.getBoundingClientRect()];
+    const boxes = [this.target, this.card].map((node) => node.getBoundingClientRect());
+    const picture = this.stepper.querySelector("[data-part=frame]").getBoundingClientRect();
+    if (Math.max(...boxes.map(({ bottom }) => bottom), picture.bottom) - picture.top <= innerHeight) boxes.push(picture);
     const top = Math.min(...boxes.map((box) => box.top)), bottom = Math.max(...boxes.map((box) => box.bottom));
     const tall = bottom - top > innerHeight, calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const by = tall ? boxes[1].bottom - innerHeight + GAP : top < 0 ? top - GAP : bottom > innerHeight ? bottom - innerHeight + GAP : 0;
