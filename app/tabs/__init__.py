@@ -4,17 +4,16 @@ To add one, make a folder here whose `__init__.py` declares it:
 
     TAB = Tab(
         folder=Path(__file__).parent,
-        label="Palette",                    # what it is called, in English
-        key="9",                            # the digit that opens it; tabs stand in the order of their keys
+        label="Palette",                    # what it is called
+        key="0",                            # the digit that opens it, in whose order tabs stand
         tip="The colours of this picture",  # what its tab says under the pointer
         build=build,                        # lays it out and wires its events, from the parts of the page
         tips={"#palette-draw": "Draw it"},  # by selector: what its controls are
-        words={"Palette": "Palette"},       # German by English, for its labels
     )
 
 Its scripts (modules, which import what they share from ../../client and ../../stepper) and its style sheets lie in the
 folder, and all of them are served. A component over a script is a `Scripted` (app/scripted.py). Nothing else names a
-tab: the page, the keys and their list, tooltips, style sheet and translations follow from what is found here.
+tab: the page, the keys and their list, tooltips and style sheet follow from what is found here.
 """
 
 from __future__ import annotations
@@ -23,12 +22,9 @@ import pkgutil
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from app.tabs.tab import KEYS, Tab
 from core.types import ConfigError
-
-if TYPE_CHECKING:
-    from app.tabs.tab import Tab
 
 FOLDER = Path(__file__).parent
 
@@ -43,8 +39,10 @@ def found(folder: Path = FOLDER, package: str = __name__) -> tuple[Tab, ...]:
     for name, tab in tabs.items():
         if tab is None:
             raise ConfigError(f"tab: got {name!r} without TAB, expected its declaration; see app/tabs/__init__.py")
-    ordered = sorted((tab for tab in tabs.values() if tab is not None), key=lambda tab: tab.key)
+    ordered = sorted(
+        (tab for tab in tabs.values() if tab is not None), key=lambda tab: (KEYS.index(tab.key), tab.label)
+    )
     for one, other in pairwise(ordered):
-        if one.key == other.key:
+        if one.key == other.key != "":
             raise ConfigError(f"tab: got key {one.key!r} for {one.label!r} and {other.label!r}, expected one each")
     return tuple(ordered)

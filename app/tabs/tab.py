@@ -12,14 +12,17 @@ from core.types import ConfigError
 if TYPE_CHECKING:
     from app.tabs.parts import Parts
 
+KEYS = (*"1234567890", "")
+"""In the order in which their tabs stand, which is that of the keyboard; a tab without one stands last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tab:
     """One tab; see `app.tabs` for how to add one.
 
-    folder: where everything of it lies; label: its name in English; key: the digit that opens it; tip: what it is for,
-    in a few words; build: lays it out and wires its events; tips: what its controls are, by selector; words: the German
-    of its labels by their English. Raises ConfigError for a key that is no digit from 1 to 9.
+    folder: where everything of it lies; label: its name; key: the digit that opens it, "" for none;
+    tip: what it is for, in a few words; build: lays it out and wires its events; tips: what its controls are, by
+    selector. Raises ConfigError for another key.
     """
 
     folder: Path
@@ -28,11 +31,10 @@ class Tab:
     tip: str
     build: Callable[[Parts], None]
     tips: Mapping[str, str] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.key not in tuple("123456789"):
-            raise ConfigError(f"tab {self.label!r}: got key {self.key!r}, expected a digit from 1 to 9")
+        if self.key not in KEYS:
+            raise ConfigError(f"tab {self.label!r}: got key {self.key!r}, expected a digit or nothing")
 
     @property
     def name(self) -> str:
@@ -52,4 +54,5 @@ class Tab:
     @property
     def explained(self) -> Mapping[str, str]:
         """All tooltips of it by selector, its own tab's among them."""
-        return {f"#workbench [role=tab][data-tab-id={self.name}]": f"{self.tip} (key {self.key})", **self.tips}
+        key = f" (key {self.key})" if self.key else ""
+        return {f"#workbench [role=tab][data-tab-id={self.name}]": f"{self.tip}{key}", **self.tips}

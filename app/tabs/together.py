@@ -9,6 +9,8 @@ import gradio as gr
 from gradio.components import Component
 
 from app.session import Session
+from app.share.making import several
+from app.share.saved import saves
 from app.sheets import Sheet
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, on_stop, recovers, visitor
 from app.views import Update
@@ -66,6 +68,11 @@ def opens(parts: Parts, component: Any) -> None:
     opened.then(None, js=SHOW_STEPPER, api_visibility="private")
 
 
+def savable(parts: Parts, component: Any, what: str) -> None:
+    """The component's event "save" saves a figure of the runs that it names, in as many columns as it says."""
+    saves(component, lambda who, event: several(parts.session, who, what, sent(event, "runs"), sent(event, "columns")))
+
+
 def on_begin(session: Session) -> Callable[[str, gr.Request], Sheet]:
     """The handler of a button's first, immediate part."""
 
@@ -76,10 +83,11 @@ def on_begin(session: Session) -> Callable[[str, gr.Request], Sheet]:
 
 
 def on_open(session: Session) -> Callable[[gr.EventData, gr.Request], tuple[Update, Any]]:
-    """The handler of "open"."""
+    """The handler of "open", which names a run, and may name a step."""
 
     def open_run(event: gr.EventData, request: gr.Request) -> tuple[Update, Any]:
-        update = session.opening.open(visitor(request), str(sent(event, "run")))
+        step = sent(event, "step")
+        update = session.opening.open(visitor(request), str(sent(event, "run")), step if isinstance(step, int) else -1)
         return update, update.kept or gr.skip()
 
     return open_run

@@ -9,15 +9,17 @@ import { hideButton, offerAgain, partsOf, setText } from "../../client/dom.js";
 import { lifetimeOf, onThemeChange, until } from "../../client/lifetime.js";
 import { Newest } from "../../client/newest.js";
 import { plural, short } from "../../client/numbers.js";
+import { say } from "../../client/speech.js";
+import { Asking } from "../../share/asking.js";
 import {
-  boxOf, cividis, coloursOf, drawGrid, drawOverlay, drawPaper, drawPatches, drawScale, outline, prepare,
+  boxOf, cividis, coloursOf, drawGrid, drawOverlay, drawPaper, drawPatches, drawRest, drawScale, outline, prepare,
 } from "../../stepper/drawing.js";
 import { placeAt } from "../../stepper/step.js";
 import {
   bitmapFromBase64, closeTrace, decodeSource, finiteRange, loadTrace, PictureOfOneFile,
 } from "../../stepper/trace.js";
 import { differencesOf } from "./differences.js";
-import { LETTERS } from "./letters.js";
+import { LETTERS } from "../../client/letters.js";
 import { makePicture } from "./picture.js";
 import { RunReading } from "./reading.js";
 
@@ -26,7 +28,7 @@ const TICK_MARGIN = 8;
 const SPEAK_AFTER_MS = 350;
 const OVERLAYS = {
   entropy: { of: (trace) => trace.arrays.entropy.filter((_, i) => i % 3 === 2), meaning: "nats, of what was drawn from" },
-  kl: { of: (trace) => trace.arrays.kl, meaning: "nats, between the distributions without and with retrieval" },
+  kl: { of: (trace) => trace.arrays.kl, meaning: "nats, between the distributions without and with look-up" },
   nearest: { of: (trace) => trace.arrays.nearest, meaning: "squared L2 to the nearest neighbour" },
 };
 
@@ -48,12 +50,15 @@ class Compare {
     this.differences = null;
     this.drawing = null;
     this.step = -1;
+    this.whole = false; // all of the pictures is seen, until one moves
     this.overlayName = "differences";
     this.atlas = null;
     this.patches = new PictureOfOneFile();
     this.map = makePicture("", "Map of differing codes", null);
     this.map.item.classList.add("cp-map");
     this.colours = coloursOf(this.root);
+    this.asking = new Asking(this.parts.save, this.parts.told, signal);
+    this.parts.save.addEventListener("click", () => this.save());
     this.listen();
     this.watch(signal);
     this.setState("idle");
@@ -94,13 +99,13 @@ class Compare {
     this.setStep(update.steps - 1);
   }
 
-  /** The runs are finished: fetch their traces and stand where the last comparison stood, at first at the end. */
+  /** The runs are finished: fetch their traces and stand where the last comparison stood, at first where they part. */
   async showRuns(update) {
     const [traces, atlas] = await Promise.all([
       Promise.all(update.runs.map(({ file }) => loadTrace(file))), this.patches.load(update.atlas)]);
     if (!this.newest.is(update)) return traces.forEach(closeTrace);
     if (new Set(traces.map(({ grid }) => `${grid.height} ${grid.width}`)).size > 1) throw new Error("their grids differ");
-    const step = this.traces.length ? this.step : Infinity;
+    const step = this.traces.length ? this.step : -1;
     this.drop();
     Object.assign(this, { runs: update.runs, traces, atlas, differences: differencesOf(traces) });
     this.build(update.runs.map(({ label }) => label), update.runs);
@@ -108,7 +113,9 @@ class Compare {
     this.summarise();
     this.showMessage(update.message, "ready");
     this.choose(this.overlayName);
-    this.setStep(Math.min(step, this.differences.total - 1));
+    this.whole = step < 0;
+    const last = this.differences.total - 1;
+    this.setStep(step < 0 ? this.differences.places[0] ?? last : Math.min(step, last));
   }
 
   /** Free what was shown before. */
@@ -130,6 +137,12 @@ class Compare {
     this.measure();
   }
 
+  /** Ask for all of them as one picture. */
+  save() {
+    this.asking.begin("the picture");
+    this.trigger("save", { runs: this.runs.map(({ id }) => id), columns: this.runs.length });
+  }
+
   /** How much the runs differ, in words. */
   summarise() {
     const { total, places, changed, distinct } = this.differences;
@@ -142,11 +155,12 @@ class Compare {
     });
     const most = Math.max(...distinct);
     const counts = Array.from({ length: Math.max(most - 1, 0) }, (_, i) => [i + 2, distinct.filter((n) => n === i + 2).length]);
-    setText(this.map.count, most > 1 ? counts.map(([n, cells]) => `${n} codes: ${plural(cells, "cell")}`).join(", ") : "one code everywhere");
+    setText(this.map.count, most > 1 ? counts.map(([n, cells]) => `${n} codes: ${plural(cells, "position")}`).join(", ") : "one code everywhere");
   }
 
   /** What was asked for did not come about, and no answer will say so. */
   fail(message) {
+    this.asking.end({ name: "", problem: message });
     if (this.root.dataset.state === "streaming") this.showMessage(message, this.traces.length ? "ready" : "error");
   }
 
@@ -155,6 +169,7 @@ class Compare {
   setState(state) {
     const known = { state, runs: this.runs.map(({ id }) => id).join(" "), steps: this.traces.length ? this.differences.total : this.drawing?.steps ?? 0 };
     for (const node of [this.root, this.host]) Object.assign(node.dataset, known);
+    this.parts.save.hidden = !this.runs.length;
     for (const name of ["previous", "next", "scrub"]) this.parts[name].disabled = !this.traces.length;
     for (const name of ["back", "on"]) this.parts[name].disabled = !this.traces.length || !this.differences.places.length;
     for (const { button } of this.pictures || []) button.disabled = !this.traces.length;
@@ -163,6 +178,7 @@ class Compare {
   showMessage(message, state) {
     setText(this.parts.notice, message || "");
     this.parts.notice.hidden = !message;
+    if (message) say(message);
     this.setState(state);
     hideButton(this.parts.again, this.parts.scrub);
   }
@@ -177,6 +193,7 @@ class Compare {
 
   /** Go to a position (clamped) of all pictures. */
   go(step) {
+    this.whole = false;
     if (this.traces.length) this.setStep(Math.min(Math.max(step, 0), this.differences.total - 1));
   }
 
@@ -297,8 +314,9 @@ class Compare {
   }
 
   renderPicture(trace, i, cell) {
-    const { grid } = trace, { canvas } = this.pictures[i], shown = Math.min(this.step + 1, trace.steps);
-    const context = this.paper(canvas, grid, cell, shown);
+    const { grid } = trace, { canvas } = this.pictures[i], shown = this.whole ? trace.steps : Math.min(this.step + 1, trace.steps);
+    const context = this.paper(canvas, grid, cell, trace.steps);
+    if (shown < trace.steps) drawRest(context, trace.drawn, grid, cell, shown);
     drawPatches(context, trace.drawn, grid, cell, shown);
     drawGrid(context, grid, cell, this.colours);
     if (this.overlayName === "differences") this.drawMarks(context, this.differences.changed[i], grid, cell);
@@ -386,7 +404,7 @@ class Compare {
     this.speaking = setTimeout(() => {
       if (!this.traces.length) return;
       const codes = this.traces.map(({ arrays, steps }, i) => `${LETTERS[i]} ${this.step < steps ? `code ${arrays.code[this.step]}` : "not drawn"}`);
-      setText(this.parts.spoken, `Position ${this.step}, ${placeAt(this.traces[0].grid, this.step)}. ${codes.join(", ")}.`);
+      say(`Position ${this.step}, ${placeAt(this.traces[0].grid, this.step)}. ${codes.join(", ")}.`);
     }, SPEAK_AFTER_MS);
   }
 }

@@ -31,12 +31,12 @@ class CompareData(Message):
 
 
 class Compare(Scripted):
-    """Shows `Sheet`s of one row and `Comparison`s; its event "open" carries the id of a run."""
+    """Shows `Sheet`s of one row and `Comparison`s; its event "open" carries the id of a run, "save" those of all."""
 
     data_model = CompareData
 
     def __init__(self, elem_id: str = "compare", render: bool = True) -> None:
-        super().__init__(FOLDER / "compare.html", FOLDER / "compare.js", elem_id, render, events=["open"])
+        super().__init__(FOLDER / "compare.html", FOLDER / "compare.js", elem_id, render, events=["open", "save"])
 
     def postprocess(self, value: Any) -> Any:
         """A `Sheet`, a `Comparison` or None as CompareData, its files in Gradio's cache."""

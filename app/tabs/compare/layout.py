@@ -1,4 +1,4 @@
-"""The tab that compares runs: kept ones that the visitor chooses, or several that are drawn together for it."""
+"""The tab that compares runs: those that are chosen in the rail, or several that are drawn together for it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import gradio as gr
 from app import controls, plans
 from app.library import Library
 from app.plans import Batch
+from app.rail.rail import Kepts
 from app.session import Session
 from app.sheets import Comparison, Sheet
 from app.tabs.compare.compare import Compare
-from app.tabs.compare.shelf import Kepts, Shelf
 from app.tabs.parts import Parts, visitor
-from app.tabs.together import draws, opens, sent, stops
+from app.tabs.together import draws, opens, savable, sent, stops
 from app.views import Asked
 
 Planning = Callable[[Library, Asked], Batch]
@@ -32,7 +32,7 @@ CHOICES: Mapping[str, tuple[str, Planning]] = {
 
 
 def build(parts: Parts) -> None:
-    """Buttons that draw, the shelf of kept runs, and the comparison."""
+    """Buttons that draw, and the comparison."""
     session, library = parts.session, parts.session.library
     several = {
         "compare-methods": len(library.methods),
@@ -45,28 +45,20 @@ def build(parts: Parts) -> None:
             (gr.Button(text, size="sm", min_width=0, scale=0, elem_id=name, visible=several[name] > 1), plan)
             for text, (name, plan) in CHOICES.items()
         ]
-        parent = gr.Button("Branch and its parent", size="sm", min_width=0, scale=0, elem_id="compare-parent")
         stop = gr.Button("Stop", size="sm", min_width=0, scale=0, elem_id="compare-stop")
-    shelf, compare = Shelf(), Compare()
+    compare = Compare()
     for button, planning in buttons:
-        draws(parts, button, on_draw(session, planning), inputs=[], outputs=[compare, shelf])
+        draws(parts, button, on_draw(session, planning), inputs=[], outputs=[compare, parts.rail])
     stops(parts, stop)
-    parent.click(
-        on_parent(session),
-        inputs=parts.shown,
-        outputs=[compare, shelf],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    shelf.pick(
+    parts.rail.pick(
         on_pick(session),
         outputs=compare,
         trigger_mode="always_last",
         show_progress="hidden",
         api_visibility="private",
     )
-    parts.shown.change(on_shown(session), outputs=shelf, show_progress="hidden", api_visibility="private")
     opens(parts, compare)
+    savable(parts, compare, "compared")
 
 
 def on_draw(session: Session, planning: Planning) -> Callable[..., Iterator[tuple[Sheet | Comparison, Any]]]:
@@ -86,30 +78,9 @@ def on_draw(session: Session, planning: Planning) -> Callable[..., Iterator[tupl
 
 
 def on_pick(session: Session) -> Callable[[gr.EventData, gr.Request], Comparison]:
-    """The handler of a choice on the shelf."""
+    """The handler of a choice in the rail."""
 
     def pick(event: gr.EventData, request: gr.Request) -> Comparison:
         return session.presenting.compare(visitor(request), sent(event, "runs"))
 
     return pick
-
-
-def on_parent(session: Session) -> Callable[[str, gr.Request], tuple[Comparison, Kepts]]:
-    """The handler that compares the run in the stepper with the one that it branched from."""
-
-    def compare(shown: str, request: gr.Request) -> tuple[Comparison, Kepts]:
-        who = visitor(request)
-        comparison = session.presenting.compare_with_parent(who, shown)
-        chosen = tuple(run.id for run in comparison.compared) or None
-        return comparison, Kepts(session.visits.runs(who), chosen)
-
-    return compare
-
-
-def on_shown(session: Session) -> Callable[[gr.Request], Kepts]:
-    """The handler of another run in the stepper: it may be a new one."""
-
-    def show(request: gr.Request) -> Kepts:
-        return Kepts(session.visits.runs(visitor(request)))
-
-    return show

@@ -69,7 +69,7 @@ export class RunReading {
     strip.hidden = trace.rule !== "gumbel";
     if (strip.hidden) return;
     const racers = furthest(racersAt(trace, step, [kind]), [winner], 3);
-    drawRace(strip, stripWidth, racers, [{ winner, colour: colours.blended }], { atlas, columns: trace.atlas_columns, colours });
+    drawRace(strip, stripWidth, racers, [{ winner, colour: colours.blended }], { trace, step, atlas, colours });
   }
 
   showNumbers({ trace, step }, kind) {
@@ -79,9 +79,9 @@ export class RunReading {
     showPairs(this.parts.numbers, [
       ["its probability", share(kind), "of the code that was taken, in the distribution that it was drawn from"],
       ["by the model", share("model"), "probability of the same code before the neighbours' distribution is mixed in"],
-      ["λ here", trace.mixes ? (here ? short(arrays.mix[step]) : "0") : "–", "retrieval weight at this position, after the gate"],
+      ["λ here", trace.mixes ? (here ? short(arrays.mix[step]) : "0") : "–", "weight λ at this position, after the gate"],
       ["nearest d", here ? short(arrays.nearest[step]) : "–", "squared L2 distance of the nearest neighbour, 0 to 16"],
-      ["KL (nats)", Number.isFinite(arrays.kl[step]) ? short(arrays.kl[step]) : "–", "how far retrieval moved the distribution"],
+      ["KL (nats)", Number.isFinite(arrays.kl[step]) ? short(arrays.kl[step]) : "–", "how far the look-up moved the distribution"],
       ["entropy (nats)", short(ofStep(arrays.entropy, step, 3)[2]), "of the distribution that the code was drawn from"],
     ]);
   }
@@ -90,7 +90,7 @@ export class RunReading {
     const { trace, step } = view, { arrays, sources, shown } = trace, { cards, near, none } = this.parts;
     const here = retrievedAt(trace, step);
     near.hidden = !here;
-    setText(none, here ? "" : `Nothing retrieved: ${reasonAt(trace, step)}.`);
+    setText(none, here ? "" : `No look-up: ${reasonAt(trace, step)}.`);
     if (!here) return;
     cards.forEach(({ card, crop, text }, n) => {
       const at = step * shown.neighbours + n;
@@ -99,7 +99,7 @@ export class RunReading {
       drawCrop(crop, view, at, NEIGHBOUR_SIZE);
       const { caption, style } = sources[arrays.near_image[at]];
       setText(text, `d ${short(arrays.near_distance[at])}`);
-      setTitle(card, `${caption}, ${style}: distance ${short(arrays.near_distance[at])}, ${percent(arrays.near_share[at])} % of the retrieval distribution, code ${arrays.near_code[at]}`);
+      setTitle(card, `${caption}, ${style}: distance ${short(arrays.near_distance[at])}, ${percent(arrays.near_share[at])} % of the look-up, code ${arrays.near_code[at]}`);
       card.classList.toggle("is-taken", arrays.near_code[at] === arrays.code[step]);
     });
   }

@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 
 from app import controls, links
+from app.hint import Told
 from app.links import Link
 from app.session import Session
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, recovers, visitor
+from app.tabs.parts import CONCURRENT_RUNS, FROM, MODEL_QUEUE, Parts, recovers, visitor
 from app.views import Update, sentences
 from core.types import ArragError, ConfigError
 
@@ -21,7 +22,7 @@ def open_link(parts: Parts, page: gr.Blocks) -> None:
     link = gr.State(None, time_to_live=3600)
     page.load(  # in the queue: elsewhere a changed state does not start what waits for it
         on_load(parts.session),
-        outputs=[link, parts.stepper, parts.prompt, *parts.settings.inputs],
+        outputs=[link, parts.stepper, parts.prompt, *parts.settings.inputs, parts.origin],
         show_progress="hidden",
         api_visibility="private",
     )
@@ -42,7 +43,7 @@ def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
     start = session.library.start
 
     def load(request: gr.Request) -> list[Any]:
-        untouched = [gr.skip()] * (1 + len(controls.NAMES))
+        untouched = [gr.skip()] * (2 + len(controls.NAMES))
         try:
             link = links.parse_query(dict(request.query_params), start)
             if link is None:
@@ -50,7 +51,8 @@ def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
             check_offered(link, session)
         except ArragError as error:
             return [gr.skip(), session.presenting.tell(f"{error}. The page shows its own settings."), *untouched]
-        values = [link.prompt, *controls.values_of(link.asked)]
+        came = Told(FROM % "the link") if link.asked != start else Told("")
+        values = [link.prompt, *controls.values_of(link.asked), came]
         if link.prompt:
             return [link, session.drawing.begin(visitor(request), link.prompt), *values]
         ignored = f"link: left out what this page does not know: {', '.join(link.ignored)}." if link.ignored else ""

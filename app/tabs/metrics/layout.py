@@ -24,7 +24,7 @@ from core.types import ConfigError
 
 NAME = Path(__file__).parent.name
 CONFIG = {"displayModeBar": False, "displaylogo": False}
-EMPTY = '<p lang="en" class="me-empty">Generate a picture, and see here what happened while it was drawn.</p>'
+EMPTY = '<p class="me-empty">Draw a picture, and see here what happened while it was drawn.</p>'
 SAVE = "() => setTimeout(() => document.querySelector('#me-file').click(), 50)"
 
 
@@ -59,7 +59,7 @@ def build(parts: Parts) -> None:
 
 def chart_widget(name: str, chart: Chart) -> gr.Plot:
     """A heading and a place for one chart."""
-    heading = f'<h3 lang="en" class="me-heading">{chart.heading} <small>{chart.meaning}</small></h3>'
+    heading = f'<h3 class="me-heading">{chart.heading} <small>{chart.meaning}</small></h3>'
     with gr.Column(elem_classes="me-chart", min_width=0):
         gr.HTML(html_template=heading, js_on_load=None, apply_default_css=False)
         return gr.Plot(show_label=False, container=False, elem_id=f"me-{name}")
@@ -108,7 +108,7 @@ def on_download(session: Session, kind: Format, cache: str) -> Callable[..., str
     def download(shown: str, figure: str, width: str, request: gr.Request) -> str:
         metrics = metrics_of(session, visitor(request), shown)
         if metrics is None:
-            raise gr.Error("this picture is not kept any more; generate it again", print_exception=False)
+            raise gr.Error("This picture is not kept any more: draw it again.", print_exception=False)
         data = rendered(paper_figure(metrics, figure, width), kind)
         return cached_file(data, f"{figure}.{kind}", cache)
 

@@ -57,7 +57,7 @@ class Sources {
     this.parts.body.hidden = !any;
     this.parts.empty.hidden = any;
     this.parts.panel.dataset.state = any ? "ready" : "empty";
-    if (trace && !any) setText(this.parts.empty, "This run retrieved nothing: no source image shaped it. Choose DAiD or FAiD and generate again.");
+    if (trace && !any) setText(this.parts.empty, "This run looked nothing up: no source shaped it. Choose a method that does, and draw again.");
     if (!any) return;
     this.sources = sourcesOf(trace);
     this.buildList();
@@ -69,18 +69,18 @@ class Sources {
 
   buildList() {
     const { trace, sources, parts } = this, { others, mixes } = trace.provenance;
-    const head = mixes ? ["blended mass", "taken codes"] : ["compatibility", "with the code"];
+    const head = mixes ? ["share of the mix", "taken codes"] : ["compatibility", "with the code"];
     const meanings = mixes
-      ? ["Share of the blended distributions, over all positions, that came from this source; the rest is the model’s", "Share of the probability of the codes that were taken that came from this source"]
+      ? ["Share of the mix, over all positions, that came from this source; the rest is the model’s", "Share of the probability of the codes that were taken that came from this source"]
       : ["Share of the compatibility in the last blender, over all positions", "The same, of neighbours with the code that was taken"];
     ["head-mass", "head-credit"].forEach((name, i) => { setText(parts[name], head[i]); setTitle(parts[name], meanings[i]); });
     const owners = sources.filter(({ patches }) => patches).length + others.owners;
     const patches = sources.reduce((sum, source) => sum + source.patches, others.patches);
-    setText(parts.summary, `${plural(owners, "image")} shaped ${patches} of ${trace.steps} patches`);
+    setText(parts.summary, `${plural(owners, "picture")} shaped ${patches} of ${trace.steps} patches`);
     this.rows = sources.map((source) => this.makeRow(source));
     parts.rows.replaceChildren(...this.rows.map(({ item }) => item));
     parts.others.hidden = !others.images;
-    setText(parts.others, `${plural(others.images, "other image")}: ${percent(others.mass)} % of the ${head[0]}, ${percent(others.credit)} % of the ${mixes ? "taken codes" : "compatibility with the code"}, ${others.patches} patches`);
+    setText(parts.others, `${plural(others.images, "other picture")}: ${percent(others.mass)} % of the ${head[0]}, ${percent(others.credit)} % of the ${mixes ? "taken codes" : "compatibility with the code"}, ${others.patches} patches`);
     for (const row of this.rows) this.drawThumb(row);
   }
 
@@ -163,7 +163,7 @@ class Sources {
     if (!reference) return "What these figures are for pictures that are no copies was not measured with this database.";
     const { pictures, n_neighbours, caption_filter, position_weight, same } = reference;
     const how = `K ${n_neighbours || "all"}, ${caption_filter ? `caption filter ${caption_filter}` : "no caption filter"}${position_weight ? `, position term ${position_weight}` : ""}`;
-    return `Median and 10–90 % range of ${pictures} pictures each: real ones that the database holds no variant of, and ones that the model drew without retrieval, looked up in this database ${same ? "as in this run" : "in the measured way that is most like this run"} (${how}).`;
+    return `Median and 10–90 % range of ${pictures} pictures each: real ones that the database holds no variant of, and ones that the model drew without look-up, looked up in this database ${same ? "as in this run" : "in the measured way that is most like this run"} (${how}).`;
   }
 
   /* ---- the pair of pictures */
@@ -177,7 +177,7 @@ class Sources {
     }
     const { about, patches, mass, credit, rank } = this.sources[this.chosen];
     this.parts.chosen.replaceChildren(makeSourceKey(rank), document.createTextNode(sourceName(about)));
-    const share = this.trace.provenance.mixes ? `${percent(mass)} % of the blended mass and ${percent(credit)} % of the taken codes`
+    const share = this.trace.provenance.mixes ? `${percent(mass)} % of the mix and ${percent(credit)} % of the taken codes`
       : `${percent(mass)} % of the compatibility`;
     setText(this.parts.story, `${share} came from it. It has the largest part in ${patches === 1 ? "one patch" : `${patches} patches`}${this.commonOffset()}.`);
     this.draw();

@@ -15,20 +15,11 @@ TIPS = {
     "#sweep-draw": "Draw a picture for every pair of values, all in one run",
     "#sweep-stop": "End the drawing; what is drawn so far stays",
 }
-WORDS = {
-    "Sweep": "Raster",
-    "Across": "Waagrecht",
-    "Down": "Senkrecht",
-    "Features through the blenders": "Merkmale durch die Mischer",
-    "Values (up to 6, with commas)": "Werte (bis zu 6, mit Kommas)",
-    "Draw all": "Alle zeichnen",
-}
 TAB = Tab(
     folder=Path(__file__).parent,
     label="Sweep",
-    key="3",
+    key="4",
     tip="One picture for every pair of values of two settings",
     build=build,
     tips=TIPS,
-    words=WORDS,
 )

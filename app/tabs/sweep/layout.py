@@ -14,7 +14,7 @@ from app.session import Session
 from app.sheets import Sheet
 from app.tabs.parts import Parts, visitor
 from app.tabs.sweep.sweep import Sweep
-from app.tabs.together import draws, opens, stops
+from app.tabs.together import draws, opens, savable, stops
 
 
 def build(parts: Parts) -> None:
@@ -28,6 +28,7 @@ def build(parts: Parts) -> None:
     draws(parts, draw, on_draw(parts.session), inputs=[across, across_values, down, down_values], outputs=[sweep])
     stops(parts, stop)
     opens(parts, sweep)
+    savable(parts, sweep, "sweep")
 
 
 def axis_widgets(label: str, axis: Axis, elem_id: str) -> tuple[gr.Dropdown, gr.Textbox]:

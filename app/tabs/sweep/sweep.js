@@ -9,6 +9,8 @@ import { make, makePatch, partsOf, setText } from "../../client/dom.js";
 import { lifetimeOf, onThemeChange, until } from "../../client/lifetime.js";
 import { Newest } from "../../client/newest.js";
 import { plural } from "../../client/numbers.js";
+import { say } from "../../client/speech.js";
+import { Asking } from "../../share/asking.js";
 import { coloursOf, drawPaper, drawPatches, prepare } from "../../stepper/drawing.js";
 import { bitmapFromBase64 } from "../../stepper/trace.js";
 
@@ -33,6 +35,8 @@ class Sweep {
     this.tiles = [];
     this.opened = -1;
     this.room = 0;
+    this.asking = new Asking(this.parts.save, this.parts.told, signal);
+    this.parts.save.addEventListener("click", () => this.save());
     this.root.addEventListener("keydown", (event) => this.press(event));
     onThemeChange(signal, () => this.draw());
     until(signal, new ResizeObserver(() => { this.room = this.root.clientWidth - BESIDE; this.draw(); })).observe(this.root);
@@ -56,6 +60,7 @@ class Sweep {
 
   /** What was asked for did not come about, and no answer will say so. */
   fail(message) {
+    this.asking.end({ name: "", problem: message });
     if (this.root.dataset.state !== "streaming") return;
     this.showMessage(message);
     this.rest("error");
@@ -64,6 +69,7 @@ class Sweep {
   showMessage(message) {
     setText(this.parts.notice, message);
     this.parts.notice.hidden = !message;
+    if (message) say(message);
   }
 
   /** A state in which what was there before stays; finished pictures can still be opened after an error. */
@@ -106,13 +112,21 @@ class Sweep {
     this.trigger("open", { run: id });
   }
 
+  /** Ask for all of them as one picture. */
+  save() {
+    this.asking.begin("the picture");
+    this.trigger("save", { runs: this.shown.ids, columns: this.shown.across.length });
+  }
+
   /** Progress, and what the finished pictures say. */
   describe() {
     const { prompt, steps, height, width, ids, changed, state } = this.shown, total = height * width;
     setText(this.parts.title, prompt);
     setText(this.parts.summary, ids.length ? `${plural(ids.length, "picture")}; below each, how many of its ${steps} codes differ from those of the first`
       : `${steps} of ${total} patches of ${plural(this.tiles.length, "picture")}`);
-    this.parts.summary.setAttribute("aria-live", state === "streaming" ? "off" : "polite");
+    if (state !== "streaming" && ids.length) say(this.parts.summary.textContent);
+    this.parts.save.hidden = !ids.length;
+    setText(this.parts.told, "");
     this.parts.progress.style.transform = `scaleX(${state === "streaming" ? steps / total : 0})`;
     this.tiles.forEach(({ button, note, name }, i) => {
       button.disabled = !ids.length;

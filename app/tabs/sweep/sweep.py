@@ -23,12 +23,12 @@ class SweepData(Message):
 
 
 class Sweep(Scripted):
-    """Shows `Sheet`s; its event "open" carries the id of a run."""
+    """Shows `Sheet`s; its event "open" carries the id of a run, "save" those of all and the columns."""
 
     data_model = SweepData
 
     def __init__(self, elem_id: str = "sweep", render: bool = True) -> None:
-        super().__init__(FOLDER / "sweep.html", FOLDER / "sweep.js", elem_id, render, events=["open"])
+        super().__init__(FOLDER / "sweep.html", FOLDER / "sweep.js", elem_id, render, events=["open", "save"])
 
     def postprocess(self, value: Any) -> Any:
         """A `Sheet` or None as SweepData."""

@@ -1,4 +1,4 @@
-"""The tab "What if": change one position, branch, and find the way back; and start from an image."""
+"""The tab "What if": change one position and branch."""
 
 from __future__ import annotations
 
@@ -12,34 +12,19 @@ TIPS = {
     ".wi-method label": "The method from this position on",
     "[data-wi=race]": "For each code ln of its probability and its luck: above as it was, below with the change",
     ".wi-codes .lp-patch-cell": "The code's patch among its like",
-    ".wi-codes .lp-code": "Number of the code in the codebook, and when it is picked",
+    ".wi-codes .lp-code": "Number of the code in the codebook, and when it is taken",
     ".wi-codes .lp-percent": "Probability of the code, in %; 0 to 100",
     ".wi-neighbours .lp-patch-cell": "The patch that came next in the source",
     ".wi-neighbours .wi-caption": "The source of the neighbour: its caption",
     ".wi-neighbours .lp-percent": "Distance: squared L2 between contexts of unit vectors, 0 is the same context",
-    ".wi-neighbours .wi-share": "Share of the retrieval distribution as it was and with the change, in %",
+    ".wi-neighbours .wi-share": "Share of the look-up as it was and with the change, in %",
     ".wi-neighbours .wi-weight": "Factor on the neighbour's mass: 0 drops it, 1 leaves it as it is",
-    ".wt-rename": "Give this run another name",
-    "#image-upload": "Read a picture of yours as if it were being drawn",
-    "#image-take": "Read the image of the database with this number",
-    "#image-complete": "Keep the first rows of the image, and draw the rest by each method",
-}
-WORDS = {
-    "What if": "Was wäre wenn",
-    "Upload an image": "Bild hochladen",
-    "Image no. of the database": "Nr. des Bildes in der Datenbank",
-    "The # in the cards of neighbours.": "Das # auf den Karten der Nachbarn.",
-    "Read this one": "Dieses lesen",
-    "Rows to keep": "Zeilen, die bleiben",
-    "The rest is drawn by each method.": "Den Rest zeichnet jedes Verfahren.",
-    "Complete with each method": "Mit jedem Verfahren ergänzen",
 }
 TAB = Tab(
     folder=Path(__file__).parent,
     label="What if",
     key="1",
-    tip="Change one position and branch; start from an image",
+    tip="Change one position and branch",
     build=build,
     tips=TIPS,
-    words=WORDS,
 )

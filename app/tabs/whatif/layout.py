@@ -1,10 +1,8 @@
-"""What the tab "What if" lays out, and its events: change one position, branch, and find the way back."""
+"""What the tab "What if" lays out, and its events: change one position, branch, and see what came of it."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,10 @@ import gradio as gr
 
 from app import branches, whatif
 from app.delivery import loader
-from app.pictures import small
+from app.sent import fields_of, position, text
 from app.session import Session
 from app.tabs.parts import MODEL_QUEUE, Parts, recovers, visitor
-from app.tabs.whatif import image
-from app.views import Update
-from core.types import ArragError, Change, ConfigError
+from core.types import ArragError, Change
 
 FOLDER = Path(__file__).parent
 STATE_SECONDS = 3600
@@ -26,8 +22,8 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 def build(parts: Parts) -> None:
     """Lay the tab out and wire its events."""
-    panel = client("whatif", "whatif", ("branch", "choose"), preview_of(parts.session), value=whatif.offers())
-    tree = client("tree", "branches", ("show", "rename"))
+    served = (preview_of(parts.session), outcome_of(parts.session))
+    panel = client("whatif", "whatif", ("branch", "choose"), *served, value=whatif.offers())
     wish = gr.State(None, time_to_live=STATE_SECONDS)
     for event in (panel.branch, panel.choose):
         started = event(on_wish(parts.session), outputs=[parts.stepper, wish], queue=False, **QUIET)
@@ -36,11 +32,6 @@ def build(parts: Parts) -> None:
             trigger_mode="multiple", **QUIET,
         )  # fmt: skip
         recovers(drawn, parts.stepper)
-    # queued, because a state that is set without the queue tells nobody that it has changed
-    tree.show(on_show(parts.session), outputs=[parts.stepper, parts.shown], concurrency_limit=None, **QUIET)
-    tree.rename(on_rename(parts.session), parts.shown, tree, queue=False, **QUIET)
-    parts.shown.change(on_shown(parts.session), parts.shown, tree, queue=False, **QUIET)
-    image.build(parts)
 
 
 def client(
@@ -75,11 +66,24 @@ def preview_of(session: Session) -> Callable[..., dict[str, Any]]:
     return preview
 
 
+def outcome_of(session: Session) -> Callable[..., dict[str, Any]]:
+    """What the script calls to know in what a branch differs from the run that it came from, while that is kept."""
+
+    def outcome(run: object) -> dict[str, Any]:
+        try:
+            kept = session.visits.known(str(run))
+            return whatif.outcome(kept, session.visits.known(kept.parent))
+        except ArragError as error:
+            return {"error": str(error)}
+
+    return outcome
+
+
 def on_wish(session: Session) -> Callable[..., tuple[Any, Any]]:
     """The handler that checks what somebody wants to branch to, and answers at once."""
 
     def wish(event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
-        asked = wishes(event)
+        asked = fields_of(event)
         try:
             kept = session.visits.find(visitor(request), text(asked, "run"))
             if "code" in asked:
@@ -111,69 +115,3 @@ def on_branch(session: Session) -> Callable[..., Iterator[tuple[Any, Any]]]:
             yield update, update.kept or gr.skip()
 
     return branch
-
-
-def on_show(session: Session) -> Callable[..., tuple[Update, Any]]:
-    """The handler that puts a run of the tree into the stepper."""
-
-    def show(event: gr.EventData, request: gr.Request) -> tuple[Update, Any]:
-        try:
-            asked = wishes(event)
-            update = session.opening.show(visitor(request), text(asked, "run"), position(asked))
-            return update, update.kept
-        except ArragError as error:
-            return session.presenting.refusal(error), gr.skip()
-
-    return show
-
-
-def on_rename(session: Session) -> Callable[..., Any]:
-    """The handler of a new name for a run; names that do not work change nothing."""
-
-    def rename(shown: str, event: gr.EventData, request: gr.Request) -> Any:
-        asked = wishes(event)
-        try:
-            session.visits.rename(visitor(request), text(asked, "run"), text(asked, "name"))
-        except ArragError as error:
-            gr.Warning(str(error))
-        return forest(session, visitor(request), shown)
-
-    return rename
-
-
-def on_shown(session: Session) -> Callable[..., dict[str, Any]]:
-    """The handler that draws the tree anew when another run is in the stepper."""
-
-    def refresh(shown: str, request: gr.Request) -> dict[str, Any]:
-        return forest(session, visitor(request), shown)
-
-    return refresh
-
-
-def forest(session: Session, who: str, shown: str) -> dict[str, Any]:
-    """The runs of a visitor as tree.js takes them."""
-    runs = session.visits.runs(who)
-    pictures = {run.id: base64.b64encode(small(run.picture)).decode() for run in runs}
-    return {"shown": shown, "nodes": [{**asdict(node), "picture": pictures[node.id]} for node in branches.tree(runs)]}
-
-
-def wishes(event: gr.EventData) -> dict[str, Any]:
-    """What came with an event; whatever it is, it becomes an object."""
-    found = event._data
-    return found if isinstance(found, dict) else {}
-
-
-def text(asked: dict[str, Any], name: str) -> str:
-    """A text of an event; ConfigError for anything else."""
-    value = asked.get(name)
-    if not isinstance(value, str) or len(value) > 200:
-        raise ConfigError(f"{name}: got {value!r:.40}, expected a short text; reload the page")
-    return value
-
-
-def position(asked: dict[str, Any]) -> int:
-    """The position of an event; ConfigError for anything that is no whole number."""
-    value = asked.get("step")
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(f"step: got {value!r:.40}, expected a whole number; reload the page")
-    return value

@@ -11,8 +11,10 @@ import {
 import { lifetimeOf, until } from "../../client/lifetime.js";
 import { percent, short } from "../../client/numbers.js";
 import { pageStepper } from "../../client/page.js";
+import { say } from "../../client/speech.js";
 import { drawCode, prepare } from "../../stepper/drawing.js";
 import { drawRace, furthest } from "../../stepper/race.js";
+import { Outcome } from "./outcome.js";
 
 const SETTLE_MS = 160;
 const LOST_MS = 2000;
@@ -22,14 +24,16 @@ class WhatIf {
   /**
    * @param {HTMLElement} element where the template was mounted
    * @param {(event: string, data: object) => void} trigger tells the server
-   * @param {(asked: object) => Promise<any>} preview asks the server what a change would pick
+   * @param {{preview(asked: object): Promise<any>, outcome(run: string): Promise<any>}} server tells what a change would
+   *   pick, and what a branch came from
    * @param {AbortSignal} signal aborts when it goes
    * @param {{knobs: [string, string, string, number, number, number][], methods: [string, string][]}} offers numbers
    *   that can be changed (field, symbol, meaning, lowest, highest, step), and methods (name, label)
    */
-  constructor(element, trigger, preview, signal, offers) {
+  constructor(element, trigger, server, signal, offers) {
     this.trigger = trigger;
-    this.preview = preview;
+    this.preview = server.preview;
+    this.outcome = new Outcome(element, server.outcome, signal);
     this.parts = partsOf(element, "", "wi");
     this.root = this.parts.root;
     this.number = 0;
@@ -174,16 +178,16 @@ class WhatIf {
 
   /** Follow the stepper, and its own size and place, until it goes. */
   watch(signal) {
-    until(signal, new IntersectionObserver(([entry]) => { this.seen = entry.isIntersecting; if (this.seen) this.settle(0); })).observe(this.root);
+    until(signal, new IntersectionObserver(([entry]) => { this.seen = entry.isIntersecting; this.outcome.see(this.seen); if (this.seen) this.settle(0); })).observe(this.root);
     until(signal, new ResizeObserver(() => this.answer && this.drawRace())).observe(this.parts["race-frame"]);
     document.addEventListener("loupe:step", () => this.settle(SETTLE_MS), { capture: true, signal });
     signal.addEventListener("abort", () => clearTimeout(this.timer));
   }
 
-  /** Draw a branch, and go where it appears. */
+  /** Draw a branch; the focus and the page stay, and what comes of it is shown below the button. */
   branch() {
+    this.outcome.expect();
     this.send("branch");
-    this.loupe?.goHere();
   }
 
   /** Let the server draw: a branch with the changes, or the next patch with a chosen code. */
@@ -253,6 +257,7 @@ class WhatIf {
   showError(message) {
     setText(this.parts.error, message || "");
     this.parts.error.hidden = !message;
+    if (message) say(message);
   }
 
   showControls({ settings, recorded, beyond, skipped, can_blend: blenders }) {
@@ -278,6 +283,13 @@ class WhatIf {
       ? `${ahead ? "Would take" : "Takes"} ${chance(after)}, ${this.touched ? "with the change too" : `λ here ${short(after.weight)}`}`
       : `${this.code === null ? "Takes" : "Forced:"} ${chance(after)} instead of ${chance(before)}`);
     this.parts.verdict.classList.toggle("is-flip", before.code !== after.code);
+    if (this.touched) say(this.parts.verdict.textContent);
+  }
+
+  /** Where the looks of codes are, at the position that is asked about. */
+  view() {
+    const { trace = null, atlas = null, colours = {} } = this.loupe ?? {};
+    return { trace, atlas, colours, step: this.answer?.step ?? -1 };
   }
 
   drawRace() {
@@ -288,24 +300,23 @@ class WhatIf {
     const winners = [before.code, this.code === null ? after.code : NOBODY], { colours } = loupe;  // a forced code wins no race
     const racers = furthest(codes.map(([code, , , was, now, noise]) => ({ code, noise, chances: [was, now] })), winners, 4);
     const lanes = [{ winner: winners[0], colour: colours.model }, { winner: winners[1], colour: colours.blended }];
-    drawRace(race, this.parts["race-frame"].clientWidth, racers, lanes, { atlas: loupe.atlas, columns: loupe.trace?.atlas_columns ?? 32, colours });
+    drawRace(race, this.parts["race-frame"].clientWidth, racers, lanes, this.view());
     race.setAttribute("aria-label", `The race: code ${before.code} as it was, code ${after.code} what if${this.code === null ? "" : ", forced"}`);
   }
 
   showCodes({ codes, before, after, ahead }) {
-    const { loupe } = this;
     const rows = rowsFor(this.codes, codes.map(([code]) => code), () => this.makeCode());
     setChildren(this.parts.codes, rows.map(({ row }) => row));
     codes.forEach(([code, model, retrieval, was, now], i) => {
       const { row, patch, number, tag, cells, take } = rows[i];
-      drawCode(prepare(patch, 20, 20), loupe?.atlas, loupe?.trace?.atlas_columns ?? 32, code, 0, 0, 20, 20);
+      drawCode(prepare(patch, 20, 20), this.view(), code, 0, 0, 20, 20);
       setText(number, String(code));
-      setText(tag, code === after.code ? (code === this.code ? "forced" : "picked") : code === before.code ? "was picked" : "");
+      setText(tag, code === after.code ? (code === this.code ? "forced" : "taken") : code === before.code ? "was taken" : "");
       [model, retrieval, was, now].forEach((share, k) => setText(cells[k], percent(share)));
       row.className = code === after.code ? "is-taken" : code === before.code ? "is-alone" : "";
       row.dataset.code = code;
       setText(take, ahead ? "take" : code === this.code ? "let go" : "force");
-      setTitle(take, ahead ? `Take code ${code} as the next patch and pause again` : `Force code ${code} here, whatever the blend says`);
+      setTitle(take, ahead ? `Take code ${code} as the next patch and pause again` : `Force code ${code} here, whatever the mix says`);
       take.setAttribute("aria-label", take.title);
       take.onclick = () => this.take(code);
     });
@@ -324,18 +335,17 @@ class WhatIf {
   }
 
   showNeighbours({ neighbours, skipped, found, settings }) {
-    const { loupe } = this;
     this.parts.nothing.hidden = neighbours.length > 0;
     this.parts.near.hidden = !neighbours.length;
-    setText(this.parts.nothing, skipped ? `Nothing was retrieved here: ${skipped}.` : "");
+    setText(this.parts.nothing, skipped ? `Nothing was looked up here: ${skipped}.` : "");
     setText(this.parts["near-text"], neighbours.length ? `${neighbours.length} of ${found} shown, nearest first` : "");
     const rows = rowsFor(this.neighbours, neighbours.map(({ entry }) => entry), () => this.makeNeighbour());
     setChildren(this.parts.neighbours, rows.map(({ row }) => row));
     neighbours.forEach((near, i) => {
       const { row, patch, caption, distance, share, weight, drop, pin, isSame } = rows[i], factor = this.factor(near.entry);
-      drawCode(prepare(patch, 20, 20), loupe?.atlas, loupe?.trace?.atlas_columns ?? 32, near.code, 0, 0, 20, 20);
+      drawCode(prepare(patch, 20, 20), this.view(), near.code, 0, 0, 20, 20);
       setText(caption, `${near.caption}, ${near.style}`);
-      setTitle(caption, `${near.caption}, ${near.style}: image ${near.place[0]}, row ${near.place[1]}, column ${near.place[2]}, code ${near.code}`);
+      setTitle(caption, `${near.caption}, ${near.style}: picture ${near.place[0]}, row ${near.place[1]}, column ${near.place[2]}, code ${near.code}`);
       setText(distance, short(near.distance));
       setText(share, near.shares[0] === near.shares[1] ? percent(near.shares[0]) : `${percent(near.shares[0])} → ${percent(near.shares[1])}`);
       if (!isSame || document.activeElement !== weight) weight.value = factor;
@@ -345,7 +355,7 @@ class WhatIf {
       drop.setAttribute("aria-pressed", String(this.others !== 0 && factor === 0));
       pin.setAttribute("aria-pressed", String(this.others === 0 && factor > 0));
       for (const [button, word] of [[drop, "Drop"], [pin, "Pin"]]) button.setAttribute("aria-label", `${word} neighbour ${i + 1}, ${near.caption}`);
-      weight.setAttribute("aria-label", `Weight of neighbour ${i + 1}, ${near.caption}`);
+      weight.setAttribute("aria-label", `Factor of neighbour ${i + 1}, ${near.caption}`);
       drop.onclick = () => this.weigh(near.entry, factor === 0 ? 1 : 0);
       pin.onclick = () => this.pin(near.entry);
       weight.oninput = () => this.weigh(near.entry, weight.valueAsNumber);
@@ -372,5 +382,5 @@ class WhatIf {
 /** Make the panel from what the server offers; other parts of the page find it as the property `whatif` of its host. */
 export function mount({ element, trigger, server }) {
   const host = /** @type {any} */ (element.closest("#whatif"));
-  return (offers) => { host.whatif ??= new WhatIf(element, trigger, server.preview, lifetimeOf(element), offers); };
+  return (offers) => { host.whatif ??= new WhatIf(element, trigger, server, lifetimeOf(element), offers); };
 }

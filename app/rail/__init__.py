@@ -1,0 +1,1 @@
+"""The rail: the runs of a visit, always in sight: to open, name, compare and delete them."""

@@ -1,0 +1,1 @@
+"""What of a run can be passed on: its link, its files, its figures, and the words for a figure."""

@@ -1,3 +1,0 @@
-/* What compared runs are called. */
-
-export const LETTERS = ["A", "B", "C", "D"];
