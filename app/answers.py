@@ -18,7 +18,9 @@ from app.sources import references_of
 from app.visits import Kept
 from core.analysis.copying import Region, copying, regions_of
 from core.analysis.explain import Explanation, explain, top_codes
+from core.analysis.inside import Lens, lens_at, look_at
 from core.analysis.provenance import Provenance, effective_number, provenance
+from core.backends.protocol import Inspection
 from core.draw import Race
 from core.trace import Trace
 from core.types import Change, FaidStep, Retrieval
@@ -290,6 +292,69 @@ def _blenders(faid: FaidStep) -> list[Blender]:
         Blender(layer=layer, hops=faid.hops.tolist(), hop_weights=weights, share=share)
         for layer, weights, share in rows
     ]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The inside of the model
+
+
+class Word(TypedDict):
+    """What stands before the codes."""
+
+    word: Annotated[str, "a word, a part of one (## in front: it goes on with the one before) or a mark"]
+    weight: float
+
+
+class CodeChance(TypedDict):
+    """A code that the lens reads."""
+
+    code: int
+    probability: float
+
+
+class LensStage(TypedDict):
+    """What the lens reads at one place between the layers."""
+
+    layer: int
+    place: Annotated[str, "start: what enters it; before, after: around what its blender adds; end: what leaves it"]
+    likeliest: Annotated[list[CodeChance], "the likeliest first"]
+    taken: Annotated[float, "probability of the code that was taken in the end"]
+
+
+class Inside(TypedDict):
+    """What a position looks at, and what each layer would draw there: of the pass with the prompt, before guidance."""
+
+    run: str
+    position: int
+    code: Annotated[int, "the one that was taken"]
+    layers: int
+    heads: Annotated[int, "of a layer"]
+    words: Annotated[list[Word], "attention to the words of the prompt and to what else stands before the codes"]
+    cells: Annotated[list[float], "attention to the codes before this one, by position; with the words of sum 1"]
+    stages: Annotated[list[LensStage], "in the order in which they are passed; the last one is the model's prediction"]
+    note: Annotated[str, "what else a reader has to know of this model"]
+
+
+def inside(kept: Kept, inspection: Inspection, at: int, layer: int | None, head: int | None) -> Inside:
+    """The answer about the inside of the model at a position; layer, head: None for the mean."""
+    look = look_at(inspection, at, layer, head)
+    return Inside(
+        run=kept.id,
+        position=at,
+        code=kept.trace.steps[at].code,
+        layers=len(inspection.attention),
+        heads=inspection.heads,
+        words=[Word(word=word, weight=w) for word, w in zip(inspection.words, look.words.tolist(), strict=True)],
+        cells=look.cells.tolist(),
+        stages=[_stage(lens) for lens in lens_at(inspection, at)],
+        note=inspection.note,
+    )
+
+
+def _stage(lens: Lens) -> LensStage:
+    codes = zip(lens.codes.tolist(), lens.chances.tolist(), strict=True)
+    likeliest = [CodeChance(code=code, probability=chance) for code, chance in codes]
+    return LensStage(layer=lens.stage.layer, place=lens.stage.place, likeliest=likeliest, taken=lens.taken)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Public endpoints for scripts and agents: draw, read a position, branch, compare, trace back; all else stays private.
+"""Public endpoints for scripts and agents: draw, read, branch, compare, trace back, find; all else stays private.
 
 They do what the page does and know the same runs: those of the caller, whom Gradio's clients tell apart by a session of
 their own. Gradio derives the schemas from the annotations of the functions, which must be types here and not texts, and
@@ -14,10 +14,11 @@ import gradio as gr
 from gradio.events import api
 from gradio.utils import get_upload_folder
 
-from app import answers, branches, controls, links
-from app.answers import Branched, Comparison, Drawn, File, FileMark, Position, Sources
+from app import answers, branches, controls, findings, holdings, links
+from app.answers import Branched, Comparison, Drawn, File, FileMark, Inside, Position, Sources
 from app.caching import cached_file
 from app.files import file_name, picture_file, trace_file
+from app.findings import FoundPatches, FoundPictures
 from app.library import Library
 from app.plans import MOST_COMPARED, Batch, methods_plan
 from app.presenting import error_message
@@ -26,6 +27,7 @@ from app.session import Session
 from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, visitor
 from app.views import Asked, Update
 from app.visits import Kept
+from core.patches.protocol import Database
 from core.trace import neighbours
 from core.types import METHODS, Change, ConfigError, DecodeSettings
 
@@ -44,9 +46,15 @@ def endpoints(session: Session, page: gr.Blocks) -> None:
     """Offer the endpoints of a page that is being built; before other events, which would take their names."""
     schemas = input_schemas(session.library)
     queue: Mapping[str, Any] = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
-    drawing = (generate_endpoint(session), branch_endpoint(session), compare_endpoint(session))
+    drawing = (
+        generate_endpoint(session), branch_endpoint(session), compare_endpoint(session), inside_endpoint(session),
+    )  # fmt: skip
     reading = (step_endpoint(session), provenance_endpoint(session))
-    for answer, options in [*((answer, queue) for answer in drawing), *((answer, {}) for answer in reading)]:
+    finding = (find_pictures_endpoint(session), find_patches_endpoint(session))
+    for answer, options in [
+        *((answer, queue) for answer in drawing),
+        *((answer, {}) for answer in (*reading, *finding)),
+    ]:
         describe(page, api(answer, **options), answer, schemas)
 
 
@@ -185,7 +193,9 @@ def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]
             if not sheet.runs:
                 raise ConfigError(sheet.message)
             runs = [drawn(session.library, kept, saved) for kept in sheet.runs]
-            return answers.compared(sheet.runs, runs), file(sheet.picture, f"{file_name(sheet.runs[0])}-compared.webp")
+            return answers.compared(sheet.runs, runs), file(
+                sheet.picture, f"{file_name(sheet.runs[0], 'compared')}.webp"
+            )
 
     return compare
 
@@ -214,6 +224,110 @@ def provenance_endpoint(session: Session) -> Callable[..., Sources]:
     return provenance
 
 
+def find_pictures_endpoint(session: Session) -> Callable[..., FoundPictures]:
+    """Makes /find_pictures."""
+    first = session.library.start
+
+    def find_pictures(
+        request: gr.Request, words: str, database: str = first.database, limit: int = LISTED
+    ) -> FoundPictures:
+        """Find pictures of a database by words of their captions: what can be looked up when something is drawn.
+
+        Every word must be a part of the caption or of the style, whatever the case; pictures with all of them as whole
+        words come first. Of a very large database a sample is searched, and the answer says how many. No model runs.
+
+        Args:
+            words: one word or a few, such as "red heart"
+            database: where to look
+            limit: how many pictures to list at most, 1 to 512
+
+        Returns:
+            pictures: which ones, and how many there are
+        """
+        with refusals():
+            found = place(session.library, visitor(request), database)
+            chosen = holdings.containing(found, holdings.words_of(words), whole("limit", limit, 1, MOST_LISTED))
+            return findings.found_pictures(found, database, chosen)
+
+    return find_pictures
+
+
+def find_patches_endpoint(session: Session) -> Callable[..., FoundPatches]:
+    """Makes /find_patches."""
+    first = session.library.start
+
+    def find_patches(
+        request: gr.Request,
+        position: int,
+        run: str = "",
+        picture: int = -1,
+        database: str = first.database,
+        limit: int = LISTED,
+    ) -> FoundPatches:
+        """Find where else the neighbourhood of a position stands in a database, and what came next there.
+
+        The position is one of a run, or one of a picture of the database: give one of run and picture. All entries
+        count, by the distance of their contexts alone: what else narrowed the look-ups of a run (caption filter,
+        styles, position term) does not. No model runs: it is quick.
+
+        Args:
+            position: whose neighbourhood is looked up, in raster order from 0: row * width + column
+            run: id of a run, as generate, branch and compare give it
+            picture: number of a picture of the database: what step, provenance and find_pictures call image
+            database: where to look
+            limit: how many entries to list at most, 1 to 512
+
+        Returns:
+            patches: the nearest entries, and how often exactly this neighbourhood stands there
+        """
+        with refusals():
+            who, most = visitor(request), whole("limit", limit, 1, MOST_LISTED)
+            found = place(session.library, who, database)
+            at = whole("position", position, 0, found.grid.positions - 1)
+            if bool(run) == (picture != -1):
+                raise ConfigError("run, picture: got both or none of them, expected one")
+            if run:
+                query = holdings.run_context(found, session.visits.find(who, run).trace, at)
+            else:
+                number = holdings.image_of(found, picture)
+                query = holdings.cell_context(found, found.image_codes(number), at, not found.knows_images)
+            standing = holdings.standing(found, holdings.Sampled.of(found), query, most)
+            return findings.found_patches(database, standing)
+
+    return find_patches
+
+
+def inside_endpoint(session: Session) -> Callable[..., Inside]:
+    """Makes /inside."""
+
+    def inside(
+        request: gr.Request, run: str, position: int, layer: int | None = None, head: int | None = None
+    ) -> Inside:
+        """Show the model's attention at one position of a run, and what each of its layers would draw there.
+
+        The first question about a run takes one pass of the model over it. Attention is what a layer reads from, not a
+        reason by itself. What layers would draw is read by the logit lens: the last norm and head on the state between
+        layers, a guess in progress. Both are of the pass with the prompt, before guidance, temperature and mixing.
+
+        Args:
+            run: id of a run, as generate, branch and compare give it
+            position: of the code, in raster order from 0: row * width + column
+            layer: whose attention, from 0; null: the mean over all layers
+            head: whose attention in that layer, from 0; null: the mean over its heads
+
+        Returns:
+            inside: attention to words and earlier codes, and the likeliest codes of every layer
+        """
+        with refusals():
+            who = visitor(request)
+            kept = session.visits.find(who, run)
+            at = whole("position", position, 0, len(kept.trace.steps) - 1)
+            chosen = [None if n is None else whole(name, n, 0, 999) for name, n in (("layer", layer), ("head", head))]
+            return answers.inside(kept, session.looking.look(who, run), at, *chosen)
+
+    return inside
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What comes in
 
@@ -237,6 +351,11 @@ def wanted(library: Library, who: str, model: object, database: object, settings
     asked = Asked(model, database, DecodeSettings.from_json(values))
     controls.check_offered(asked, choices)
     return asked
+
+
+def place(library: Library, who: str, name: object) -> Database:
+    """A database that a caller can choose; ConfigError for any other."""
+    return library.databases_of(who)[chosen("database", name, library.choices(who))]
 
 
 def chosen(kind: str, name: object, choices: Mapping[str, tuple[str, ...]]) -> str:

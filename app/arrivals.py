@@ -36,6 +36,7 @@ class PlainColours:
 
     size: int
     grid: Grid
+    reach = 0
 
     def decode_codes(self, grids: CodeArray) -> RGB:
         """Plain squares [N, 8 H, 8 W, 3] of token grids [N, H, W]."""
@@ -83,7 +84,8 @@ def source_pictures(
     """
     if database is None or not holds(database, trace):
         return decoded_sources(trace, drawn, decoder)
-    return packing.Pictures(drawn, database.picture, thumbnail or partial(pictures.thumbnail_of, database))
+    small = thumbnail or partial(pictures.thumbnail_of, database)
+    return packing.Pictures(drawn, database.picture, small, decoder.decode_codes, getattr(decoder, "reach", None))
 
 
 def decoded_sources(trace: Trace, drawn: bytes, decoder: Backend | PlainColours) -> packing.Pictures:
@@ -102,7 +104,7 @@ def decoded_sources(trace: Trace, drawn: bytes, decoder: Backend | PlainColours)
         picture = source(image)
         return pictures.thumbnail(picture) if picture else None
 
-    return packing.Pictures(drawn, source, thumbnail)
+    return packing.Pictures(drawn, source, thumbnail, decoder.decode_codes, getattr(decoder, "reach", None))
 
 
 def read_trace(path: Path) -> Trace:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
@@ -73,14 +72,20 @@ def branch(kept: Kept, change: Change) -> Plan:
         raise ConfigError(f"position: got {position}, expected 0 to {last}; step to a drawn patch")
     if change == Change(position):
         raise ConfigError("branch: got no change, expected one: other settings, a code, or other weights of neighbours")
+    return going_on(kept, position, change, f"{describe(change, trace.settings_at(position))} at {position}")
+
+
+def going_on(kept: Kept, position: int, change: Change, name: str) -> Plan:
+    """The rest of a run from one of its positions on, with a change there, which may be none."""
+    trace = kept.trace
     earlier = tuple(old for old in trace.changes if old.position < position)
     return Plan(
         prompt=trace.prompt,
         asked=kept.asked,
         steps=_kept(trace, position),
-        changes=(*earlier, change),
+        changes=earlier if change == Change(position) else (*earlier, change),
         given=_given(trace, position),
-        name=f"{describe(change, trace.settings_at(position))} at {position}",
+        name=name,
         parent=kept.id,
         branch_step=position,
     )
@@ -156,51 +161,6 @@ def differing(trace: Trace, parent: Trace) -> list[int]:
     """Positions that both have and where their codes differ."""
     count = min(len(trace.steps), len(parent.steps))
     return [int(p) for p in np.flatnonzero(trace.codes[:count] != parent.codes[:count])]
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One run in the tree of a visit; differs: how many codes differ from the parent's, -1 without one."""
-
-    id: str
-    name: str
-    parent: str
-    branch_step: int
-    steps: int
-    positions: int
-    method: str
-    differs: int
-    by_hand: int
-
-
-def tree(runs: Sequence[Kept]) -> list[Node]:
-    """The runs of a visit, each after the one that it branched from; a run whose parent is gone stands alone."""
-    by_id = {run.id: run for run in runs}
-    children: dict[str, list[Kept]] = {}
-    for run in runs:
-        children.setdefault(run.parent if run.parent in by_id else "", []).append(run)
-    ordered: list[Node] = []
-    waiting = list(reversed(children.get("", [])))
-    while waiting:
-        run = waiting.pop()
-        ordered.append(_node(run, by_id.get(run.parent)))
-        waiting.extend(reversed(children.get(run.id, [])))
-    return ordered
-
-
-def _node(run: Kept, parent: Kept | None) -> Node:
-    trace = run.trace
-    return Node(
-        id=run.id,
-        name=run.name,
-        parent=parent.id if parent else "",
-        branch_step=run.branch_step if parent else -1,
-        steps=len(trace.steps),
-        positions=trace.grid.positions,
-        method=METHOD_NAMES[trace.settings_at(len(trace.steps) - 1).method],
-        differs=len(differing(trace, parent.trace)) if parent else -1,
-        by_hand=sum(change.code is not None for change in trace.changes),
-    )
 
 
 def change_from(values: object, before: DecodeSettings, position: int) -> Change:

@@ -16,10 +16,12 @@ from core.analysis.metrics import PARTS, Metrics
 MODEL, RETRIEVAL, BLENDED, FLIP = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 """Okabe-Ito, as in the stepper."""
 
-DISTRIBUTIONS = ("nothing retrieved", "retrieval", "drawn from")
+DISTRIBUTIONS = ("without look-up", "look-up", "mix")
 COLOURS = (MODEL, RETRIEVAL, BLENDED)
 DASHES = ("solid", "dash", "dot")
 """Of the lines of the distributions, so that they differ without colour, too."""
+CEILING = "ceiling: -ln(1 - λ) at the full λ"
+"""The line that KL stays below; a gate lowers λ, and so the KL, further."""
 HEIGHT, SIZE = 230, 11.5
 """Of a chart and of its letters, in pixels."""
 
@@ -52,7 +54,7 @@ def entropy_rows(metrics: Metrics) -> list[tuple[str, str, Sequence[float]]]:
 
 
 def kl_chart(metrics: Metrics) -> go.Figure:
-    """How far retrieval moved the distribution at every position."""
+    """How far retrieval moved the distribution at every position, and how far it could have at most."""
     known = np.isfinite(metrics.kl).any()
     bars = go.Bar(
         x=_numbers(range(len(metrics.kl))),
@@ -63,7 +65,21 @@ def kl_chart(metrics: Metrics) -> go.Figure:
         showlegend=False,
     )
     missing = "" if known else "not recorded in this run"
-    return _figure([bars], position_title(metrics), "KL (nats)", missing)
+    lines = [ceiling_line(metrics)] if metrics.has_ceiling else []
+    return _figure([bars, *lines], position_title(metrics), "KL (nats)", missing)
+
+
+def ceiling_line(metrics: Metrics) -> go.Scatter:
+    """The most that KL can be at every position: a gap where nothing bounds it."""
+    return go.Scatter(
+        x=_numbers(range(len(metrics.ceiling))),
+        y=_numbers(metrics.ceiling),
+        name=CEILING,
+        mode="lines",
+        line={"color": FLIP, "width": 1.5, "dash": "dash", "shape": "hvh"},
+        hovertemplate="at most %{y:.3f} nats<extra></extra>",
+        showlegend=True,
+    )
 
 
 def distance_chart(metrics: Metrics) -> go.Figure:
@@ -159,7 +175,7 @@ def row_middles(metrics: Metrics) -> list[float]:
 
 def missing_neighbours(metrics: Metrics) -> str:
     """Why there is nothing to show of neighbours; empty when there is."""
-    return "" if len(metrics.distances) else "nothing was retrieved in this run"
+    return "" if len(metrics.distances) else "nothing was looked up in this run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +190,21 @@ class Chart:
 CHARTS: Mapping[str, Chart] = {
     "entropy": Chart(
         "Entropy by row",
-        "How undecided the model with nothing retrieved, the neighbours, and what was drawn from are.",
+        "How undecided the model without look-up, the neighbours, and their mix are.",
         entropy_chart,
     ),
-    "kl": Chart("KL by position", "How far retrieval moved the distribution; 0: not at all.", kl_chart),
+    "kl": Chart(
+        "KL by position",
+        "How far look-ups moved the distribution; 0: not at all. Mixing with λ cannot move it above the line.",
+        kl_chart,
+    ),
     "distances": Chart("Distances", "Of neighbours to the context that was looked up; 0: the same.", distance_chart),
     "effective": Chart(
         "Effective number of neighbours",
         "As many equal shares would be as even as theirs; 1: one speaks alone.",
         effective_chart,
     ),
-    "time": Chart("Time", "Milliseconds for the model, the search and the blend.", time_chart),
+    "time": Chart("Time", "Milliseconds for the model, the search and the mix.", time_chart),
 }
 """By name, in the order of the page."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import gradio as gr
 
-from app.languages import said
+from app import strength
 from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked, sentences
 from core.backends.protocol import Backend
 from core.patches.protocol import Database
@@ -33,7 +34,7 @@ RETRIEVAL_KNOBS = (
     Knob("position_weight", "Position term", "Prefer patches from the same place. 0 is off.", 0, 1, 0.005),
 )
 DAID_KNOBS = (
-    Knob("retrieval_weight", "Retrieval weight λ", "How much of the blend comes from the neighbours.", 0, 1, 0.01),
+    Knob("retrieval_weight", "Retrieval weight λ", "How much of the mix comes from the neighbours.", 0, 1, 0.01),
     Knob("retrieval_temperature", "Retrieval temperature τ", "Low: only the nearest count. Squared L2.", 0.01, 2, 0.01),
     Knob("gate", "Gate", "Trust fades with distance: λ · exp(-d / gate). 0 is off.", 0, 4, 0.05),
 )
@@ -54,9 +55,19 @@ SOME_NEIGHBOURS = "How many patches are looked up."
 """Said of K where a database cannot look up all of its entries."""
 INFO: Mapping[str, str] = {
     **{knob.field: knob.info for knob in KNOBS},
-    "styles": "Retrieve only from these. None chosen means all.",
+    "styles": "Look up only in these. None chosen means all.",
 }
-RECORD_UNBLENDED = "Also record each position without what was retrieved"
+LABELS: Mapping[str, str] = {
+    **{knob.field: knob.label for knob in KNOBS},
+    "model": "Model",
+    "database": "Database",
+    "method": "Method",
+    "seed": "Seed",
+    "aggregate": "Aggregate",
+    "styles": "Styles",
+}
+"""What the page calls its settings, by their names."""
+RECORD_UNBLENDED = "Also record each position without look-up"
 AGGREGATES = (("Sum", "sum"), ("Nearest", "nearest"))
 NAMES = ("model", "database", *(field.name for field in fields(DecodeSettings)))
 """Everything that a visitor chooses for a run, besides the prompt."""
@@ -126,17 +137,22 @@ def database_widget(databases: Mapping[str, Database]) -> gr.Radio:
 def about_model(backends: Mapping[str, Backend], name: str) -> str:
     """Which model it is, where it runs, and what must be known of it."""
     description = f"{backends[name].description}." if name in backends else ""
-    return sentences(description[:1].upper() + description[1:], said(MODEL_NOTES.get(name, "")))
+    return sentences(description[:1].upper() + description[1:], MODEL_NOTES.get(name, ""))
+
+
+def refusals(databases: Mapping[str, Database]) -> dict[str, list[str]]:
+    """The settings that each of some databases refuses, by its name; those that refuse none are left out."""
+    return {name: sorted(found) for name, one in databases.items() if (found := one.unsupported_settings)}
 
 
 def about_database(databases: Mapping[str, Database], name: str) -> str:
     """What must be known of a database; how to get one where there is none."""
     if not databases:
-        return said("There is none: bring pictures of your own, under Your pictures, to retrieve from.")
+        return "There is none: bring pictures of your own, under Your pictures."
     if name not in databases:
-        return said(DATABASE_NOTES.get(name, ""))
-    note = sentences("pictures.", DATABASE_NOTES.get(name, ""), databases[name].notice)
-    return f"{len(databases[name].images):,} {said(note)}"
+        return DATABASE_NOTES.get(name, "")
+    size = f"{len(databases[name].images):,} pictures."
+    return sentences(size, DATABASE_NOTES.get(name, ""), databases[name].notice)
 
 
 def _pick(label: str, names: Sequence[str], info: str) -> gr.Radio:
@@ -149,7 +165,7 @@ def _pick(label: str, names: Sequence[str], info: str) -> gr.Radio:
 
 def choices_of(names: Sequence[str]) -> list[str | int | float | tuple[str, str | int | float]]:
     """Models or databases as a picker offers them."""
-    return [(said(CHOICE_NAMES.get(name, name)), name) for name in names]
+    return [(CHOICE_NAMES.get(name, name), name) for name in names]
 
 
 def restricted(database: Database | None) -> list[dict[str, Any]]:
@@ -163,12 +179,54 @@ def restricted(database: Database | None) -> list[dict[str, Any]]:
 def _offer(name: str, database: Database | None) -> dict[str, Any]:
     """Whether a setting can be used with a database, and what is said of it: the reason where it cannot."""
     if database and name in database.unsupported_settings:
-        return {"interactive": False, "info": said(database.unsupported_settings[name])}
+        return {"interactive": False, "info": database.unsupported_settings[name]}
     if database and name == "n_neighbours":
         text, least = (INFO[name], 0) if database.can_return_all else (SOME_NEIGHBOURS, 1)
-        return {"interactive": True, "minimum": least, "info": said(text)}
+        return {"interactive": True, "minimum": least, "info": text}
     here = f" ({', '.join(database.styles)})" if name == "styles" and database else ""
-    return {"interactive": True, "info": said(INFO[name]) + here}
+    return {"interactive": True, "info": INFO[name] + here}
+
+
+def view_widget() -> gr.Radio:
+    """How many of the settings are in sight; page.css hides the others."""
+    return gr.Radio(
+        [("Basic", "basic"), ("All", "all")],
+        value="basic",
+        label="Settings",
+        elem_id="settings",
+        interactive=True,
+        elem_classes="lp-pick",
+    )
+
+
+def strength_widget(start: Asked, methods: Collection[str], database: Database | None) -> gr.Radio:
+    """How much of a say look-ups have; nothing is chosen where the settings are of no strength."""
+    refused = database.unsupported_settings if database else {}
+    found = strength.strength_of(start.settings, refused)
+    return gr.Radio(
+        strengths_offered(methods, refused),
+        value=found.name if found else None,
+        label="Strength",
+        info=found.meaning if found else strength.CUSTOM,
+        elem_id="strength",
+        interactive=True,
+        elem_classes="lp-pick",
+    )
+
+
+def strength_table(databases: Mapping[str, Database]) -> str:
+    """What strength.js knows of strengths, as JSON; databases: those that may refuse settings."""
+    rows = {one.name: {"meaning": one.meaning, "settings": one.settings} for one in strength.STRENGTHS}
+    return json.dumps(
+        {"fields": strength.FIELDS, "strengths": rows, "refused": refusals(databases), "custom": strength.CUSTOM}
+    )
+
+
+def strengths_offered(
+    methods: Collection[str], refused: Collection[str]
+) -> list[str | int | float | tuple[str, str | int | float]]:
+    """Strengths as the picker offers them."""
+    return [(one.label, one.name) for one in strength.offered(methods, refused)]
 
 
 def method_widget(defaults: DecodeSettings, methods: Sequence[str]) -> gr.Radio:
@@ -180,7 +238,7 @@ def method_widget(defaults: DecodeSettings, methods: Sequence[str]) -> gr.Radio:
 
 def methods_offered(methods: Sequence[str]) -> list[str | int | float | tuple[str, str | int | float]]:
     """Methods as the picker offers them."""
-    return [(said(METHOD_NAMES[name]), name) for name in methods]
+    return [(METHOD_NAMES[name], name) for name in methods]
 
 
 def seed_widget(defaults: DecodeSettings) -> gr.Number:

@@ -14,18 +14,25 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.stage.recording import FILE as STAGE_FILE
 from app.tabs import found
 
 APP = Path(__file__).parent
 PREFIX = "gradio_api/loupe"
 """Below what Gradio's Node server, where there is one, hands on to this one."""
 
-SHARED = ("client", "stepper", "head")
-SHEETS = ("stepper/stepper.css", "page.css", "head/head.css")
-"""The first one sets the variables that the others use."""
+SHARED = ("client", "stepper", "head", "rail", "share", "stage")
+SHEETS = (
+    "stage/stage.css", "stepper/stepper.css", "page.css", "head/head.css", "rail/rail.css", "share/share.css",
+)  # fmt: skip
+"""That of the stepper sets the variables that the others use."""
 
+STAGE, EXAMPLE = "stage/stage.js", "stage/example.json"
 STYLE = "page.css"
-TYPES = {".js": "text/javascript", ".css": "text/css"}
+EMBEDDED = "share/embedded.js"
+"""Runs before anything else is here, so that what an embedded page hides is never seen."""
+
+TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 """Said here, because what the machine takes the endings for may be wrong."""
 
 FOREVER = "public, max-age=31536000, immutable"
@@ -54,7 +61,7 @@ def published() -> Mapping[str, bytes]:
     scripts += [file for tab in tabs for file in tab.scripts]
     sheets = [*(APP / name for name in SHEETS), *(file for tab in tabs for file in tab.styles)]
     files = {file.relative_to(APP).as_posix(): file.read_bytes() for file in scripts}
-    return {**files, STYLE: b"\n".join(sheet.read_bytes() for sheet in sheets)}
+    return {**files, EXAMPLE: STAGE_FILE.read_bytes(), STYLE: b"\n".join(sheet.read_bytes() for sheet in sheets)}
 
 
 @lru_cache(maxsize=1)
@@ -85,8 +92,11 @@ def loader(script: Path, events: Sequence[str] = ()) -> str:
 def links() -> str:
     """What the head of the page must hold: the style sheet, and all scripts, so that none waits for another."""
     style = f'<link rel="stylesheet" href="{address(STYLE)}">'
-    scripts = [name for name in published() if name.endswith(".js")]
-    return "".join([VEIL, style, *(f'<link rel="modulepreload" href="{address(name)}">' for name in scripts)])
+    stage = f'<script type="module" async src="{address(STAGE)}"></script>'  # before the page itself is awake
+    embedded = f'<script type="module" src="{address(EMBEDDED)}"></script>'
+    scripts = sorted((name for name in published() if name.endswith(".js")), key=lambda name: "stage/" not in name)
+    preloads = [f'<link rel="modulepreload" href="{address(name)}">' for name in scripts]
+    return "".join([VEIL, stage, style, embedded, *preloads])
 
 
 def route() -> Route:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 
 from app import arrivals, branches, zerogpu
 from app.branches import Onward, Plan
+from app.fan import Fan
 from app.library import Library
 from app.plans import MOST_COMPARED, Batch
 from app.presenting import Presenting
@@ -47,14 +49,21 @@ class Drawing:
         return self._presenting.begun(self._runs.begin(visitor), prompt)
 
     def draw(
-        self, visitor: str, prompt: str, asked: Callable[[], Asked], beside: bool = False, begun: int | None = None
+        self,
+        visitor: str,
+        prompt: str,
+        asked: Callable[[], Asked],
+        beside: bool = False,
+        begun: int | None = None,
+        pause: int = 0,
     ) -> Iterator[Update]:
         """Generate one picture: updates while it is being drawn, then one with the trace.
 
-        begun: number of the update that answered the click; nothing is drawn after a newer one.
+        begun: number of the update that answered the click; nothing is drawn after a newer one. pause: after how many
+        patches to pause, 0 for never.
         """
         if begun is None or self._runs.is_newest(visitor, begun):
-            yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked()), beside)
+            yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked(), pause=pause), beside)
 
     def branch(self, visitor: str, run: str, change: Change, beside: bool = False) -> Iterator[Update]:
         """Draw another picture from a kept one, with a change at one of its positions."""
@@ -160,35 +169,52 @@ class Drawing:
                 self._visits.lay_out(visitor, sheet.runs)
             yield sheet
 
-    def _sheets_of(self, visitor: str, prompt: str, plan: Callable[[], Batch], beside: bool = False) -> Iterator[Sheet]:
-        """Generate several pictures: sheets while they are being drawn, then one with the runs, or with an error."""
+    def draw_fan(self, visitor: str, run: str, plan: Callable[[Kept], Fan], beside: bool = False) -> Iterator[Sheet]:
+        """Draw a kept run to its end in many ways together, which are laid out as those of a sweep are."""
+        for sheet in self._sheets_of(visitor, None, lambda: plan(self._source(visitor, run)), beside):
+            if sheet.runs:
+                self._visits.lay_out(visitor, sheet.runs, "fan")
+            yield sheet
+
+    def _sheets_of(
+        self, visitor: str, prompt: str | None, plan: Callable[[], Batch], beside: bool = False
+    ) -> Iterator[Sheet]:
+        """Generate several pictures: sheets while they are being drawn, then one with the runs, or with an error.
+
+        prompt: None where the plans have their own.
+        """
         if not beside:
             self._runs.stop(visitor)
         with self._runs.live(visitor) as run:
             try:
-                yield from self._sheets(run, clean_prompt(prompt), plan())
+                wanted = "" if prompt is None else clean_prompt(prompt)
+                yield from self._sheets(run, wanted, plan())
             except Exception as error:
                 yield self._presenting.sheet_failed(run.number, error)
 
     def _sheets(self, run: Run, prompt: str, plan: Batch) -> Iterator[Sheet]:
         """Previews at their pace, then the finished runs; each is as long as all of them took."""
         started = time.perf_counter()
-        theirs = self._library.theirs(run.visitor, plan.asked)
-        requests = [self._request(prompt, asked, theirs) for asked in plan.asked]
-        sheet = self._presenting.sheet_begun(run.number, prompt, plan)
+        theirs, plans = self._library.theirs(run.visitor, plan.asked), plan.plans(prompt)
+        requests = [self._request(one, theirs) for one in plans]
+        sheet = replace(
+            self._presenting.sheet_begun(run.number, plans[0].prompt, plan),
+            before=tuple(step.code for step in plans[0].steps),
+        )
         yield sheet
-        steps = yield from self._sheet_previews(run, sheet, theirs)
+        steps = yield from self._sheet_previews(run, sheet, plans, theirs)
         seconds = time.perf_counter() - started
-        rows = zip(requests, plan.asked, zip(*steps, strict=True), strict=True)
-        kept = [self._drawn(request, asked, records, seconds) for request, asked, records in rows]
+        rows = zip(requests, plans, zip(*steps, strict=True), strict=True)
+        kept = [self._drawn(request, one, records, seconds) for request, one, records in rows]
         yield self._presenting.sheet_done(sheet, steps, kept)
 
     def _sheet_previews(
-        self, run: Run, sheet: Sheet, theirs: Mapping[str, PatchDatabase]
+        self, run: Run, sheet: Sheet, plans: Sequence[Plan], theirs: Mapping[str, PatchDatabase]
     ) -> Generator[Sheet, None, list[Step]]:
-        """The sheet as its pictures grow; returns their steps."""
+        """The sheet as its pictures grow; returns their new steps."""
         steps: list[Step] = []
-        with closing(_paced(self._draw_all(sheet.prompt, sheet.plan.asked, theirs))) as paced:
+        light = [replace(plan, steps=(), given=tuple(plan.codes)) for plan in plans]
+        with closing(_paced(self._draw_all(light, len(sheet.before), theirs))) as paced:
             for step, due in paced:
                 steps.append(step)
                 if run.stopped.is_set():
@@ -197,20 +223,23 @@ class Drawing:
                     yield self._presenting.sheet_preview(sheet, steps)
         return steps
 
-    def _drawn(self, request: Request, asked: Asked, records: Sequence[StepRecord], seconds: float) -> Kept:
+    def _drawn(self, request: Request, plan: Plan, records: Sequence[StepRecord], seconds: float) -> Kept:
         """One of several pictures that were drawn together."""
-        trace = Trace.record(request.backend, request.database, request.prompt, request.settings, records)
-        return Plan(request.prompt, asked).finished(trace, self._presenting.picture(trace, asked), seconds)
+        everything, given = [*plan.steps, *records], len(plan.given)
+        trace = Trace.record(
+            request.backend, request.database, request.prompt, request.settings, everything, plan.changes, given
+        )
+        return plan.finished(trace, self._presenting.picture(trace, plan.asked), seconds)
 
-    def _steps_together(self, prompt: str, asked: Sequence[Asked], theirs: Mapping[str, PatchDatabase]) -> Steps:
-        """Draw several pictures in the same way as `_steps`."""
-        yield from decode_together([self._request(prompt, one, theirs) for one in asked])
+    def _steps_together(self, plans: Sequence[Plan], first: int, theirs: Mapping[str, PatchDatabase]) -> Steps:
+        """Draw several pictures in the same way as `_steps`; plans: without the steps that there are already."""
+        yield from decode_together([self._request(plan, theirs) for plan in plans], first)
 
-    def _request(self, prompt: str, asked: Asked, theirs: Mapping[str, PatchDatabase]) -> Request:
+    def _request(self, plan: Plan, theirs: Mapping[str, PatchDatabase]) -> Request:
         """What a visitor asked for, by name, with the model and the database themselves."""
-        backend = self._library.backend(asked.model)
-        database = self._library.database(asked, theirs) if asked.settings.retrieves else None
-        return Request(backend, database, prompt, asked.settings)
+        backend = self._library.backend(plan.asked.model)
+        database = self._library.database(plan.asked, theirs) if plan.retrieves else None
+        return Request(backend, database, plan.prompt, plan.asked.settings, plan.changes, tuple(plan.codes))
 
 
 def _paced(turns: Steps) -> Generator[tuple[Step, bool], None, None]:

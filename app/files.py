@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
+
+from PIL import Image
 
 from app.replay import replay_page
 from app.views import notice_of, sentences
 from app.visits import Kept
+from core.picture_file import About, AboutSeveral, write
 
 MAX_STEM = 80
 """Bytes of a file's name before the seed and the suffix; file systems take 255 in all."""
@@ -30,12 +34,22 @@ def trace_file(kept: Kept) -> tuple[str, bytes]:
 
 
 def picture_file(kept: Kept) -> tuple[str, bytes]:
-    """The picture of a run, which says how it was made."""
+    """The picture of a run as it was made, which says how."""
     return f"{file_name(kept)}.webp", kept.picture
 
 
-def file_name(kept: Kept) -> str:
-    """What to call the files of a run: letters and digits only, no longer than file systems take."""
+def png_file(name: str, picture: Image.Image, said: About | AboutSeveral) -> tuple[str, bytes]:
+    """A picture that says how it was made, without loss."""
+    buffer = io.BytesIO()
+    write(picture, buffer, "PNG", said)
+    return f"{name}.png", buffer.getvalue()
+
+
+def file_name(kept: Kept, *parts: str) -> str:
+    """What to call a file of a run, such as flat-style-pizza_position-139_seed-5, from its name and what it shows.
+
+    parts: what it shows of the run, of letters, digits and hyphens. No longer than file systems take.
+    """
     words = "".join(char if char.isascii() and char.isalnum() else " " for char in kept.name).split()
-    stem = "-".join(["loupe", *words[:8]])[:MAX_STEM].rstrip("-")
-    return f"{stem}-seed{kept.asked.settings.seed}".lower()
+    stem = "-".join(words[:8])[:MAX_STEM].strip("-").lower() or "picture"
+    return "_".join([stem, *parts, f"seed-{kept.asked.settings.seed}"])

@@ -1,16 +1,19 @@
-"""What is told of a prompt before it is drawn: the words of it that say nothing to the caption filter."""
+"""What is told of a prompt before it is drawn: unknown words, and things that are not there."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradio.data_classes import GradioModel
 
 from app.scripted import Scripted
+from app.things import NEAR_IN_MEANING, SAME_IN_MEANING, alike, is_among, nearest, things_of
 from core.backends.emoji.text import words_of
 from core.backends.protocol import NO_KNOWN_WORD, Backend
 from core.inputs.prompt import clean_prompt
+from core.patches.protocol import Database
 from core.types import ConfigError
 
 FOLDER = Path(__file__).parent
@@ -18,10 +21,19 @@ REMEDY = "the caption filter will be skipped. Say it in English words, or with a
 MOST_NAMED, LONGEST = 5, 24
 
 
-class HintData(GradioModel):
-    """What the script gets; "" hides the hint."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told, "" for nothing; instead: a prompt that is offered in the place of the one that it is told of."""
 
     text: str
+    instead: str = ""
+
+
+class HintData(GradioModel):
+    """What the script gets, see `Told`."""
+
+    text: str
+    instead: str = ""
 
 
 class Hint(Scripted):
@@ -33,8 +45,23 @@ class Hint(Scripted):
         super().__init__(FOLDER / "hint.html", FOLDER / "hint.js", elem_id, render)
 
     def postprocess(self, value: Any) -> Any:
-        """A text for the script."""
-        return HintData(text=value) if isinstance(value, str) else None
+        """What is told, for the script."""
+        return HintData(text=value.text, instead=value.instead) if isinstance(value, Told) else None
+
+
+def told_of(backend: Backend, database: Database | None, prompt: str) -> Told:
+    """What to know of a prompt before it is drawn: of its words, or else of the things that the database has."""
+    if text := hint_of(backend, prompt):
+        return Told(text)
+    things = things_of(database)
+    if database is None or not things or not prompt.strip() or is_among(prompt, things):
+        return Told("")
+    meant, cosine = nearest(backend, database, prompt)
+    if cosine >= SAME_IN_MEANING:
+        return Told("")
+    near = meant if cosine >= NEAR_IN_MEANING else alike(prompt, things)
+    missing = f"The database has pictures of {len(things):,} things, and “{shortened(prompt.strip())}” is none of them"
+    return Told(f"{missing}; the nearest is “{near}”.", near) if near else Told(f"{missing}.")
 
 
 def hint_of(backend: Backend, prompt: str) -> str:

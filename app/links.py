@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from app.own import BOTH, YOURS
@@ -23,6 +23,9 @@ left of it after copying."""
 MAX_VALUE = 1000
 OTHERS = ("view", "footer", "deep_link")
 """Parameters that Gradio has its own use for; so are those that begin with two underscores."""
+
+EMBEDDING = ("embed", "hide")
+"""Parameters of app/share/embed.js."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def parse_query(params: Mapping[str, str], start: Asked) -> Link | None:
 
 def _of_gradio(name: str) -> bool:
     """Whether a parameter is none of ours."""
-    return name.startswith("__") or name in OTHERS
+    return name.startswith("__") or name in (*OTHERS, *EMBEDDING)
 
 
 def _tidied(name: str, text: str, last: str) -> str:
@@ -126,7 +129,7 @@ def link_of(run: Kept, models: Collection[str], databases: Collection[str]) -> s
     """The query that reproduces a run; ConfigError says why there is none. databases: those that every visitor has."""
     remedy = "download the trace or the page instead"
     if run.trace.changes or run.trace.given or run.asked.without >= 0:
-        raise ConfigError(f"This run was changed by hand or began with an image, which no link can say; {remedy}.")
+        raise ConfigError(f"This run was changed by hand or began with a picture, which no link can say; {remedy}.")
     if run.asked.model not in models:
         raise ConfigError(f"This run was made by a model that is not here; {remedy}.")
     if run.asked.settings.retrieves and run.asked.database not in databases:
@@ -136,14 +139,17 @@ def link_of(run: Kept, models: Collection[str], databases: Collection[str]) -> s
     return About(trace.prompt, asked.model, asked.database, asked.settings, codes).link
 
 
-def about_run(trace: Trace, asked: Asked) -> About:
-    """What a saved picture of a run says of it; which pictures only one visitor has, no link can say."""
+def about_run(trace: Trace, asked: Asked, position: int = -1) -> About:
+    """What a saved picture of a run says of it; which pictures only one visitor has, no link can say.
+
+    position: the one that the picture shows, -1 for the whole run.
+    """
     note = ""
     if asked.settings.retrieves and asked.database in (YOURS, BOTH):
         note = "retrieved from pictures that only their owner has"
     elif asked.without >= 0:
         note = "drawn from an image of the database, without it"
-    return about(trace, asked.database, asked.model, note)
+    return replace(about(trace, asked.database, asked.model, note), position=position)
 
 
 def outcome(link: Link, run: Kept) -> str:

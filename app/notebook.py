@@ -10,6 +10,7 @@ from functools import cache
 from app import arrivals, packing, pictures
 from app.branches import Plan
 from app.files import page_file
+from app.looks import looks_of
 from core.backends import EMBEDDED, load_backend
 from core.backends.complete import complete
 from core.backends.protocol import Backend, SmallBackend
@@ -45,7 +46,10 @@ def show(trace: Trace, backend: SmallBackend | None = None, database: Database |
     seconds = trace.seconds.model + trace.seconds.search + trace.seconds.blend
     kept = Plan(trace.prompt, asked).finished(trace, pictures.encoded(decoder.decode_codes(codes[None])[0]), seconds)
     images = arrivals.source_pictures(trace, kept.picture, decoder, databases.get(asked.database))
-    atlas = decoder.atlas() if isinstance(decoder, arrivals.PlainColours) else pictures.atlas_of(decoder)
+    if isinstance(decoder, arrivals.PlainColours):
+        atlas = decoder.atlas()
+    else:
+        atlas = looks_of(decoder, databases.get(asked.database)).encoded()
     packed = packing.pack_trace(trace, kept.id, images, seconds, asked)
     return Shown(page_file(kept, packed, atlas)[1])
 

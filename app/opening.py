@@ -30,14 +30,16 @@ class Opening:
     presenting: Presenting
 
     def show(self, visitor: str, run: str, step: int = -1) -> Update:
-        """A run that was kept, at a step; ConfigError when it is not there any more."""
-        return replace(self.presenting.shown(self.runs.number(), visitor, self.visits.find(visitor, run)), step=step)
+        """A run that was kept, at a step (-1: where it says most); ConfigError when it is not there any more."""
+        update = self.presenting.shown(self.runs.number(), visitor, self.visits.find(visitor, run))
+        return replace(update, step=step) if step >= 0 else update
 
-    def open(self, visitor: str, run: str) -> Update:
-        """A run for the stepper, and kept if it was on a sheet only; what does not work is told in the update."""
+    def open(self, visitor: str, run: str, step: int = -1) -> Update:
+        """A run for the stepper, at a step, and kept if it was on a sheet only; what does not work is told in the
+        update."""
         try:
             self.visits.keep(visitor, self.visits.find(visitor, run))
-            return self.show(visitor, run)
+            return self.show(visitor, run, step)
         except Exception as error:
             return self.presenting.refusal(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from app import inside
+from app.looks import Decode, places_of
 from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
 from app.sources import shown_sources
+from app.summary import summary_of
 from app.views import (
     FRACTION,
     SHOWN_NEIGHBOURS,
@@ -23,6 +27,7 @@ from app.views import (
     reason_table,
     step_arrays,
 )
+from core.analysis.explain import ceiling
 from core.trace import Trace
 from core.types import IntArray
 
@@ -37,12 +42,15 @@ class Pictures:
     """Where the stepper gets its pictures from.
 
     drawn: the finished image, encoded; source: encoded picture of an image of the database, None without one;
-    thumbnail: a small picture [THUMBNAIL, THUMBNAIL, 3] of it.
+    thumbnail: a small picture [THUMBNAIL, THUMBNAIL, 3] of it; decode: makes pictures of token grids, None where no
+    patch is to be shown in place; reach: as `looks.in_place` takes it.
     """
 
     drawn: bytes
     source: Callable[[int], bytes | None]
     thumbnail: Callable[[int], RGB | None]
+    decode: Decode | None = None
+    reach: int | None = None
 
 
 NO_CODE = 65535
@@ -57,8 +65,8 @@ def pack_trace(
     when there are too many, as tiles of one sheet of thumbnails. parent: codes of the run that this one branched from,
     for comparison.
     """
-    origin = shown_sources(trace, asked)
-    arrays = {**step_arrays(trace), **origin.arrays}
+    origin, (seen, inside_arrays) = shown_sources(trace, asked), inside.packed(trace)
+    arrays = {**step_arrays(trace), **origin.arrays, **inside_arrays}
     if parent is not None:
         arrays["parent"] = np.full(len(trace.steps), NO_CODE, np.uint16)
         arrays["parent"][: len(parent)] = parent[: len(trace.steps)]
@@ -67,11 +75,18 @@ def pack_trace(
     sources = [trace.sources[int(image)] for image in shown]
     arrays["near_image"] = np.where(near >= 0, np.searchsorted(shown, near), -1).astype(np.int16)
     origins = sorted({source.source for source in sources})
+    provenance = {**origin.header, "places": np.searchsorted(shown, np.array(origin.images, np.int64)).tolist()}
+    places = places_of(trace, arrays, pictures.decode, pictures.reach) if pictures.decode else None
+    if places is not None:
+        arrays["in_place"] = places.index
+    summary = summary_of(trace, arrays, provenance, places.seen if places else None)
     header = {
         **_header(trace, arrays, seconds, asked),
+        **seen,
         "id": trace_id,
         "origins": origins,
-        "provenance": {**origin.header, "places": np.searchsorted(shown, np.array(origin.images, np.int64)).tolist()},
+        "provenance": provenance,
+        "summary": {**asdict(summary), "why": summary.why},
         "sources": [(s.image, s.caption, s.style, origins.index(s.source)) for s in sources],
     }
     images = [source.image for source in sources]
@@ -81,7 +96,9 @@ def pack_trace(
     tiles = [place for place in range(len(images)) if place not in whole]
     sheet = thumbnail_sheet([pictures.thumbnail(images[place]) for place in tiles])
     header["tiles"] = tiles
-    blobs = {"picture": pictures.drawn, "sheet": sheet, **{str(place): data for place, data in whole.items()}}
+    patches = encoded(table_of(places.patches), quality=85) if places is not None and len(places.patches) else b""
+    sources_whole = {str(place): data for place, data in whole.items()}
+    blobs = {"picture": pictures.drawn, "sheet": sheet, "patches": patches, **sources_whole}
     return _pack(header, arrays, blobs)
 
 
@@ -97,6 +114,7 @@ def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked
         "retrieves": any(part.retrieves for part in trace.all_settings),
         "mixes": any(part.mixes for part in trace.all_settings),
         "flips_known": trace.flips_known,
+        "kl_ceiling": kl_ceiling_of(trace),
         "rule": trace.rule,
         "blenders": first.layers.tolist() if first else [],
         "hops": first.hops.tolist() if first else [],
@@ -112,6 +130,12 @@ def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked
         "atlas_columns": ATLAS_COLUMNS,
         "thumbnail": THUMBNAIL,
     }
+
+
+def kl_ceiling_of(trace: Trace) -> float | None:
+    """The most that KL can be anywhere in a run, by the weights before the gate; None without a mix or a bound."""
+    most = max((ceiling(trace, step.position) for step in trace.steps), default=0.0)
+    return most if 0 < most < math.inf else None
 
 
 def importance(near_image: Array, count: int) -> list[int]:
@@ -168,3 +192,10 @@ def _pack(header: dict[str, Any], arrays: dict[str, Array], blobs: dict[str, byt
     places["blobs"] = {name: place(data) for name, data in blobs.items() if data}
     text = json.dumps({**header, **places}, ensure_ascii=False, separators=(",", ":")).encode()
     return MAGIC + struct.pack("<II", len(text), 0) + text + bytes(-len(text) % 8) + bytes(body)
+
+
+def header_of(packed: bytes) -> dict[str, Any]:
+    """The header of a packed trace."""
+    length = struct.unpack_from("<I", packed, len(MAGIC))[0]
+    header: dict[str, Any] = json.loads(packed[16 : 16 + length])
+    return header

@@ -15,7 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from app.charts import (
+    CEILING,
     COLOURS,
+    FLIP,
     MODEL,
     RETRIEVAL,
     entropy_rows,
@@ -48,8 +50,12 @@ def entropy_panel(axes: Axes, metrics: Metrics) -> None:
 
 
 def kl_panel(axes: Axes, metrics: Metrics) -> None:
-    """How far retrieval moved the distribution at every position."""
+    """How far retrieval moved the distribution at every position, and how far it could have at most."""
     axes.bar(range(len(metrics.kl)), np.nan_to_num(metrics.kl), width=1, color=COLOURS[2], linewidth=0)
+    if metrics.has_ceiling:
+        most = np.where(np.isfinite(metrics.ceiling), metrics.ceiling, np.nan)
+        axes.step(range(len(most)), most, where="mid", color=FLIP, linewidth=0.8, linestyle="--", label=CEILING)
+        _key(axes)
     _label(axes, position_title(metrics), "KL (nats)")
     _say(axes, "" if np.isfinite(metrics.kl).any() else "not recorded")
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from core.backends.protocol import Backend
 from core.inputs.picture import open_picture
 from core.patches.protocol import Database
 from core.picture_file import About, write
@@ -57,24 +56,6 @@ def atlas_grids(size: int, grid: Grid) -> CodeArray:
     return grids
 
 
-def atlas_picture(images: RGB, size: int, grid: Grid) -> RGB:
-    """One picture [rows * side, ATLAS_COLUMNS * side, 3] of all codes' patches, from the decoded `atlas_grids`."""
-    side = images.shape[2] // grid.width
-    cells = images.reshape(len(images), grid.height, side, grid.width, side, 3)
-    # a cell inside of each block
-    inner = cells[:, 1 : 4 * (grid.height // 4) : 4, :, 1 : 4 * (grid.width // 4) : 4]
-    patches = inner.transpose(0, 1, 3, 2, 4, 5).reshape(-1, side, side, 3)[:size]
-    return table_of(patches)
-
-
-def atlas_of(backend: Backend) -> bytes:
-    """Patch pictures of all codes of a backend, as one encoded picture; a few token grids are decoded at a time."""
-    size, grid = backend.codebook.size, backend.grid
-    grids = atlas_grids(size, grid)
-    images = [backend.decode_codes(grids[start : start + 8]) for start in range(0, len(grids), 8)]
-    return encoded(atlas_picture(np.concatenate(images), size, grid))
-
-
 def table_of(tiles: RGB, columns: int = ATLAS_COLUMNS) -> RGB:
     """One picture of square tiles [N, side, side, 3], `columns` in a row."""
     count, side = tiles.shape[:2]
@@ -84,6 +65,12 @@ def table_of(tiles: RGB, columns: int = ATLAS_COLUMNS) -> RGB:
     table = padded.reshape(rows, columns, side, side, 3).transpose(0, 2, 1, 3, 4)
     picture: RGB = table.reshape(rows * side, columns * side, 3)
     return picture
+
+
+def decoded(picture: bytes) -> RGB:
+    """An encoded picture as RGB [H, W, 3]."""
+    with Image.open(io.BytesIO(picture)) as image:
+        return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
 def thumbnail(picture: bytes) -> RGB:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from app.branches import Plan
 from app.views import CHOICE_NAMES, METHOD_NAMES, Asked
 from app.visits import Kept
 from core.types import METHODS, ConfigError, DecodeSettings
@@ -26,6 +27,10 @@ class Batch:
     asked: tuple[Asked, ...]
     across: tuple[str, ...]
     down: tuple[str, ...] = ("",)
+
+    def plans(self, prompt: str) -> tuple[Plan, ...]:
+        """What to do for each picture; all plans have the same number of steps already."""
+        return tuple(Plan(prompt, asked) for asked in self.asked)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Final, TypeVar
+from threading import Lock
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
 from app import arrivals, links, packing, pictures
 from app.branches import Plan
+from app.figures.position import Seen
+from app.figures.words import settings_line
 from app.library import Library
+from app.looks import looks_of
 from app.pictures import RGB
 from app.plans import MOST_COMPARED, Batch, labels
 from app.runs import Runs
@@ -26,6 +30,9 @@ from core.types import ArragError, ConfigError, IntArray, StepRecord
 
 LAST: Final = 1_000_000
 """Number of a run's last message: above those of its previews, which are how many patches they show."""
+
+OWN_LOOKS: Final = 256
+"""Most pictures of a visitor's own database that looks are made of anew; larger ones hold a shared one, and look so."""
 
 PREVIEW_QUALITY: Final = 75
 THUMBNAILS_KEPT: Final = 4096
@@ -40,7 +47,7 @@ class Presenting:
     def __init__(self, library: Library, runs: Runs, visits: Visits) -> None:
         self._library, self._runs, self._visits = library, runs, visits
         self._thumbnail = lru_cache(maxsize=THUMBNAILS_KEPT)(self._make_thumbnail)
-        self._atlas = _in_background(lambda: pictures.atlas_of(library.first))
+        self._looks = {name: _Later(partial(self._looks_in, name)) for name in library.databases or ("",)}
         _in_background(self._warm_up)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -70,7 +77,8 @@ class Presenting:
         paused = f"Paused after {count} of {grid.positions} patches: step through them, or go on."
         message = sentences("" if trace.complete else paused, notice_of(trace))
         state: State = "ready" if trace.complete else "stopped"
-        return Update(number, LAST, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id)
+        step = kept.branch_step if kept.parent and trace.complete else -1
+        return Update(number, LAST, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id, step)
 
     def failed(self, number: int, error: Exception) -> Update:
         """The end of a run that came to nothing."""
@@ -86,9 +94,25 @@ class Presenting:
 
     def picture(self, trace: Trace, asked: Asked) -> bytes:
         """The encoded picture of a trace, complete or as far as it came, which says how it was made."""
+        return pictures.encoded(self.image(trace), about=links.about_run(trace, asked))
+
+    def image(self, trace: Trace) -> RGB:
+        """The picture of a trace, complete or as far as it came."""
         codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
-        image = arrivals.decoder_of(trace, self._library.backends).decode_codes(codes[None])[0]
-        return pictures.encoded(image, about=links.about_run(trace, asked))
+        image: RGB = arrivals.decoder_of(trace, self._library.backends).decode_codes(codes[None])[0]
+        return image
+
+    def seen(self, visitor: str, kept: Kept) -> Seen:
+        """What a figure of one of its positions shows of a run."""
+        trace, sources = kept.trace, self._sources(visitor, kept)
+        codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
+        decode = arrivals.decoder_of(trace, self._library.backends).decode_codes
+
+        def source(image: int) -> RGB | None:
+            data = sources.source(image)
+            return None if data is None else pictures.decoded(data)
+
+        return Seen(decode(codes[None])[0], codes, decode, source, trace.prompt, settings_line(kept.asked))
 
     # -----------------------------------------------------------------------------------------------------------------
     # Several pictures
@@ -100,11 +124,11 @@ class Presenting:
     def sheet_preview(self, sheet: Sheet, steps: Sequence[Step]) -> Sheet:
         """All pictures of a sheet as far as they are drawn."""
         picture = pictures.encoded(self._table(sheet, steps), PREVIEW_QUALITY)
-        return replace(sheet, number=len(steps), steps=len(steps), picture=picture)
+        return replace(sheet, number=len(steps), steps=len(sheet.before) + len(steps), picture=picture)
 
     def sheet_done(self, sheet: Sheet, steps: Sequence[Step], runs: Sequence[Kept]) -> Sheet:
         """A sheet with its finished runs, complete or as far as they came."""
-        count, last = len(steps), sheet.grid.positions
+        count, last = len(sheet.before) + len(steps), sheet.grid.positions
         stopped = "" if count == last else f"Stopped after {count} of {last} patches of each picture."
         return replace(
             sheet,
@@ -118,7 +142,7 @@ class Presenting:
 
     def _table(self, sheet: Sheet, steps: Sequence[Step]) -> RGB:
         """All pictures of a sheet, in the rows of its plan."""
-        drawn = [[record.code for record in records] for records in zip(*steps, strict=True)]
+        drawn = [[*sheet.before, *(record.code for record in records)] for records in zip(*steps, strict=True)]
         grids = np.stack([pictures.continued_grid(codes, sheet.grid) for codes in drawn])
         decoder = self._library.backend(sheet.plan.asked[0].model)
         return pictures.table_of(decoder.decode_codes(grids), len(sheet.plan.across))
@@ -137,16 +161,6 @@ class Presenting:
         except Exception as error:
             return Comparison(number, LAST, "error", error_message(error))
 
-    def compare_with_parent(self, visitor: str, run: str) -> Comparison:
-        """The run that a run branched from, and the run itself."""
-        try:
-            parent = self._visits.find(visitor, run).parent if run else ""
-            if not parent:
-                raise ConfigError("parent: the picture in the stepper is no branch of another one; branch it first")
-        except ArragError as error:
-            return Comparison(self._runs.number(), LAST, "error", error_message(error))
-        return self.compare(visitor, [parent, run])
-
     def compared(self, number: int, visitor: str, runs: Sequence[Kept], message: str = "") -> Comparison:
         """Runs side by side, with their traces; ConfigError for one whose codes no model here can decode."""
         backends = self._library.backends
@@ -158,7 +172,7 @@ class Presenting:
         ]
         prompts = {run.trace.prompt for run in runs}
         prompt = prompts.pop() if len(prompts) == 1 else ""
-        return Comparison(number, LAST, "ready", message, prompt, tuple(compared), self._atlas.result())
+        return Comparison(number, LAST, "ready", message, prompt, tuple(compared), self._atlas(visitor, runs[0]))
 
     # -----------------------------------------------------------------------------------------------------------------
     # Packed traces
@@ -166,9 +180,7 @@ class Presenting:
     def packed(self, visitor: str, kept: Kept) -> tuple[bytes, bytes]:
         """What the stepper needs of a run: the packed trace, and the patch pictures of all codes."""
         parent = next((run.trace.codes for run in self._visits.runs(visitor) if run.id == kept.parent), None)
-        decoder = arrivals.decoder_of(kept.trace, self._library.backends)
-        atlas = decoder.atlas() if isinstance(decoder, arrivals.PlainColours) else self._atlas.result()
-        return self._file(visitor, kept, parent), atlas
+        return self._file(visitor, kept, parent), self._atlas(visitor, kept)
 
     def _file(self, visitor: str, kept: Kept, parent: IntArray | None) -> bytes:
         """The file that the page gets of a run; parent: codes of the run that it branched from, while that is kept."""
@@ -182,8 +194,26 @@ class Presenting:
         thumbnail = partial(self._thumbnail, name) if name in self._library.databases else None
         return arrivals.source_pictures(kept.trace, kept.picture, decoder, database, thumbnail)
 
+    def _atlas(self, visitor: str, kept: Kept) -> bytes:
+        """How all codes look in the pictures of the database of a run."""
+        decoder = arrivals.decoder_of(kept.trace, self._library.backends)
+        if isinstance(decoder, arrivals.PlainColours):
+            return decoder.atlas()
+        database = self._library.databases_of(visitor).get(kept.asked.database)
+        if kept.asked.database in self._looks:
+            return self._looks[kept.asked.database].result()
+        if database is not None and len(database.images) <= OWN_LOOKS:
+            return looks_of(decoder, database).encoded()
+        return next(iter(self._looks.values())).result()
+
+    def _looks_in(self, name: str) -> bytes:
+        """How all codes look in a database of all."""
+        return looks_of(self._library.first, self._library.databases.get(name)).encoded()
+
     def _warm_up(self) -> None:
-        """Make thumbnails of the first database before the first visitor has to wait for them."""
+        """Make looks, and thumbnails of the first database, before the first visitor has to wait for them."""
+        for later in self._looks.values():
+            later.result()
         for name, database in list(self._library.databases.items())[:1]:
             for image in database.images[:THUMBNAILS_KEPT]:
                 self._thumbnail(name, int(image))
@@ -199,6 +229,23 @@ def error_message(error: Exception) -> str:
         return str(error)
     logger.exception("a run failed", exc_info=error)
     return "Something went wrong on the server. Try again; if it stays, reload the page or connect anew."
+
+
+class _Later(Generic[Result]):
+    """Work that is done once, when its result is first asked for; who asks meanwhile waits."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work, self._lock, self._done = work, Lock(), Future[Result]()
+
+    def result(self) -> Result:
+        """What came of it; its error, for all who ask."""
+        with self._lock:
+            if not self._done.done():
+                try:
+                    self._done.set_result(self._work())
+                except Exception as error:
+                    self._done.set_exception(error)
+        return self._done.result()
 
 
 def _in_background(work: Callable[[], Result]) -> Future[Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from gradio.data_classes import FileData, GradioModel
 
 from app.caching import cached_file
 from app.delivery import loader
+from app.plain import plain
 from app.sheets import Sheet
 from app.views import Update
 
@@ -36,7 +37,7 @@ def said(value: Update | Sheet) -> dict[str, Any]:
         "run": value.run,
         "number": value.number,
         "state": value.state,
-        "message": value.message,
+        "message": plain(value.message),
         "prompt": value.prompt,
         "steps": value.steps,
         "height": value.grid.height,
@@ -49,12 +50,20 @@ class Scripted(gr.HTML):
     """A gr.HTML whose template is constant, so that no text of a visitor is ever evaluated.
 
     template, script: files of its elements and of its module, which the loader of `app.delivery` imports; events: what
-    the module may trigger. Whenever an event skips a component, Gradio makes it anew from its constructor's arguments,
-    with `render` False.
+    the module may trigger; served: what it may call on the server. Whenever an event skips a component, Gradio makes it
+    anew from its constructor's arguments, with `render` False.
     """
 
     def __init__(
-        self, template: Path, script: Path, elem_id: str, render: bool, *, events: Sequence[str] = (), value: Any = None
+        self,
+        template: Path,
+        script: Path,
+        elem_id: str,
+        render: bool,
+        *,
+        events: Sequence[str] = (),
+        served: Sequence[Callable[..., Any]] = (),
+        value: Any = None,
     ) -> None:
         super().__init__(
             value=value,
@@ -63,6 +72,7 @@ class Scripted(gr.HTML):
             elem_id=elem_id,
             apply_default_css=False,
             render=render,
+            server_functions=list(served) or None,
         )
 
     def cached(self, data: bytes, name: str) -> FileData | None:

@@ -17,7 +17,8 @@ from core.types import Grid
 class Sheet:
     """One message about pictures that are drawn together; `run`, `number` and `state` as in `Update`.
 
-    plan: what is drawn, with the headings; steps: how many positions all of them have; picture: all of them so far in
+    plan: what is drawn, with the headings; before: the codes that all of them began with; steps: how many positions
+    all of them have; picture: all of them so far in
     one encoded picture, in the rows of the plan; runs: the finished ones, in the order of the plan.
     """
 
@@ -27,6 +28,7 @@ class Sheet:
     message: str = ""
     prompt: str = ""
     plan: Batch = field(default_factory=lambda: Batch((), ()))
+    before: tuple[int, ...] = ()
     steps: int = 0
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
     picture: bytes = b""

@@ -13,25 +13,33 @@ from typing import Any, Literal, NoReturn
 import gradio as gr
 from starlette.middleware import Middleware
 
-from app import controls, delivery
+from app import controls, delivery, strength
 from app.api import endpoints
 from app.arrivals import MAX_FILE_BYTES
 from app.branches import Onward
 from app.controls import Controls
-from app.examples import Tile, examples
+from app.delivery import address
+from app.examples import examples
 from app.head.head import Head
-from app.hint import Hint, hint_of
-from app.languages import translate, translations, words_of
+from app.hint import Hint, Told, told_of
 from app.library import Library
+from app.pace import pace_widget
+from app.rail.events import wire_rail
+from app.rail.rail import Rail
 from app.session import Session
+from app.share.share import share
+from app.stage.stage import stage_buttons
 from app.stepper.stepper import Stepper
 from app.tabs import found
 from app.tabs.keep.link import open_link
 from app.tabs.learn.tour import guide
-from app.tabs.parts import MODEL_QUEUE, Parts, draws, fills, on_stop, visitor
+from app.tabs.parts import MODEL_QUEUE, Parts, draws, on_stop, visitor
 from app.tabs.tab import Tab
-from app.views import Update
+from app.things import things_of
+from app.typeahead import Typeahead
+from app.views import CHOICE_NAMES, Update
 from core.inputs.prompt import MAX_PROMPT
+from core.patches.protocol import Database
 from core.types import ArragError, DecodeSettings
 
 STATE_SECONDS = 3600
@@ -51,16 +59,13 @@ COLOURS = {  # of light and of dark
     "button_primary_background_fill_hover": ("#005c91", "#7cc6f0"),
     "button_primary_text_color": ("#ffffff", "#0b0f13"),
 }
+MORE = """() => {
+  const open = document.body.classList.toggle("has-settings");
+  document.querySelector("#more").setAttribute("aria-expanded", String(open));
+}"""
 RANDOM_SEED = "() => Math.floor(Math.random() * 2 ** 32)"
-SWAP = """
-<div lang="en" class="swap-text">
-  <h2>Swap the database, keep the model</h2>
-  <p>The novice has never seen the flat style. One model, one prompt, one seed: only what it may look up differs.
-  Click a picture to draw it and see why.</p>
-</div>
-"""
 GO_ON = """
-<span lang="en" title="The picture is paused: draw on, or choose its next code by hand under What if">Go on by</span>
+<span title="The picture is paused: draw on, or choose its next code by hand under What if">Go on:</span>
 """
 
 
@@ -97,7 +102,6 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "max_file_size": MAX_FILE_BYTES,
         "ssr_mode": False,
-        "i18n": translations(words_of(found())),
     }
 
 
@@ -133,41 +137,54 @@ def build(session: Session, tabs: Sequence[Tab] | None = None) -> gr.Blocks:
             tour = gr.Button("Tour", elem_id="tour-start", size="sm", min_width=0, scale=0)
         with gr.Row(elem_id="ask", equal_height=False):
             prompt = prompt_widget()
-            method = controls.method_widget(defaults, library.methods)
             seed = controls.seed_widget(defaults)
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
-            generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=0, scale=0)
+            generate = gr.Button("Draw", variant="primary", elem_id="generate", min_width=0, scale=0)
             stop = gr.Button("Pause", elem_id="stop", min_width=0, scale=0)
+            more = gr.Button("Settings", elem_id="more", min_width=0, scale=0)
         hint = Hint()
-        chips = chip_row(offered.prompts)
-        tiles = tile_row([tile for tile in offered.swap if tile.asked.model in library.backends])
+        with gr.Row(elem_id="origin", equal_height=False):
+            origin = Hint("came-from")
+            reset = gr.Button("Reset", elem_id="reset", size="sm", min_width=0, scale=0)
+        chips, typeahead = chip_row(offered.prompts, library)
         with gr.Row(elem_id="bench", equal_height=False):
             with gr.Column(elem_id="view", scale=1, min_width=0):
                 onward = onward_row()
                 stepper = Stepper()
             with gr.Column(elem_id="panel", scale=0, min_width=280):
-                widgets = {"method": method, "seed": seed, **panel(defaults, library)}
+                widgets = {"seed": seed, **panel(library)}
+                pace = pace_widget()
+        rail = Rail()
         shown, opened = (gr.State(value, time_to_live=STATE_SECONDS) for value in ("", tabs[0].name))
-        parts = Parts(session, Controls(widgets), prompt, stepper, shown, opened)
+        parts = Parts(session, Controls(widgets), origin, prompt, stepper, shown, opened, pace, rail)
         with gr.Tabs(elem_id="workbench"):
             for tab in tabs:
                 with gr.Tab(tab.label, id=tab.name) as place:
                     tab.build(parts)
                 opens = partial(str, tab.name)
                 place.select(opens, outputs=opened, show_progress="hidden", api_visibility="private")
-        wire(parts, generate, stop, tiles)
+        wire(parts, generate, stop, chips)
+        stage_buttons(parts)
         wire_onward(parts, onward)
-        wire_choice(parts)
+        wire_rail(parts)
+        wire_choice(parts, typeahead)
+        wire_strength(parts)
         wire_hint(parts, hint)
         open_link(parts, page)
+        share(parts)
         guide(parts, tour)
-        for chip, text in chips:
-            chip.click(None, outputs=prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
-        dice.click(None, outputs=seed, js=RANDOM_SEED, api_visibility="private")
+        wire_small(parts, dice, more, reset)
         page.unload(on_leave(session))
-    translate(page, words_of(tabs))
     page.queue(api_open=False)  # so that no request gets past the queue, its limit and its sessions
     return page
+
+
+def wire_small(parts: Parts, dice: gr.Button, more: gr.Button, reset: gr.Button) -> None:
+    """Buttons that only the browser has to do with: another seed, the settings on a narrow page, the own settings."""
+    more.click(None, js=MORE, api_visibility="private")
+    dice.click(None, outputs=parts.settings.widgets["seed"], js=RANDOM_SEED, api_visibility="private")
+    own = json.dumps([*controls.values_of(parts.session.library.start), {"text": ""}])
+    reset.click(None, outputs=[*parts.settings.inputs, parts.origin], js=f"() => {own}", api_visibility="private")
 
 
 def prompt_widget() -> gr.Textbox:
@@ -184,23 +201,13 @@ def prompt_widget() -> gr.Textbox:
     )
 
 
-def tile_row(tiles: Sequence[Tile]) -> list[tuple[gr.Button, Tile]]:
-    """The first example: pictures beside each other that differ in the database alone; a click makes one anew."""
-    if not tiles:
-        return []
-    with gr.Row(elem_id="swap"):
-        gr.HTML(html_template=SWAP, js_on_load=None, apply_default_css=False)
-        return [
-            (gr.Button(tile.label, icon=tile.picture, min_width=0, scale=0, elem_classes="tile"), tile)
-            for tile in tiles
-        ]
-
-
-def chip_row(prompts: Sequence[str]) -> list[tuple[gr.Button, str]]:
-    """One small button for each example prompt."""
+def chip_row(prompts: Sequence[str], library: Library) -> tuple[list[tuple[gr.Button, str]], Typeahead]:
+    """One small button for each example prompt, and the things that there are."""
     with gr.Row(elem_id="chips"):
-        gr.HTML(html_template="<span lang='en'>Try</span>", js_on_load=None, apply_default_css=False)
-        return [(gr.Button(text, size="sm", min_width=0, scale=0, elem_classes="chip"), text) for text in prompts]
+        gr.HTML(html_template="<span>Draw</span>", js_on_load=None, apply_default_css=False)
+        buttons = [(gr.Button(text, size="sm", min_width=0, scale=0, elem_classes="chip"), text) for text in prompts]
+        name = library.start.database
+        return buttons, Typeahead((things_of(library.databases.get(name)), CHOICE_NAMES.get(name, name)))
 
 
 def onward_row() -> Mapping[Onward, gr.Button]:
@@ -214,16 +221,29 @@ def onward_row() -> Mapping[Onward, gr.Button]:
         }
 
 
-def panel(defaults: DecodeSettings, library: Library) -> dict[str, gr.components.Component]:
-    """The settings in their groups, by name; those of methods that cannot be chosen are there but hidden."""
-    faid_group: bool | Literal["hidden"] = "faid" in library.methods or "hidden"
-    with gr.Accordion("Model and database", open=True, elem_classes="group"):
-        sources: dict[str, gr.components.Component] = {
+def panel(library: Library) -> dict[str, gr.components.Component]:
+    """The settings by name: a basic view of three, and all of them in their groups, which page.css shows on demand.
+
+    Those of methods that cannot be chosen are there but hidden.
+    """
+    start = library.start
+    defaults, first = start.settings, library.databases.get(start.database)
+    controls.view_widget()
+    with gr.Column(elem_id="basic", min_width=0):
+        basic: dict[str, gr.components.Component] = {
             "model": controls.model_widget(library.backends),
             "database": controls.database_widget(library.databases),
+            "strength": controls.strength_widget(start, library.methods, first),
         }
+    with gr.Column(elem_id="all-settings", min_width=0):
+        return {**basic, **groups(defaults, library, first)}
+
+
+def groups(defaults: DecodeSettings, library: Library, first: Database | None) -> dict[str, gr.components.Component]:
+    """All settings beside the model and the database, in their groups; first: the database that is found chosen."""
+    faid_group: bool | Literal["hidden"] = "faid" in library.methods or "hidden"
+    method = controls.method_widget(defaults, library.methods)
     with gr.Accordion("Retrieval", open=True, elem_classes="group"):
-        first = next(iter(library.databases.values()), None)
         retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults, first)
         retrieval["styles"] = controls.styles_widget(defaults, library.styles, first)
     with gr.Accordion("Distribution mix (DAiD)", open=True, elem_classes=["group", "daid"]):
@@ -234,17 +254,18 @@ def panel(defaults: DecodeSettings, library: Library) -> dict[str, gr.components
         faid["record_unblended"] = controls.record_unblended_widget(defaults)
     with gr.Accordion("Sampling", open=False, elem_classes="group"):
         sampling = controls.knob_widgets(controls.SAMPLING_KNOBS, defaults)
-    return {**sources, **retrieval, **daid, **faid, **sampling}
+    return {"method": method, **retrieval, **daid, **faid, **sampling}
 
 
-def wire(parts: Parts, generate: gr.Button, stop: gr.Button, tiles: Sequence[tuple[gr.Button, Tile]]) -> None:
-    """Generate answers at once and then draws; Stop reaches the running drawing without waiting in the queue.
+def wire(parts: Parts, generate: gr.Button, stop: gr.Button, chips: Sequence[tuple[gr.Button, str]]) -> None:
+    """Draw answers at once and then draws; Pause reaches the running drawing without waiting in the queue.
 
-    A tile fills in its prompt and settings, and then does what Generate does.
+    A chip fills in its prompt, and then does what Draw does.
     """
     draws(parts, partial(gr.on, [generate.click, parts.prompt.submit]))
-    for button, tile in tiles:
-        draws(parts, fills(parts, button.click, tile).then)
+    for chip, text in chips:
+        filled = chip.click(None, outputs=parts.prompt, js=f"() => {json.dumps(text)}", api_visibility="private")
+        draws(parts, filled.then)
     stop.click(on_stop(parts.session), queue=False, show_progress="hidden", api_visibility="private")
 
 
@@ -262,15 +283,15 @@ def wire_onward(parts: Parts, buttons: Mapping[Onward, gr.Button]) -> None:
         )
 
 
-def wire_choice(parts: Parts) -> None:
-    """Another model or database says what it is, and turns off what it cannot do."""
-    widgets = parts.settings.widgets
+def wire_choice(parts: Parts, typeahead: Typeahead) -> None:
+    """Another model or database says what it is and which things it has, and turns off what it cannot do."""
+    widgets, library = parts.settings.widgets, parts.session.library
     chosen: list[Any] = [widgets["model"], widgets["database"]]
     gr.on(
         [widget.change for widget in chosen],
-        on_chosen(parts.session.library),
+        on_chosen(library),
         inputs=chosen,
-        outputs=[*chosen, *(widgets[name] for name in controls.RESTRICTED)],
+        outputs=[*chosen, *(widgets[name] for name in controls.RESTRICTED), widgets["strength"], typeahead],
         queue=False,
         trigger_mode="always_last",
         show_progress="hidden",
@@ -279,12 +300,12 @@ def wire_choice(parts: Parts) -> None:
 
 
 def wire_hint(parts: Parts, hint: Hint) -> None:
-    """The line under the prompt follows what is typed, and the model."""
-    model: Any = parts.settings.widgets["model"]
+    """The line under the prompt follows what is typed, the model and the database."""
+    chosen: list[Any] = [parts.settings.widgets[name] for name in ("model", "database")]
     gr.on(
-        [parts.prompt.change, model.change],
+        [parts.prompt.change, *(widget.change for widget in chosen)],
         on_typed(parts.session.library),
-        inputs=[parts.prompt, model],
+        inputs=[parts.prompt, *chosen],
         outputs=hint,
         queue=False,
         trigger_mode="always_last",
@@ -293,22 +314,47 @@ def wire_hint(parts: Parts, hint: Hint) -> None:
     )
 
 
-def on_typed(library: Library) -> Callable[[str, str], str]:
-    """The handler of another prompt."""
+def wire_strength(parts: Parts) -> None:
+    """A strength sets its settings, and settings say which strength they are of; all of it in the browser."""
+    widgets, table = parts.settings.widgets, controls.strength_table(parts.session.library.databases)
+    fields: list[Any] = [widgets[name] for name in strength.FIELDS]
+    chosen: Any = widgets["strength"]
+    script = f"async (...values) => (await import(new URL({json.dumps(address('strength.js'))}, document.baseURI)))"
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    chosen.input(
+        None, [chosen, widgets["database"], *fields], fields, js=f"{script}.withStrength({table}, ...values)", **quiet
+    )
+    gr.on(
+        [widget.change for widget in (*fields, widgets["database"])],
+        None,
+        [widgets["database"], *fields],
+        chosen,
+        js=f"{script}.strengthOf({table}, ...values)",
+        **quiet,
+    )
 
-    def typed(prompt: str, model: str) -> str:
-        return hint_of(library.backends[model], prompt) if model in library.backends else ""
+
+def on_typed(library: Library) -> Callable[[str, str, str, gr.Request], Told]:
+    """The handler of another prompt, model or database."""
+
+    def typed(prompt: str, model: str, database: str, request: gr.Request) -> Told:
+        found = library.databases_of(visitor(request)).get(database)
+        return told_of(library.backends[model], found, prompt) if model in library.backends else Told("")
 
     return typed
 
 
-def on_chosen(library: Library) -> Callable[[str, str, gr.Request], list[dict[str, Any]]]:
+def on_chosen(library: Library) -> Callable[[str, str, gr.Request], list[Any]]:
     """The handler of another model or database."""
 
-    def choose(model: str, database: str, request: gr.Request) -> list[dict[str, Any]]:
-        databases = library.databases_of(visitor(request))
+    def choose(model: str, database: str, request: gr.Request) -> list[Any]:
+        databases, methods = library.databases_of(visitor(request)), library.methods_of(visitor(request))
         about = (controls.about_model(library.backends, model), controls.about_database(databases, database))
-        return [*(gr.update(info=text) for text in about), *controls.restricted(databases.get(database))]
+        found = databases.get(database)
+        refused = found.unsupported_settings if found else {}
+        strengths = gr.update(choices=controls.strengths_offered(methods, refused))
+        things = (things_of(found), CHOICE_NAMES.get(database, database))
+        return [*(gr.update(info=text) for text in about), *controls.restricted(found), strengths, things]
 
     return choose
 

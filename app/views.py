@@ -58,7 +58,7 @@ class Update:
 
     picture: an encoded picture of what is drawn so far; file: the packed trace when the run is over; atlas: the
     patch pictures of all codes; kept: id of the finished run among those of the visitor; step: where the stepper is to
-    stand when the run is over, -1 for the last position.
+    stand when the run is over, -1 for where the run says most.
     """
 
     run: int
@@ -259,7 +259,7 @@ def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) 
     looked_up = int((arrays["reason"] < 0).sum())
     drawn, flips = arrays["drawn"] == 1, arrays["pick"] != arrays["without"]
     known = str(int(flips[drawn].sum())) if trace.flips_known else "not recorded"
-    found += [("lookups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]
+    found += [("look-ups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]
     if trace.flips_known and not drawn.all():
         found.append(("in hindsight", str(int(flips[~drawn].sum()))))
     if first_blended(trace) is not None and trace.flips_known:

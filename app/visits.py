@@ -41,21 +41,23 @@ class Kept:
 
     @property
     def nbytes(self) -> int:
-        """About how much memory it takes: the logits and the neighbours are nearly all of it."""
+        """About how much memory it takes: logits, neighbours, and what was seen inside are nearly all of it."""
         steps = self.trace.steps
         found = sum(len(near) for step in steps if (near := neighbours(step)))
-        return len(self.picture) + len(steps) * 4 * self.trace.origin.codes + 20 * found
+        inside = self.trace.inside.nbytes if self.trace.inside else 0
+        return len(self.picture) + len(steps) * 4 * self.trace.origin.codes + 20 * found + inside
 
 
 Things = OrderedDict[str, tuple[Kept, ...]]
-_SHEET = ""
+SHEETS = ("sweep", "fan")
+"""What sheets are called that hold pictures of several runs; no id of a run is one of these."""
 
 
 class Visits:
     """Runs of all visitors; nobody reaches those of another.
 
-    Besides their runs, visitors have the sheet of pictures that they swept last: its runs can be found, but are not
-    listed before one of them is kept, too.
+    Besides their runs, visitors have the sheets of pictures that they swept and fanned out last: their runs can be
+    found, but are not listed before one of them is kept, too.
     """
 
     def __init__(self, runs_kept: int = RUNS_KEPT, bytes_kept: int = BYTES_KEPT) -> None:
@@ -80,16 +82,16 @@ class Visits:
             for name, runs in list(mine.items()):
                 mine[name] = tuple(replace(other, parent=run.id) if other.parent == old else other for other in runs)
 
-    def lay_out(self, visitor: str, sheet: Sequence[Kept]) -> None:
-        """Put a sheet of runs in the place of the visitor's last one; old things make room for it."""
-        self._put(visitor, _SHEET, tuple(sheet))
+    def lay_out(self, visitor: str, sheet: Sequence[Kept], name: str = "sweep") -> None:
+        """Put a sheet of runs in the place of the visitor's last one of SHEETS; old things make room for it."""
+        self._put(visitor, name, tuple(sheet))
 
     def _put(self, visitor: str, name: str, runs: tuple[Kept, ...]) -> None:
         with self._lock:
             mine = self._visitors.setdefault(visitor, Things())
             self._visitors.move_to_end(visitor)
             mine[name] = runs
-            if name == _SHEET:
+            if name in SHEETS:
                 mine.move_to_end(name)
             if len(mine) > self._runs_kept:
                 mine.popitem(last=False)
@@ -108,7 +110,7 @@ class Visits:
         """The runs of a visitor, the oldest first."""
         with self._lock:
             mine = self._visitors.get(visitor, Things())
-            return tuple(run for name, runs in mine.items() if name != _SHEET for run in runs)
+            return tuple(run for name, runs in mine.items() if name not in SHEETS for run in runs)
 
     def find(self, visitor: str, run: str) -> Kept:
         """One run of a visitor; ConfigError when it is not there any more, or never was."""
@@ -116,7 +118,7 @@ class Visits:
             mine = self._visitors.get(visitor, Things())
             found = [kept for runs in mine.values() for kept in runs if kept.id == run]
         if not found:
-            raise ConfigError("this picture is not kept any more; generate it again")
+            raise ConfigError("this picture is not kept any more; draw it again")
         return found[0]
 
     def known(self, run: str) -> Kept:
@@ -125,7 +127,7 @@ class Visits:
             things = [runs for mine in self._visitors.values() for runs in mine.values()]
             found = [kept for runs in things for kept in runs if kept.id == run]
         if not found:
-            raise ConfigError("this picture is not kept any more; generate it again")
+            raise ConfigError("this picture is not kept any more; draw it again")
         return found[0]
 
     def rename(self, visitor: str, run: str, name: str) -> None:
@@ -135,6 +137,13 @@ class Visits:
             raise ConfigError(f"name: got {len(name)} characters, expected 1 to {MAX_NAME}")
         found = self.find(visitor, run)
         self.keep(visitor, replace(found, name=name))
+
+    def drop(self, visitor: str, run: str) -> None:
+        """Forget one run; its branches stay, and stand alone. ConfigError when it is not there."""
+        with self._lock:
+            mine = self._visitors.get(visitor, Things())
+            if run in SHEETS or mine.pop(run, None) is None:
+                raise ConfigError("this picture is not kept any more")
 
     def forget(self, visitor: str) -> None:
         """Drop everything of a visitor."""

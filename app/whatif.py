@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from app.branches import change_from, describe
+from app.branches import change_from, describe, differing
 from app.controls import KNOBS
+from app.pictures import small
 from app.views import METHOD_NAMES
 from app.visits import Kept
 from core.analysis.explain import largest, top_codes
@@ -19,6 +21,9 @@ from core.trace import Trace, entropy
 from core.types import Change, ConfigError
 
 SHOWN_CODES, SHOWN_NEIGHBOURS = 12, 24
+OUTCOME_PICTURE = 256
+"""Side in pixels of the picture of the run that a branch came from."""
+
 SYMBOLS = {"retrieval_weight": "λ", "retrieval_temperature": "τ", "n_neighbours": "K", "gate": "gate"}
 SETTINGS = ("method", *SYMBOLS, "aggregate")
 """Those that the tab offers to change; numbers go by their symbols there."""
@@ -77,6 +82,18 @@ def answer(kept: Kept, step: int, values: object) -> dict[str, Any]:
         "found": len(asked.neighbours) if asked.neighbours else 0,
         "neighbours": _near(asked),
         "beyond": list(asked.beyond),
+    }
+
+
+def outcome(kept: Kept, parent: Kept) -> dict[str, Any]:
+    """A branch beside the run that it came from: where their codes differ, of how many that both have."""
+    return {
+        "run": kept.id,
+        "parent": parent.id,
+        "name": parent.name,
+        "places": differing(kept.trace, parent.trace),
+        "both": min(len(kept.trace.steps), len(parent.trace.steps)),
+        "picture": base64.b64encode(small(parent.picture, OUTCOME_PICTURE)).decode(),
     }
 
 

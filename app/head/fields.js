@@ -1,5 +1,7 @@
 /* Number fields: a decimal comma is a point, and what a field does not take is said below it, in the browser's words. */
 
+import { say } from "../client/speech.js";
+
 const NUMBER = "input[type=number]", STAY_MS = 4000;
 const SEEDS = { min: 0, max: 2 ** 32 - 1 };  // Gradio is not told: it would refuse them in words of its own
 
@@ -48,6 +50,7 @@ class Judge {
     if (!reason && this.field !== field) return;
     const { said } = this, box = field.getBoundingClientRect();
     this.field = field;
+    if (reason) say(reason);
     Object.assign(said, { textContent: reason, hidden: !reason });
     said.style.top = `${box.bottom + scrollY + 4}px`;
     said.style.left = `${Math.max(8, Math.min(box.left + scrollX, document.documentElement.clientWidth - said.offsetWidth - 8))}px`;

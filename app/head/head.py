@@ -10,8 +10,10 @@ from gradio.data_classes import GradioModel
 
 from app.scripted import Scripted
 from app.tabs.tab import Tab
+from core.inputs.prompt import MAX_PROMPT
 
 FOLDER = Path(__file__).parent
+MAX_SEED = 2**32 - 1
 
 
 class TabData(GradioModel):
@@ -19,6 +21,13 @@ class TabData(GradioModel):
 
     label: str
     key: str
+
+
+OWN = {
+    "#prompt": f"What to draw: 1 to {MAX_PROMPT} characters. A style and a colour in it are heeded.",
+    "#seed": f"Starts the random numbers, 0 to {MAX_SEED}. Runs that share it draw with the same luck.",
+}
+"""Tooltips of the page's own controls that name a limit; the others are in tips.js."""
 
 
 class HeadData(GradioModel):
@@ -38,5 +47,5 @@ class Head(Scripted):
 
     def postprocess(self, value: Any) -> Any:
         """Tabs as HeadData."""
-        tips = {selector: text for tab in value for selector, text in tab.explained.items()}
+        tips = OWN | {selector: text for tab in value for selector, text in tab.explained.items()}
         return HeadData(tabs=[TabData(label=tab.label, key=tab.key) for tab in value], tips=tips)

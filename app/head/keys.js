@@ -4,34 +4,41 @@
  * Keys that a part of the page has used are marked by it as done (preventDefault), and are left alone here.
  */
 
-import { find, pageStepper } from "../client/page.js";
-
-const FIELDS = "textarea, select, [contenteditable=true], input:not([type=radio], [type=checkbox], [type=range], [type=button])";
+import { FIELDS, find, openTab, pageStepper } from "../client/page.js";
 
 // where the arrows step although the focus is elsewhere: on a button that draws also Home and End, which scroll otherwise
-const DRAWING = "#ask button, #swap button, #onward button";
+const DRAWING = "#ask button, #chips button, #onward button";
+const SETTING = "loupe-keys";
 const OWN_ARROWS = "[role=tab], [role=menu], [role=listbox], [role=radiogroup], .sw-tile, .grid-wrap";
 
 /** Focus the picture of the stepper. */
 export const goToPicture = () => pageStepper()?.goHere();
 
-/** Open a tab by its place; on a narrow page it may be in the menu of those that do not fit. */
-function openTab(place) {
-  const every = [...document.querySelectorAll("#workbench > .tab-wrapper .visually-hidden button")];
-  const offered = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("#workbench > .tab-wrapper :is([role=tab], .overflow-dropdown button)")]);
-  const tab = every[place] && offered.find(({ textContent }) => textContent.trim() === every[place].textContent.trim());
-  if (!tab) return;
-  tab.click();
-  tab.focus();
-  tab.scrollIntoView({ block: "nearest" });
+/** Open a tab by its place. */
+function openTabAt(place) {
+  const [...every] = document.querySelectorAll("#workbench > .tab-wrapper .visually-hidden button");
+  if (every[place]) openTab(every[place].textContent.trim());
 }
 
 /** Whether the picture takes a key that was pressed on something outside of it. */
 function stepsFrom(target, key) {
   if (/^[a-z]$/i.test(key)) return true;
-  if (/^(Home|End)$/.test(key)) return Boolean(target.closest(DRAWING));
+  if (/^(Home|End| )$/.test(key)) return target === document.body || (key !== " " && Boolean(target.closest(DRAWING)));
   if (!/^Arrow(Left|Right)$/.test(key)) return false;
   return target === document.body || Boolean(target.closest("button") && !target.closest(OWN_ARROWS));
+}
+
+/** Whether single keys are shortcuts; a visitor may turn them off, for speech input and keys that are hit by mistake (WCAG 2.1.4). */
+function singleKeys() {
+  try { return localStorage.getItem(SETTING) !== "off"; } catch { return true; }
+}
+
+/** Let the visitor turn single keys off and on. */
+export function offerSingleKeys(box) {
+  box.checked = singleKeys();
+  box.addEventListener("change", () => {
+    try { localStorage.setItem(SETTING, box.checked ? "on" : "off"); } catch { box.checked = true; /* nothing can be stored here */ }
+  });
 }
 
 /**
@@ -55,8 +62,9 @@ export function listenForKeys(signal, list, tabKeys) {
     }
     const target = event.target instanceof Element ? event.target : document.body;
     if (event.ctrlKey || event.metaKey || event.altKey || target.closest(`${FIELDS}, [role=dialog]`)) return;
+    if (event.key.length === 1 && event.key !== " " && !singleKeys()) return;
     if (event.key in places) places[event.key]();
-    else if (tabKeys.includes(event.key)) openTab(tabKeys.indexOf(event.key));
+    else if (tabKeys.includes(event.key)) openTabAt(tabKeys.indexOf(event.key));
     else if (stepsFrom(target, event.key)) return pageStepper()?.press(event);
     else return;
     event.preventDefault();

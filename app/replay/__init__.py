@@ -12,6 +12,8 @@ from app.replay.bundle import bundle
 
 FOLDER = Path(__file__).parent
 STEPPER = FOLDER.parent / "stepper"
+INSIDE = FOLDER.parent / "tabs" / "inside"
+STYLES = (STEPPER / "stepper.css", INSIDE / "inside.css", FOLDER / "replay.css")
 POLICY = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
 )
@@ -43,13 +45,15 @@ def replay_page(title: str, state: str, message: str, trace: bytes, atlas: bytes
     or "stopped"; message: a line above the picture, "" for none. Everything of the run is in base64, and the policy
     lets nothing run but the stepper, and nothing be fetched: no prompt or caption can do more than be read.
     """
-    code, style = bundle(FOLDER / "replay.js"), _read(STEPPER / "stepper.css") + _read(FOLDER / "replay.css")
+    code, style = bundle(FOLDER / "replay.js"), "".join(map(_read, STYLES))
     about = json.dumps({"state": state, "message": message}).encode()
     page = PAGE.format(
         policy=POLICY.format(script=_hash(code), style=_hash(style)),
         title=html.escape(f"{title} - AR-RAG Loupe"),
         style=style,
-        body=_read(FOLDER / "replay.html").replace("<!-- stepper -->", _read(STEPPER / "stepper.html")),
+        body=_read(FOLDER / "replay.html")
+        .replace("<!-- stepper -->", _read(STEPPER / "stepper.html"))
+        .replace("<!-- inside -->", _read(INSIDE / "inside.html")),
         trace=_base64(trace),
         atlas=_base64(atlas),
         about=_base64(about),

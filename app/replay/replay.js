@@ -3,6 +3,8 @@
 import { make } from "../client/dom.js";
 import { mount } from "../stepper/stepper.js";
 import { parseTrace } from "../stepper/trace.js";
+import { mount as mountInside } from "../tabs/inside/inside.js";
+import { recordedAt } from "../tabs/inside/recorded.js";
 
 /** The content of a data block as an ArrayBuffer. */
 function blockBytes(id) {
@@ -26,6 +28,11 @@ document.getElementById("theme").addEventListener("click", () => document.body.c
 
 const about = JSON.parse(new TextDecoder().decode(blockBytes("about")));
 const [trace, atlas] = ["trace", "atlas"].map(blockBytes);
-showSettings(document.getElementById("settings"), parseTrace(trace));
+const parsed = parseTrace(trace), inside = document.getElementById("inside");
+showSettings(document.getElementById("settings"), parsed);
 mount({ element: document.getElementById("stepper") })(
   { ...about, run: 1, number: 1, step: -1, file: { bytes: trace }, atlas: { url: "atlas", bytes: atlas } });
+if (parsed.inside) {
+  inside.hidden = false;
+  mountInside({ element: inside, trigger: () => {}, server: { at: async (asked) => recordedAt(parsed, asked) } });
+}

@@ -169,7 +169,7 @@ export class Blenders {
       if (i >= present) return;
       const code = trace.arrays.near_code[step * trace.shown.neighbours + i];
       const box = [Math.round((i + 0.5) * this.column - PATCH_SIZE / 2), 2, PATCH_SIZE, PATCH_SIZE];
-      drawCode(context, atlas, trace.atlas_columns, code, ...box);
+      drawCode(context, { trace, step: -1, atlas }, code, ...box);
       if (code === trace.arrays.code[step]) outline(context, ...box, colours.taken);
     });
   }
@@ -231,7 +231,7 @@ const cosineText = (value) => (Math.round(100 * value) / 100 || 0).toFixed(2).re
 function blendersText(trace, step) {
   const through = plural(trace.settings.faid_neighbours, "feature"), present = trace.arrays.faid_present[step];
   if (!blendersAt(trace, step)) return "there were none at this position: another method drew it";
-  if (!present) return `nothing was retrieved here: the blenders ran with a blank feature, and add what they make of it`;
+  if (!present) return `nothing was looked up here: the blenders ran with a blank feature, and add what they make of it`;
   const blank = trace.settings.faid_neighbours - present;
   const hidden = trace.settings.faid_neighbours - trace.shown.features;
   return `${through} of the nearest neighbours went through ${plural(trace.blenders.length, "blender")}`

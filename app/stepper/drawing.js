@@ -26,6 +26,8 @@ export function prepare(canvas, width, height) {
   return context;
 }
 
+const REST = 0.28; // opacity of what is still to come
+
 /** Outline one cell with a line that shows on any picture. */
 export function outline(context, x, y, width, height, colour, dash = []) {
   context.setLineDash([]);
@@ -56,6 +58,18 @@ export function drawPatches(context, picture, grid, cell, shown, [left, top, siz
   const [width, below] = [Math.round(grid.width * cell), Math.round(rows * cell)];
   if (rows) context.drawImage(picture, left, top, size, rows * side, 0, 0, width, below);
   if (rest) context.drawImage(picture, left, top + rows * side, rest * side, side, 0, below, Math.round(rest * cell), Math.round((rows + 1) * cell) - below);
+}
+
+/** The rest of a picture, faint: what is still to come. */
+export function drawRest(context, picture, grid, cell, shown) {
+  const [width, height] = [Math.round(grid.width * cell), Math.round(grid.height * cell)];
+  context.globalAlpha = REST;
+  context.drawImage(picture, 0, 0, picture.width, picture.height, 0, 0, width, height);
+  context.globalAlpha = 1;
+  for (let p = 0; p < shown; p += grid.width) {  // what is drawn over it starts from nothing
+    const [x, y, , tall] = boxOf(p, grid, cell);
+    context.clearRect(x, y, Math.round(Math.min(grid.width, shown - p) * cell), tall);
+  }
 }
 
 /** Empty paper: a faint dot in the middle of every cell that has no patch yet. */
@@ -109,12 +123,34 @@ function ring(context, x, y, width, height, colour) {
   context.strokeRect(x + 3, y + 3, width - 6, height - 6);
 }
 
-/** The patch picture of a code alone, from the atlas; plain grey until the atlas is there. */
-export function drawCode(context, atlas, columns, code, x, y, width, height) {
+/**
+ * Where the look of a code at a step is: in its place in the picture, or in the atlas, which has the mean of the code's
+ * patches in real pictures.
+ * @param {{trace: object, step: number, atlas: ?ImageBitmap}} view
+ * @returns {{picture: ?ImageBitmap, columns: number, square: number, inPlace: boolean}}
+ */
+export function lookAt({ trace, step, atlas }, code) {
+  const columns = trace?.atlas_columns ?? 32;
+  if (trace && code === trace.arrays.code[step]) return { picture: trace.drawn, columns: trace.grid.width, square: step, inPlace: true };
+  const first = trace ? step * trace.shown.codes : 0, place = trace?.patches ? trace.arrays.top_code.subarray(first, first + trace.shown.codes).indexOf(code) : -1;
+  const number = place < 0 ? -1 : trace.arrays.in_place[first + place];
+  if (number >= 0) return { picture: trace.patches, columns, square: number, inPlace: true };
+  return { picture: atlas, columns, square: code, inPlace: false };
+}
+
+/** Draw how a code looks at a step; where that is only its mean look, with a dashed edge, and grey until that is there. */
+export function drawCode(context, view, code, x, y, width, height) {
+  const { picture, columns, square, inPlace } = lookAt(view, code);
   context.fillStyle = "rgb(128 128 128 / 0.35)";
-  if (!atlas) return context.fillRect(x, y, width, height);
-  const side = atlas.width / columns;
-  context.drawImage(atlas, (code % columns) * side, Math.floor(code / columns) * side, side, side, x, y, width, height);
+  if (!picture) return context.fillRect(x, y, width, height);
+  const side = picture.width / columns;
+  context.drawImage(picture, (square % columns) * side, Math.floor(square / columns) * side, side, side, x, y, width, height);
+  if (inPlace) return;
+  context.setLineDash([2, 2]);
+  context.lineWidth = 1;
+  context.strokeStyle = "rgb(128 128 128)";
+  context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
+  context.setLineDash([]);
 }
 
 /**
@@ -174,7 +210,7 @@ export function drawCrop(canvas, { trace, atlas, colours, wanted }, at, size = C
     const side = bitmap.width / grid.width;
     context.drawImage(bitmap, left * side, top * side, CROP_CELLS * side, CROP_CELLS * side, 0, 0, size, size);
   } else {
-    drawCode(context, atlas, trace.atlas_columns, arrays.near_code[at], ...box(row, col));
+    drawCode(context, { trace, step: -1, atlas }, arrays.near_code[at], ...box(row, col));
     wanted(image);
   }
   context.strokeStyle = colours.query;
@@ -186,6 +222,6 @@ export function drawCrop(canvas, { trace, atlas, colours, wanted }, at, size = C
 /** The colours of the page that drawing uses, from the style of an element. */
 export function coloursOf(element) {
   const style = getComputedStyle(element);
-  const names = { dot: "dot", grid: "grid", flip: "flip", cursor: "cursor", query: "query", ink: "ink", rest: "rest", soft: "faint", taken: "blended", model: "model", blended: "blended", unblended: "unblended", blank: "blank", paper: "paper" };
+  const names = { dot: "dot", grid: "grid", flip: "flip", cursor: "cursor", query: "query", ink: "ink", rest: "rest", soft: "faint", taken: "blended", model: "model", retrieval: "retrieval", blended: "blended", unblended: "unblended", blank: "blank", paper: "paper" };
   return Object.fromEntries(Object.entries(names).map(([name, variable]) => [name, style.getPropertyValue(`--lp-${variable}`).trim()]));
 }

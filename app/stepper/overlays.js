@@ -9,12 +9,15 @@ import { finiteRange } from "./trace.js";
 export function whyNoOverlay(trace, name) {
   if (["none", "entropy", "surprise"].includes(name)) return "";
   if (name === "branch") return "parent" in trace.arrays ? "" : "This run is not a branch of another";
-  if (!trace.retrieves) return "This run retrieved nothing";
-  if (name === "source" && !trace.provenance.listed.length) return "Nothing that was retrieved took part in this run";
+  if (!trace.retrieves) return "This run looked nothing up";
+  if (name === "source" && !trace.provenance.listed.length) return "Nothing that was looked up took part in this run";
   if (["fit", "share"].includes(name) && !trace.blenders.length) return "This run had no blenders: choose a method with FAiD";
-  if (["flips", "kl"].includes(name) && !trace.flips_known) return `What retrieval changed was ${NOT_RECORDED}`;
+  if (["flips", "kl"].includes(name) && !trace.flips_known) return `What look-ups changed was ${NOT_RECORDED}`;
   return "";
 }
+
+/** The most that mixing can move a distribution, in words; empty where nothing bounds it, or the trace does not say. */
+const ceilingText = ({ kl_ceiling }) => (kl_ceiling ? `, at most ${short(kl_ceiling)}: -ln(1 - λ) at the full λ` : "");
 
 /** The values that an overlay shows, with their range, meaning and unit; null for none. */
 export function overlayOf(trace, name) {
@@ -23,12 +26,12 @@ export function overlayOf(trace, name) {
   const { entropy, kl, nearest, surprise, faid_fit } = trace.arrays, every = Array.from({ length: trace.steps }, (_, p) => p);
   const overlay = {
     entropy: () => ({ values: entropy.filter((_, i) => i % 3 === 2), text: "entropy of what was drawn from, in nats", unit: "nats" }),
-    kl: () => ({ values: kl, text: `${movedText(trace)}, in nats`, unit: "nats" }),
+    kl: () => ({ values: kl, text: `${movedText(trace)}, in nats${ceilingText(trace)}`, unit: "nats" }),
     nearest: () => ({ values: nearest, text: "squared L2 distance of the nearest neighbour", unit: "" }),
     fit: () => ({ values: faid_fit, text: `mean compatibility of the neighbours in the last blender, of layer ${trace.blenders.at(-1)}`, unit: "", range: [0, 1] }),
     share: () => ({ values: largestShares(trace), text: "most that a blender adds, in % of the hidden state", unit: "%" }),
     surprise: () => ({ values: surprise.filter((_, i) => i % 2 === 1), text: "-ln of the code's probability at temperature 1, in nats", unit: "nats" }),
-    flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(trace, p)) + 2 * Number(shiftAt(trace, p))), marks: "flip", text: "where retrieval changed the code" }),
+    flips: () => ({ values: Uint8Array.from(every, (p) => Number(flipAt(trace, p)) + 2 * Number(shiftAt(trace, p))), marks: "flip", text: "where look-ups changed the code" }),
     branch: () => ({ values: Uint8Array.from(every, (p) => Number(differsAt(trace, p))), marks: "difference", text: "codes that differ from the run that this one branched from" }),
   }[name]();
   const [low, high] = finiteRange(overlay.values) || [0, 0];
@@ -45,5 +48,5 @@ export function legendText(trace, overlay, step, focus) {
   const given = marks === "flip" ? marked.filter((p) => !trace.arrays.drawn[p]).length : 0;
   const rings = values.filter((value) => value > 1).length, would = given ? `; ${given} in hindsight, of codes that were not drawn` : "";
   const shifts = rings ? `; ${plural(rings, "ring")}: shifts, where the blenders alone changed it` : "";
-  return `${plural(marked.length - given, marks)}: marked cells, ${text}${would}${shifts}`;
+  return `${plural(marked.length - given, marks)}: marked patches, ${text}${would}${shifts}`;
 }

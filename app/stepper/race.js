@@ -23,7 +23,7 @@ export function raceTextAt(trace, step) {
   const { arrays, rule } = trace, { pick, without, drawn } = arrays;
   if (rule !== "gumbel") {
     return `This run comes from an older version, which drew by one number in code order (u = ${arrays.u[step].toFixed(4)}). `
-      + "There, a flip can also go to a code that retrieval did not raise, so do not read too much into one.";
+      + "There, a flip can also go to a code that the look-up did not raise, so do not read too much into one.";
   }
   const kinds = racedIn(trace), share = (kind, code) => `${percent(chanceAt(trace, step, kind, code))} %`;
   const [before, after] = [kinds[0], kinds.at(-1)], code = pick[step], other = without[step];
@@ -35,12 +35,12 @@ export function raceTextAt(trace, step) {
   if (kinds.length < 2) return `${luck}Code ${code} had ${share(after, code)}.${close}`;
   const moved = chanceAt(trace, step, after, code) >= chanceAt(trace, step, before, code) ? "raised" : "lowered";
   const still = share(before, code) === share(after, code);
-  const change = still ? `Retrieval left code ${code} at ${share(after, code)}` : `Retrieval ${moved} code ${code} from ${share(before, code)} to ${share(after, code)}`;
+  const change = still ? `The look-up left code ${code} at ${share(after, code)}` : `The look-up ${moved} code ${code} from ${share(before, code)} to ${share(after, code)}`;
   if (code !== other) {
     const less = moved === "lowered" ? `, but code ${other} further, from ${share(before, other)} to ${share(after, other)}` : "";
     return `${luck}${change}${less}; with the same luck ${otherAt(trace, step)} takes ${other}.${close}`;
   }
-  const same = retrievedAt(trace, step) ? `${change}; with the same luck ${otherAt(trace, step)} takes it, too.` : `Nothing was retrieved here. Code ${code} had ${share(after, code)}.`;
+  const same = retrievedAt(trace, step) ? `${change}; with the same luck ${otherAt(trace, step)} takes it, too.` : `Nothing was looked up here. Code ${code} had ${share(after, code)}.`;
   return `${luck}${same}${close}`;
 }
 
@@ -50,10 +50,10 @@ export function raceTextAt(trace, step) {
  * may be cut off at the left, those of winners never are.
  * @param {{code: number, noise: number, chances: number[]}[]} racers codes with a probability for each lane
  * @param {{colour: string, winner: number}[]} lanes the distributions, the first one above
- * @param {{atlas: ?ImageBitmap, columns: number, colours: Object<string, string>}} look
+ * @param {object} view trace, step and atlas, which have the looks of codes, and colours
  */
-export function drawRace(canvas, width, racers, lanes, look) {
-  const { atlas, columns, colours } = look;
+export function drawRace(canvas, width, racers, lanes, view) {
+  const { colours } = view;
   const thick = lanes.length > 1 ? 8 : 11, row = lanes.length * (thick + 2) + 8, labels = 66, room = 12;
   const context = prepare(canvas, Math.max(width, 160), Math.max(row * racers.length, row));
   const ends = racers.flatMap(({ noise, chances }) => chances.filter((p) => p > 0).flatMap((p) => [Math.log(p), Math.log(p) + noise]));
@@ -78,7 +78,7 @@ export function drawRace(canvas, width, racers, lanes, look) {
   });
   racers.forEach(({ code, noise, chances }, i) => {
     const top = i * row, wins = lanes.some(({ winner }) => winner === code);
-    drawCode(context, atlas, columns, code, 0, top + (row - 22) / 2, 22, 22);
+    drawCode(context, view, code, 0, top + (row - 22) / 2, 22, 22);
     context.fillStyle = colours.ink;
     context.font = `${wins ? "600 " : ""}12px "IBM Plex Mono", ui-monospace, monospace`;
     context.fillText(String(code), 27, top + row / 2);

@@ -2,18 +2,21 @@
 
 import { make, makePatch, setLength, setText, setTitle, showPairs } from "../client/dom.js";
 import { percent, short } from "../client/numbers.js";
-import { drawCode, drawCrop, drawGap, drawPatch, prepare } from "./drawing.js";
+import { drawCode, drawCrop, drawGap, drawPatch, lookAt, prepare } from "./drawing.js";
 import { drawRace, furthest, racedIn, racersAt, raceTextAt } from "./race.js";
 import {
   bestFeatureAt, blendersAt, contextAt, decidedAt, distributionsOf, featureAt, flipAt, movedText, NOT_RECORDED,
   placeAt, presentAt, reasonAt, retrievedAt, shiftAt, withoutAt,
 } from "./step.js";
+import { Nearest } from "./nearest.js";
 import { FACT_TIPS } from "./tips.js";
 import { ofStep } from "./trace.js";
+import { wordsIn } from "./words.js";
 
-const CONTEXT_SIZE = 132;
+const CONTEXT_SIZE = 116;
+const LISTED = 4; // codes that are listed at first, besides those that were taken by somebody
 const DISTRIBUTIONS = ["unblended", "blank", "model", "retrieval", "blended"];
-const RACERS = 5;
+const RACERS = 3;
 
 /** One row of the table of codes, with handles on the parts that change. */
 function makeCodeRow() {
@@ -53,6 +56,16 @@ export class Reading {
     this.parts = parts;
     this.rows = [];
     this.cards = [];
+    this.nearest = new Nearest(parts);
+    parts.more.addEventListener("click", () => this.listMore(!parts.codes.classList.contains("has-all")));
+    this.listMore(false);
+  }
+
+  /** List all codes, or the likeliest few. */
+  listMore(all) {
+    this.parts.codes.classList.toggle("has-all", all);
+    this.parts.more.setAttribute("aria-expanded", String(all));
+    setText(this.parts.more, all ? "fewer" : "more codes");
   }
 
   /** Make the rows and cards that a trace needs, and show the distributions that it has. */
@@ -64,6 +77,7 @@ export class Reading {
     }
     for (const kind of DISTRIBUTIONS) this.parts[`column-${kind}`].hidden = !kinds.includes(kind);
     this.parts.codes.replaceChildren(...this.rows.map(({ row }) => row));
+    this.parts.more.hidden = trace.shown.codes <= LISTED;
     this.cards = Array.from({ length: trace.shown.neighbours }, makeCard);
     this.parts.codes.classList.toggle("has-four", kinds.length > 3);
     this.parts.cards.classList.toggle("has-fit", trace.blenders.length > 0);
@@ -83,9 +97,14 @@ export class Reading {
   /* Each part shows one step by itself. `view`: trace, step, atlas (bitmap or null), colours, stripWidth, wanted (called
      with the number of a source picture that is not decoded yet). */
 
-  /** What was looked up, what was chosen, and the numbers of the step. */
-  showVerdict(view) {
+  /** The context that was looked up, and what was found nearest. */
+  showAsked(view) {
     this.showContext(view);
+    this.nearest.show(view);
+  }
+
+  /** The patch that was taken, and the numbers of the step. */
+  showVerdict(view) {
     this.showChoice(view);
     this.showNumbers(view);
   }
@@ -106,7 +125,7 @@ export class Reading {
       context.fillRect(x, y, size, size);
     });
     drawGap(context, -left * cell, -top * cell, cell, colours.ink);
-    setText(this.parts["context-text"], here ? "the context that was looked up, and the gap to fill" : "no lookup here");
+    setText(this.parts["context-text"], here ? "the context, and the gap" : "no look-up here");
     this.parts.context.setAttribute("aria-label", here
       ? `Context codes ${positions.map((p) => trace.arrays.code[p] ?? "outside").join(", ")}` : `No context: ${reasonAt(trace, step)}`);
   }
@@ -114,14 +133,15 @@ export class Reading {
   showChoice({ trace, step }) {
     const { code, without, pick, own, alone } = trace.arrays, decided = decidedAt(trace, step), flip = flipAt(trace, step);
     drawPatch(prepare(this.parts.chosen, 44, 44), trace.drawn, trace.grid, step, 0, 0, 44);
-    setText(this.parts.choice, `code ${code[step]} at ${placeAt(trace.grid, step)}`);
+    const words = wordsIn(trace.drawn, trace.grid.width, step);
+    setText(this.parts.choice, `${words[0].toUpperCase()}${words.slice(1)}: code ${code[step]} at ${placeAt(trace.grid, step)}`);
     const told = !trace.flips_known ? `Flips are ${NOT_RECORDED}`
       : decided && without[step] !== code[step] ? "No luck would take this code here"
-      : decided ? `In hindsight retrieval ${flip ? `would have made it code ${pick[step]}` : "would have left it as it is"}`
+      : decided ? `In hindsight the look-up ${flip ? `would have made it code ${pick[step]}` : "would have left it as it is"}`
       : flip ? `Flip: ${withoutAt(trace, step)} the same luck takes code ${without[step]}`
       : retrievedAt(trace, step) ? `No flip: ${withoutAt(trace, step)} the same luck takes the same code`
-      : blendersAt(trace, step) ? "Nothing was retrieved, so no flip" : "The model alone decided";
-    const by = !decided ? "" : step < trace.given ? "Given by the image. " : `Chosen by hand; drawn would have been code ${own[step]}. `;
+      : blendersAt(trace, step) ? "Nothing was looked up, so no flip" : "The model alone decided";
+    const by = !decided ? "" : step < trace.given ? "Given by the picture. " : `Chosen by hand; drawn would have been code ${own[step]}. `;
     const shift = shiftAt(trace, step) ? `. Shift: without the blenders it takes code ${alone[step]}` : "";
     setText(this.parts.flip, by + told + shift);
     this.parts.flip.classList.toggle("is-flip", flip && !decided);
@@ -136,12 +156,12 @@ export class Reading {
       ["margin (nats)", Number.isFinite(ahead) ? short(ahead) : "–", "by how much the code won the race: how nearly it would have been another one"],
       blends && !trace.mixes
         ? ["best compatibility", best ? best[1].toFixed(2) : "–", "highest compatibility in the last blender, 0 to 1"]
-        : ["λ here", here ? short(mix[step]) : "0", "retrieval weight at this position, after the gate"],
+        : ["λ here", here ? short(mix[step]) : "0", "weight λ at this position, after the gate"],
       ["nearest d", here ? short(nearest[step]) : "–", "squared L2 distance of the nearest neighbour, 0 to 16"],
-      ["KL (nats)", moved ? short(kl[step]) : "–", `${movedText(trace)}: how far retrieval moved the distribution`],
+      ["KL (nats)", moved ? short(kl[step]) : "–", `${movedText(trace)}: how far the look-up moved the distribution`],
       ["entropy (nats)", moved ? `${short(before)} → ${short(after)}` : short(after),
-        moved ? "entropy without retrieval, then of what was drawn from" : "entropy of what was drawn from"],
-      ["neighbours", here ? String(found[step]) : "0", "how many neighbours were retrieved"],
+        moved ? "entropy without look-up, then of what was drawn from" : "entropy of what was drawn from"],
+      ["neighbours", here ? String(found[step]) : "0", "how many neighbours were found"],
     ]);
   }
 
@@ -157,12 +177,12 @@ export class Reading {
     const lanes = winners.map((winner, i) => ({ winner, colour: view.colours[i === winners.length - 1 ? "blended" : kinds[0]] }));
     const racers = furthest(racersAt(trace, step, kinds), winners, RACERS);
     this.parts.race.setAttribute("aria-label", `The race of codes ${racers.map(({ code }) => code).join(", ")}; won by ${winners.at(-1)}`);
-    drawRace(this.parts.race, view.stripWidth, racers, lanes, { atlas: view.atlas, columns: trace.atlas_columns, colours: view.colours });
+    drawRace(this.parts.race, view.stripWidth, racers, lanes, view);
     this.parts["race-key"].className = `lp-key lp-${kinds[0]}`;
-    setText(this.parts["race-above"], kinds.length > 1 ? (kinds[0] === "blank" ? "nothing retrieved" : "model alone") : "");
+    setText(this.parts["race-above"], kinds.length > 1 ? (kinds[0] === "blank" ? "nothing looked up" : "model alone") : "");
     setText(this.parts["race-luck"], `luck${kinds.length > 1 ? ": the same noise for both" : ""} (below zero: outlined)`);
     this.parts["race-above"].parentElement.hidden = kinds.length < 2;
-    setText(this.parts["race-below"], kinds.at(-1) === "blended" && trace.retrieves ? "blended" : trace.retrieves ? "with what was retrieved" : "model");
+    setText(this.parts["race-below"], kinds.at(-1) === "blended" && trace.retrieves ? "mix" : trace.retrieves ? "with look-up" : "model");
   }
 
   showCodes(view) {
@@ -171,16 +191,22 @@ export class Reading {
     const codes = listed("code"), shown = distributionsOf(trace);
     const shares = DISTRIBUTIONS.map((kind) => (shown.includes(kind) ? listed(kind) : null));
     const scale = Math.max(0.02, ...shares.map((values) => (values ? Math.max(...values) : 0)));
-    this.rows.forEach((row, i) => this.showCode(row, view, codes[i], shares.map((values) => values?.[i]), scale));
+    this.rows.forEach((row, i) => {
+      this.showCode(row, view, codes[i], shares.map((values) => values?.[i]), scale);
+      row.row.classList.toggle("is-more", i >= LISTED && !/is-(taken|alone|bare)/.test(row.row.className));
+    });
   }
 
   showCode({ row, patch, number, tag, lines, cells }, { trace, step, atlas }, code, shares, scale) {
     const { arrays } = trace, taken = code === arrays.code[step], without = code === arrays.without[step];
     const bare = code === arrays.alone[step], faid = trace.blenders.length > 0;
-    if (patch.shows !== code) drawCode(prepare(patch, 22, 22), atlas, trace.atlas_columns, code, 0, 0, 22, 22);
-    patch.shows = code;
+    const look = lookAt({ trace, step, atlas }, code), shows = `${look.inPlace ? trace.id : ""} ${look.columns} ${look.square}`;
+    if (patch.shows !== shows || !look.picture) drawCode(prepare(patch, 22, 22), { trace, step, atlas }, code, 0, 0, 22, 22);
+    patch.shows = shows;
+    setTitle(patch, look.inPlace ? "How this code looks at this place of the picture" : "The mean look of this code in the database's pictures");
+    if (look.picture) setTitle(number.parentElement, wordsIn(look.picture, look.columns, look.square));
     setText(number, String(code));
-    setText(tag, taken ? (arrays.drawn[step] ? "taken" : step < trace.given ? "given" : "chosen") : without ? (faid ? "nothing retrieved" : "without retrieval") : bare ? "no blenders" : "");
+    setText(tag, taken ? (arrays.drawn[step] ? "taken" : step < trace.given ? "given" : "chosen") : without ? (faid ? "nothing looked up" : "without look-up") : bare ? "no blenders" : "");
     row.className = taken ? "is-taken" : without ? "is-alone" : bare ? "is-bare" : "";
     row.classList.toggle("is-empty", !row.className && shares.every((share) => !share));  // a code that nobody asked for
     shares.forEach((share, i) => {
@@ -196,11 +222,11 @@ export class Reading {
     const { trace, step } = view;
     const here = retrievedAt(trace, step), width = trace.shown.neighbours;
     this.parts.nothing.hidden = here;
-    setText(this.parts.nothing, here ? "" : `Nothing was retrieved at this position: ${reasonAt(trace, step)}.`);
+    setText(this.parts.nothing, here ? "" : `Nothing was looked up at this position: ${reasonAt(trace, step)}.`);
     const count = ofStep(trace.arrays.near_image, step, width).filter((image) => image >= 0).length;
     const carried = ofStep(trace.arrays.near_share, step, width).reduce((sum, share) => sum + share, 0);
     setText(this.parts["neighbours-text"], here
-      ? `${count} of ${trace.arrays.found[step]} shown, nearest first; they carry ${percent(carried)} % of the retrieval distribution` : "");
+      ? `${count} of ${trace.arrays.found[step]} shown, nearest first; they carry ${percent(carried)} % of the look-up` : "");
     const blended = blendersAt(trace, step) ? presentAt(trace, step) : 0;
     if (!here) return;
     this.cards.forEach((card, i) => this.showCard(card, view, step * width + i));

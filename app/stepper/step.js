@@ -2,13 +2,13 @@
 
 import { plural, short } from "../client/numbers.js";
 
-export const NOT_RECORDED = "not recorded; turn on “Also record each position without what was retrieved” and generate again";
+export const NOT_RECORDED = "not recorded; turn on “Also record each position without look-up” and draw again";
 
 /** Whether the step asked the database. */
 export const retrievedAt = (trace, step) => trace.arrays.reason[step] < 0;
 
 /** Why the step did not. */
-export const reasonAt = (trace, step) => trace.reasons[trace.arrays.reason[step]] || "nothing was retrieved";
+export const reasonAt = (trace, step) => trace.reasons[trace.arrays.reason[step]] || "nothing was looked up";
 
 /** Whether retrieval changed the code: with the same luck another one, had nothing been retrieved. False as well where that was not recorded. */
 export const flipAt = (trace, step) => trace.arrays.pick[step] !== trace.arrays.without[step];
@@ -19,7 +19,7 @@ export const shiftAt = (trace, step) => trace.arrays.drawn[step] === 1 && trace.
 /** Who decided the code of a step, in words; empty where it was drawn. */
 export function decidedAt(trace, step) {
   if (trace.arrays.drawn[step]) return "";
-  return step < trace.given ? "given by the image" : "chosen by hand";
+  return step < trace.given ? "given by the picture" : "chosen by hand";
 }
 
 /** Whether the blenders took part in a step. */
@@ -29,13 +29,13 @@ export const blendersAt = (trace, step) => trace.blenders.length > 0 && trace.ar
 export const differsAt = (trace, step) => "parent" in trace.arrays && trace.arrays.parent[step] !== trace.arrays.code[step];
 
 /** What a code is compared with, in words: the same step, had nothing been retrieved there. */
-export const withoutAt = (trace, step) => (blendersAt(trace, step) ? "with nothing retrieved" : "without retrieval");
+export const withoutAt = (trace, step) => (blendersAt(trace, step) ? "with nothing looked up" : "without look-up");
 
 /** What a code is compared with, as the one who takes it. */
-export const otherAt = (trace, step) => (blendersAt(trace, step) ? "the model with nothing retrieved" : "the model alone");
+export const otherAt = (trace, step) => (blendersAt(trace, step) ? "the model with nothing looked up" : "the model alone");
 
 /** What the divergence of a trace is between, as a formula. */
-export const movedText = (trace) => (trace.blenders.length ? `KL(nothing retrieved ‖ ${trace.mixes ? "blended" : "model"})` : "KL(model ‖ blended)");
+export const movedText = (trace) => (trace.blenders.length ? `KL(nothing looked up ‖ ${trace.mixes ? "mix" : "model"})` : "KL(model ‖ mix)");
 
 /** Which distributions a trace has, in the order in which they follow from each other, the retrieved one apart. */
 export function distributionsOf(trace) {
@@ -82,16 +82,16 @@ export function contextAt(trace, step) {
 /** Where a step is, in words. */
 export const placeAt = (grid, step) => `row ${Math.floor(step / grid.width)}, column ${step % grid.width}`;
 
-/** A step in a sentence or two, for screen readers. */
-export function spokenAt(trace, step) {
+/** A step in a sentence or two, for screen readers; words: what its patch looks like. */
+export function spokenAt(trace, step, words) {
   const { code, without, alone, found, nearest } = trace.arrays;
   const about = retrievedAt(trace, step)
     ? `${plural(found[step], "neighbour")}, the nearest at distance ${short(nearest[step])}.`
-    : `Nothing retrieved: ${reasonAt(trace, step)}.`;
+    : `No look-up: ${reasonAt(trace, step)}.`;
   const shift = shiftAt(trace, step) ? ` Shift: without the blenders code ${alone[step]}.` : "";
   const flip = (flipAt(trace, step) && trace.arrays.drawn[step] ? ` Flip: ${withoutAt(trace, step)} code ${without[step]}.` : "") + shift;
   const decided = decidedAt(trace, step);
-  return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}${decided && `, ${decided}`}. ${about}${spokenBlendersAt(trace, step)}${flip}`;
+  return `Position ${step}, ${placeAt(trace.grid, step)}. Code ${code[step]}, ${words}${decided && `, ${decided}`}. ${about}${spokenBlendersAt(trace, step)}${flip}`;
 }
 
 /** The blenders of a step in a sentence, nothing for a run without them. */

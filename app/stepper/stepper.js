@@ -14,18 +14,20 @@ import { hideButton, offerAgain, partsOf, setText, setTitle } from "../client/do
 import { lifetimeOf, onThemeChange, until } from "../client/lifetime.js";
 import { Newest } from "../client/newest.js";
 import { short } from "../client/numbers.js";
+import { prepareSpeech, say } from "../client/speech.js";
 import { explain } from "../client/tips.js";
 import { Blenders } from "./blenders.js";
-import {
-  boxOf, coloursOf, drawGrid, drawOverlay, drawPaper, drawPatches, drawScale, outline, prepare,
-} from "./drawing.js";
+import { paint } from "./canvas.js";
+import { boxOf, coloursOf, drawScale } from "./drawing.js";
 import { isJump, Jumps } from "./jumps.js";
 import { legendText, overlayOf, whyNoOverlay } from "./overlays.js";
 import { Reading } from "./reading.js";
-import { drawRegions, drawSources, sourceKeys } from "./sources.js";
-import { contextAt, placeAt, retrievedAt, spokenAt } from "./step.js";
+import { sourceKeys } from "./sources.js";
+import { placeAt, spokenAt } from "./step.js";
+import { drawSummaryPicture, showSummary, summaryText } from "./summary.js";
 import { TIPS } from "./tips.js";
 import { bitmapFromBase64, closeTrace, decodeSource, loadTrace, PictureOfOneFile } from "./trace.js";
+import { wordsIn } from "./words.js";
 
 const PLAY_INTERVAL_MS = 80, CALM_INTERVAL_MS = 500;
 const SPEAK_AFTER_MS = 350;
@@ -56,14 +58,17 @@ class Stepper {
     this.blenders = new Blenders(this.parts);
     this.sections = new Map([
       [this.parts.frame, () => this.renderStage()],
-      [this.parts.verdict, (view) => this.reading.showVerdict(view)],
-      [this.parts.draw, (view) => this.reading.showDraw(view)],
+      [this.parts.asked, (view) => this.reading.showAsked(view)],
       [this.parts.likely, (view) => this.reading.showCodes(view)],
+      [this.parts.draw, (view) => this.reading.showDraw(view)],
+      [this.parts.verdict, (view) => this.reading.showVerdict(view)],
       [this.parts.blenders, (view) => this.blenders.show(view)],
       [this.parts.neighbours, (view) => this.reading.showNeighbours(view)],
     ]);
     this.inSight = new Set();
     this.rendered = this.hurried = this.turn = 0;
+    this.whole = false;
+    this.source = null;
     this.radios = [...this.root.querySelectorAll("[name=lp-overlay]")];
     for (const radio of this.radios) radio.parentElement.dataset.meaning = radio.parentElement.title;
     this.jumps = new Jumps(this.root, this.parts, () => this.step, (step) => this.move(step));
@@ -111,7 +116,9 @@ class Stepper {
     this.showMessage(update.message);
     setText(this.parts.title, update.prompt);
     this.parts.facts.replaceChildren();
+    this.parts.sentence.hidden = true;
     this.setState("streaming");
+    if (!update.number) this.reveal();
     this.setSteps(update.steps, update.steps - 1);
   }
 
@@ -133,7 +140,7 @@ class Stepper {
     this.previous = null;
   }
 
-  /** Show a trace, at a position, or at its last one (-1). */
+  /** Show a trace, at a position, or where it says most (-1); until one moves, all of a finished picture is seen. */
   open(trace, state, step = -1) {
     Object.assign(this, { trace, picture: trace.drawn, grid: trace.grid, focus: -1 });
     this.reading.build(trace);
@@ -141,9 +148,13 @@ class Stepper {
     this.blenders.measure();
     setText(this.parts.title, trace.prompt);
     this.setState(state);
-    this.setSteps(trace.steps, step >= 0 && step < trace.steps ? step : trace.steps - 1);
+    for (const node of [this.root, this.host]) delete node.dataset.shown;
+    this.whole = state === "ready";
+    this.setSteps(trace.steps, step >= 0 && step < trace.steps ? step : trace.summary.start);
     this.offerOverlays();
     this.jumps.offer(trace);
+    this.source = showSummary(this.parts.sentence, trace, () => this.jumps.press("n", false));
+    say(`${state === "stopped" ? "Paused" : "Drawn"}. ${summaryText(trace)}`);
     this.tell("trace");
   }
 
@@ -210,6 +221,7 @@ class Stepper {
   showMessage(message) {
     setText(this.parts.notice, message || "");
     this.parts.notice.hidden = !message;
+    if (message) say(message);
     hideButton(this.parts.again, this.parts.canvas);
   }
 
@@ -218,6 +230,7 @@ class Stepper {
   /** Go to a position (clamped). */
   go(step) {
     if (!this.trace) return;
+    this.whole = false;
     this.setStep(Math.min(Math.max(step, 0), this.steps - 1));
   }
 
@@ -225,6 +238,11 @@ class Stepper {
   move(step) {
     this.pause();
     this.go(step);
+  }
+
+  /** On a narrow page, where the picture may be out of sight: show it. */
+  reveal() {
+    if (matchMedia("(max-width: 720px)").matches) this.parts.frame.scrollIntoView({ block: "nearest" });
   }
 
   /** Bring the picture into sight, and focus it: there the arrow keys step. */
@@ -297,6 +315,7 @@ class Stepper {
   /** Read the sizes that drawing depends on; not while drawing, where it would force a layout. */
   measure() {
     this.sizes = { stage: this.parts.frame.clientWidth, strip: this.parts.draw.clientWidth };
+    this.reading.nearest.measure();
     this.blenders.measure();
     this.draw();
   }
@@ -352,14 +371,14 @@ class Stepper {
 
   /**
    * The sections to show in this frame; the others have a frame of their own, which a newer step takes. Those in sight, or,
-   * after a late frame and for some while, the picture, what was chosen, and one of the others in turn.
+   * after a late frame and for some while, the picture, what was looked up and taken, and one of the others in turn.
    */
   firstSections(now) {
     const since = now - this.rendered, seen = [...this.sections.keys()].filter((section) => this.inSight.has(section));
     this.rendered = now;
     this.hurried = since > STILL_MS ? 0 : since > LATE_MS ? HURRIED_FRAMES : Math.max(0, this.hurried - 1);
     if (!this.hurried) return seen;
-    const leading = seen.filter((section) => section === this.parts.frame || section === this.parts.verdict);
+    const { frame, asked, verdict } = this.parts, leading = seen.filter((section) => [frame, asked, verdict].includes(section));
     const others = seen.filter((section) => !leading.includes(section));
     return others.length ? [...leading, others[this.turn++ % others.length]] : leading;
   }
@@ -379,25 +398,13 @@ class Stepper {
   }
 
   renderStage() {
-    const { grid, colours } = this;
+    const { grid, colours, trace, step, steps, picture, overlay, focus } = this, shown = this.whole ? steps : step + 1;
     const cell = Math.max(4, this.sizes.stage / grid.width);
-    const context = prepare(this.parts.canvas, Math.round(cell * grid.width), Math.round(cell * grid.height));
-    const shown = this.step + 1;
-    drawPaper(context, grid, cell, shown, colours);
-    if (this.picture) drawPatches(context, this.picture, grid, cell, shown);
-    drawGrid(context, grid, cell, colours);
-    if (this.overlay && this.trace) this.renderOverlay(context, cell, shown);
-    if (!this.trace) return;
-    const looked = retrievedAt(this.trace, this.step) ? contextAt(this.trace, this.step).filter((p) => p >= 0) : [];
-    for (const p of looked) outline(context, ...boxOf(p, grid, cell), colours.query, [3, 2]);
-    outline(context, ...boxOf(this.step, grid, cell), colours.cursor);
-  }
-
-  renderOverlay(context, cell, shown) {
-    const { trace, overlay, grid, colours } = this;
-    if (!overlay.sources) return drawOverlay(context, overlay, grid, cell, shown, colours);
-    drawSources(context, trace, this.focus, grid, cell, shown);
-    drawRegions(context, trace, grid, cell, shown);
+    paint(this.parts.canvas, { grid, cell, colours, trace, step, steps, shown, picture, overlay, focus });
+    if (!trace) return;
+    const [x, y, width, height] = boxOf(step, grid, cell), source = this.source && trace.bitmaps[trace.summary.place];
+    this.reading.nearest.drawTether(x + width / 2, y + height / 2);
+    if (source) drawSummaryPicture(this.source, source);
   }
 
   renderTransport() {
@@ -411,7 +418,9 @@ class Stepper {
     const at = `position ${this.step}, ${placeAt(this.grid, this.step)}`;
     setText(where, this.trace ? `${this.step} / ${this.steps - 1}` : streaming ? `${this.steps} of ${total}` : "–");
     scrub.setAttribute("aria-valuetext", at);
-    canvas.setAttribute("aria-label", this.trace ? `The picture up to ${at}. Arrow keys move.` : "Nothing drawn yet");
+    for (const [name, value] of Object.entries({ valuemax: Math.max(this.steps - 1, 0), valuenow: Math.max(this.step, 0), valuetext: this.trace ? at : "nothing drawn yet" })) {
+      canvas.setAttribute(`aria-${name}`, String(value));
+    }
   }
 
   /** Disable the overlays that do not apply to the trace, saying why, and fall back to none. */
@@ -464,12 +473,13 @@ class Stepper {
   speak() {
     clearTimeout(this.speaking);
     if (!this.trace || this.timer) return;
-    this.speaking = setTimeout(() => this.trace && setText(this.parts.spoken, spokenAt(this.trace, this.step)), SPEAK_AFTER_MS);
+    this.speaking = setTimeout(() => this.trace && !this.whole && say(spokenAt(this.trace, this.step, wordsIn(this.trace.drawn, this.grid.width, this.step))), SPEAK_AFTER_MS);
   }
 }
 
 /** Make a stepper of the mounted template; returns what takes its updates. */
 export function mount({ element }) {
+  prepareSpeech();
   const signal = lifetimeOf(element), stepper = new Stepper(element, signal);
   explain(signal, TIPS);
   return (update) => stepper.receive(update);

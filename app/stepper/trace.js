@@ -38,15 +38,16 @@ async function bytesOf(file) {
 /** Read a trace file, with the pictures that are shown at once: what was drawn, and the sheet of sources. */
 export async function loadTrace(file) {
   const trace = parseTrace(await bytesOf(file));
-  const { picture, sheet } = trace.blobs;
-  const [drawn, tiles] = await Promise.all([createImageBitmap(picture), sheet && createImageBitmap(sheet)]);
-  return Object.assign(trace, { drawn, sheet: tiles });
+  const { picture, sheet, patches } = trace.blobs;
+  const [drawn, tiles, inPlace] = await Promise.all([picture, sheet, patches].map((blob) => blob && createImageBitmap(blob)));
+  return Object.assign(trace, { drawn, sheet: tiles, patches: inPlace });
 }
 
 /** Free the pictures of a trace. */
 export function closeTrace(trace) {
   trace.drawn.close();
   trace.sheet?.close();
+  trace.patches?.close();
   for (const bitmap of trace.bitmaps) bitmap?.close();
 }
 

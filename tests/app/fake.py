@@ -6,7 +6,7 @@ import io
 import re
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from core.backends.protocol import Predicted
+from core.backends.protocol import Inspection, Place, Predicted, Stage, never
 from core.codebook import Codebook
 from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
-from core.types import CodeArray, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
+from core.types import CodeArray, ConfigError, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
 
 SIDE = 8
 CODES = 1024
@@ -92,6 +92,31 @@ class FakeBackend:
     ) -> FakeDecoding:
         """Begin a generation."""
         return FakeDecoding(self, prompts, guided, faid_neighbours)
+
+    def inspect(
+        self,
+        prompt: str,
+        codes: IntArray,
+        neighbours: Sequence[Neighbours | None] | None = None,
+        faid_neighbours: int = 0,
+        stopped: Callable[[], bool] = never,
+    ) -> Inspection:
+        """Random attention of four layers with two heads; each stage is a little surer of the codes that were taken."""
+        time.sleep(self.pause)
+        if stopped():
+            raise ConfigError("inside: it was stopped before the last layer; ask again")
+        rng, words, count = np.random.default_rng(zlib.crc32(prompt.encode())), ("a", "disc", "(start)"), len(codes)
+        seen = np.tril(np.ones((count, len(words) + count - 1)), len(words) - 1)
+        attention = rng.exponential(size=(4, 2, *seen.shape)) * seen
+        attention /= attention.sum(axis=-1, keepdims=True)
+        places: tuple[Place, ...] = ("end",) if neighbours is None else ("before", "after", "end")
+        stages = [Stage(0, "start"), *(Stage(n, p) for n in range(4) for p in (places if n in BLENDERS else ("end",)))]
+        taken = np.repeat(np.linspace(0.1, 0.6, len(stages))[:, None], count, axis=1)
+        first = np.where(taken > 0.3, codes, (codes + 8) % CODES)
+        likeliest = np.stack([first, (first + 1) % CODES], axis=-1).astype(np.uint16)
+        chances = np.stack([np.maximum(taken, 0.4), 0 * taken + 0.05], axis=-1).astype(np.float32)
+        read = (likeliest, chances, taken.astype(np.float32))
+        return Inspection(words, 2, attention.astype(np.float16), tuple(stages), *read, "A fake.")
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, 16] by a hash of the text; zero for one without a Latin letter."""

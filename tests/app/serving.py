@@ -21,11 +21,13 @@ import faiss
 import torch
 
 from app.library import Library
+from app.reading import Given
 from app.session import Session
+from app.tabs.read import layout as read
 from app.ui import build, launch_options
 from core.patches.released import ReleasedDatabase
 from core.types import Grid
-from tests.app.fake import FakeBackend, fake_database
+from tests.app.fake import FakeBackend, code_of, disc, fake_database
 from tests.released import write_released
 
 ROOT = Path(__file__).parents[2]
@@ -85,13 +87,22 @@ def released(backend: FakeBackend) -> Session:
     return Session.over(Library({"fake": backend}, {"released": opened, "all": database}))
 
 
+def held_out(backend: FakeBackend) -> Session:
+    """Two held-out pictures to read."""
+    pictures = [(seed, tuple(code_of(disc(backend.grid, seed)).ravel().tolist())) for seed in (901, 902)]
+    offered = tuple(Given(f"disc {seed}", f"held-out disc {seed}", codes, "held out") for seed, codes in pictures)
+    read.held_out = lambda backend: offered  # in a process of its own
+    return usual(backend)
+
+
 SESSIONS: Mapping[str, Callable[[float], Session]] = {
     "usual": lambda pause: usual(FakeBackend(pause)),
     "plain": lambda pause: usual(FakeBackend(pause, faid=None)),
     "large": lambda pause: usual(FakeBackend(pause, grid=Grid(24, 24))),
     "released": lambda pause: released(FakeBackend(pause)),
+    "held out": lambda pause: held_out(FakeBackend(pause)),
 }
-"""Kinds of pages. plain: no blenders; large: as many positions as Janus-Pro draws; released: see there."""
+"""Kinds of pages. plain: no blenders; large: as many positions as Janus-Pro draws; released, held out: see there."""
 
 
 def serve(port: int, pause: float, kind: str, *modes: str) -> None:

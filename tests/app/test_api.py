@@ -33,7 +33,9 @@ from core.types import MEANINGS, DecodeSettings
 from tests.app.asking import PROMPT, STRONG, a_step, somebody
 from tests.app.fake import FakeBackend, fake_database
 
-ENDPOINTS = {"/generate", "/step", "/branch", "/compare", "/provenance"}
+ENDPOINTS = {
+    "/generate", "/step", "/branch", "/compare", "/provenance", "/inside", "/find_pictures", "/find_patches",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,9 @@ def test_what_must_be_given_and_what_has_defaults(info: dict[str, Any]) -> None:
         "/branch": ["run", "position", "change"],
         "/compare": ["prompt"],
         "/provenance": ["run"],
+        "/find_pictures": ["words"],
+        "/find_patches": ["position"],
+        "/inside": ["run", "position"],
     }
     model = parameter(info, "/generate", "model")
     assert (model["parameter_default"], model["type"]["enum"]) == ("fake", ["fake"])
@@ -146,7 +151,7 @@ def test_a_picture_comes_with_its_codes_and_the_same_again(client: Client, stron
 
 
 def test_the_trace_is_the_run(strong: dict[str, Any], traced: Trace) -> None:
-    assert strong["trace"].endswith("loupe-a-disc-seed3.npz")
+    assert strong["trace"].endswith("a-disc_seed-3.npz")
     assert traced.codes.tolist() == strong["codes"]
     assert traced.flips().tolist() == strong["flips"]
     assert len(strong["flips"]) > 5

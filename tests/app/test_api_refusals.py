@@ -18,7 +18,10 @@ from app.api import (
     branch_endpoint,
     compare_endpoint,
     endpoints,
+    find_patches_endpoint,
+    find_pictures_endpoint,
     generate_endpoint,
+    inside_endpoint,
     provenance_endpoint,
     step_endpoint,
 )
@@ -49,6 +52,9 @@ MAKERS: dict[str, Callable[[Session], Callable[..., Any]]] = {
     "branch": branch_endpoint,
     "compare": compare_endpoint,
     "provenance": provenance_endpoint,
+    "find_pictures": find_pictures_endpoint,
+    "find_patches": find_patches_endpoint,
+    "inside": inside_endpoint,
 }
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("generate", {"prompt": ""}, "say what to draw"),
@@ -107,6 +113,29 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("provenance", {"run": "nope"}, "not kept any more"),
     ("provenance", {"run": None}, "not kept any more"),
     ("provenance", {"limit": True}, "limit: got True"),
+    ("find_pictures", {"words": ""}, "words: got none; type a word of a caption"),
+    ("find_pictures", {"words": "?!"}, "words: got none"),
+    ("find_pictures", {"words": 3}, "words: got more than 100 letters or no text"),
+    ("find_pictures", {"words": "x" * 101}, "words: got more than 100 letters"),
+    ("find_pictures", {"database": "yours"}, "database: got 'yours', expected one of all"),
+    ("find_pictures", {"limit": 0}, "limit: got 0"),
+    ("find_patches", {"run": "nope"}, "not kept any more"),
+    ("find_patches", {"run": ["x"]}, "not kept any more"),
+    ("find_patches", {"run": ""}, "run, picture: got both or none of them, expected one"),
+    ("find_patches", {"picture": 3}, "run, picture: got both or none of them, expected one"),
+    ("find_patches", {"run": "", "picture": 12}, "image: got no. 12, expected one of 12 up to 11"),
+    ("find_patches", {"run": "", "picture": True}, "image: got no. True"),
+    ("find_patches", {"run": "", "picture": 10**30}, "expected one of 12 up to 11"),
+    ("find_patches", {"position": 256}, "position: got 256"),
+    ("find_patches", {"position": 3}, "Nothing is looked up at position 3: first row: there is nothing above."),
+    ("find_patches", {"limit": 513}, "limit: got 513"),
+    ("inside", {"run": "nope"}, "not kept any more"),
+    ("inside", {"position": 256}, "position: got 256, expected a whole number from 0 to 255"),
+    ("inside", {"layer": 4}, "layer: got 4, expected 0 to 3"),
+    ("inside", {"layer": -1}, "layer: got -1"),
+    ("inside", {"layer": "0"}, "layer: got '0'"),
+    ("inside", {"layer": 0, "head": 2}, "head: got 2, expected 0 to 1"),
+    ("inside", {"head": 0}, "head: got one without a layer"),
 ]  # fmt: skip
 
 
@@ -125,6 +154,9 @@ def valid(run: str) -> dict[str, dict[str, Any]]:
         "step": {"run": run, "position": 100},
         "branch": {"run": run, "position": 100, "change": {"code": 1}},
         "provenance": {"run": run},
+        "find_pictures": {"words": "disc"},
+        "find_patches": {"run": run, "position": 100},
+        "inside": {"run": run, "position": 100},
     }
 
 
@@ -145,8 +177,12 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_lost(
 
 @pytest.mark.parametrize("endpoint", MAKERS)
 def test_a_client_sees_the_line(client: Client, strong: dict[str, Any], endpoint: str) -> None:
-    name, value = ("prompt", "") if endpoint in ("generate", "compare") else ("run", "nope")
-    with pytest.raises(AppError, match="say what to draw" if name == "prompt" else "not kept any more"):
+    name, value, said = {
+        "generate": ("prompt", "", "say what to draw"),
+        "compare": ("prompt", "", "say what to draw"),
+        "find_pictures": ("words", "", "words: got none"),
+    }.get(endpoint, ("run", "nope", "not kept any more"))
+    with pytest.raises(AppError, match=said):
         client.predict(**{**valid(strong["run"])[endpoint], name: value}, api_name=f"/{endpoint}")
 
 
@@ -219,7 +255,9 @@ def test_whatever_runs_a_model_waits_in_one_queue(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("app.api.describe", lambda *_: None)
     endpoints(session, cast(gr.Blocks, None))
     models = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
-    assert queues == {"generate": models, "branch": models, "compare": models, "step": {}, "provenance": {}}
+    drawing = ("generate", "branch", "compare", "inside")
+    reading = ("step", "provenance", "find_pictures", "find_patches")
+    assert queues == {**dict.fromkeys(drawing, models), **{name: {} for name in reading}}
 
 
 @pytest.mark.parametrize("route", ["run", "api"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +14,9 @@ from PIL import Image
 
 from app import branches, pictures, whatif
 from app.library import Library
+from app.rail import tree
 from app.session import Session
-from app.tabs.whatif import image as image_tab
+from app.tabs.whatif.layout import outcome_of
 from app.views import Asked, Update
 from app.visits import Kept
 from core.trace import neighbours
@@ -81,10 +83,14 @@ def test_a_branch_of_a_branch_keeps_the_earlier_change_only(session: Session, wh
     before = last(session.drawing.branch("again", second, Change(20, code=5))).kept
     changes = [session.visits.find("again", run).trace.changes for run in (first, second, before)]
     assert changes == [(Change(50, code=7),), (Change(50, code=7), Change(120, code=9)), (Change(20, code=5),)]
-    nodes = branches.tree(session.visits.runs("again"))
+    nodes = tree.tree(session.visits.runs("again"))
     assert [node.parent for node in nodes] == ["", parent.id, first, second]
-    assert nodes[1].differs == len(branches.differing(session.visits.find("again", first).trace, parent.trace)) > 0
-    assert (nodes[2].by_hand, nodes[2].branch_step, nodes[0].differs) == (2, 120, -1)
+    assert [node.level for node in nodes] == [1, 2, 3, 4]
+    assert branches.differing(session.visits.find("again", first).trace, parent.trace) == [50]
+    assert nodes[0].tags == ("DAiD", "seed 3")
+    assert nodes[1].tags == ("from 50", "1 differs", "1 by hand")
+    assert nodes[2].tags[0] == "from 120"
+    assert nodes[2].tags[2] == "2 by hand"
 
 
 @pytest.mark.parametrize("position", [-1, 256, 1000])
@@ -181,6 +187,16 @@ def test_going_on_with_a_finished_picture_or_in_an_unknown_way_is_refused(sessio
     assert "code" in last(session.drawing.go_on("done", run.id, "patch", "7")).message  # type: ignore[arg-type]
 
 
+def test_a_paused_run_and_one_from_an_image_say_so(session: Session) -> None:
+    run = paused(session, "said", 21)
+    assert tree.tags(run, None) == ("DAiD", "seed 3", "paused at 21")
+    read = branches.Plan("a disc", ASKED, given=tuple(range(256)))
+    image = session.visits.find("said", last(session.drawing.carry_out("said", lambda: read)).kept)
+    assert tree.tags(image, None) == ("DAiD", "image")
+    other = replace(image, parent=run.id, branch_step=0)
+    assert tree.tags(other, image) == ("from 0", "0 differ")
+
+
 def test_pausing_keeps_the_record_of_the_next_patch(session: Session) -> None:
     run = session.drawing.draw("stop", "a disc", lambda: ASKED)
     next(run)
@@ -188,6 +204,21 @@ def test_pausing_keeps_the_record_of_the_next_patch(session: Session) -> None:
     kept = session.visits.find("stop", last(run).kept)
     assert kept.ahead is not None
     assert len(kept.ahead.steps) == len(kept.trace.steps) + 1
+
+
+def test_a_branch_is_shown_beside_the_run_it_came_from(session: Session, whole: Kept) -> None:
+    parent = given_to(session, "beside", whole)
+    branch = session.visits.find("beside", last(session.drawing.branch("beside", parent.id, Change(200, code=7))).kept)
+    told = outcome_of(session)(branch.id)
+    places = np.flatnonzero(branch.trace.codes != parent.trace.codes).tolist()
+    assert places[0] == 200
+    assert (told["run"], told["parent"], told["name"]) == (branch.id, parent.id, "a disc")
+    assert (told["places"], told["both"]) == (places, 256)
+    assert Image.open(io.BytesIO(base64.b64decode(told["picture"]))).size == (256, 256)
+    shorter = replace(branch, trace=replace(branch.trace, steps=branch.trace.steps[:201]))
+    assert whatif.outcome(shorter, parent)["both"] == 201
+    for nobody in (parent.id, "not there", None, {"a": 1}):
+        assert "not kept any more" in outcome_of(session)(nobody)["error"]
 
 
 # -- what if ----------------------------------------------------------------------------------------------------------
@@ -243,53 +274,6 @@ def test_questions_about_positions_that_are_not_there_are_refused(session: Sessi
 # -- from an image ----------------------------------------------------------------------------------------------------
 
 
-def test_an_image_is_read_with_every_method_and_completed(session: Session) -> None:
-    given = image_tab.from_database(session.library, "anna", ASKED, 4, "")
-    assert given.prompt == "disc number 4, 3d style"
-    results = list(image_tab.inspect(session, "image", lambda: ASKED, lambda asked: given))
-    shown, run, maps, state = results[-1]
-    kept = session.visits.find("image", run)
-    assert shown.state == "ready"
-    assert kept.trace.codes.tolist() == list(given.codes)
-    assert kept.trace.given == 256
-    assert [method["name"] for method in maps["methods"]] == ["model", "DAiD", "FAiD"]
-    daid = maps["methods"][1]
-    assert daid["surprise"] == pytest.approx(kept.trace.surprise()[:, 1].tolist(), abs=6e-4)
-    assert daid["picks"] == [kept.trace.pick(p) for p in range(256)]
-    # it may not be looked up in itself
-    sources = {int(i) for p in range(256) for i in kept.trace.provenance(p)[0]}
-    assert sources
-    assert 4 not in sources
-    plans = image_tab.completions(session.library, state, 8, ASKED)
-    assert [plan.asked.settings.method for plan in plans] == ["model", "daid", "faid"]
-    done = [
-        session.visits.find("image", last(session.drawing.carry_out("image", image_tab.made(p))).kept) for p in plans
-    ]
-    for completed in done:
-        assert completed.trace.codes[:128].tolist() == list(given.codes[:128])
-        assert (completed.parent, completed.branch_step, completed.trace.given) == (run, 128, 128)
-        assert completed.trace.complete
-    assert len({tuple(completed.trace.codes.tolist()) for completed in done}) > 1
-
-
-def test_reading_and_completing_an_image_end_when_something_newer_takes_their_place(session: Session) -> None:
-    given = image_tab.from_database(session.library, "hugo", ASKED, 4, "")
-    reading = image_tab.inspect(session, "hugo", lambda: ASKED, lambda asked: given)
-    next(reading)
-    newer = session.drawing.draw("hugo", "a disc", lambda: ASKED)
-    next(newer)
-    assert {update.state for update, *_ in reading} <= {"streaming"}
-    drawn = last(newer)
-    assert drawn.state == "ready"
-    completing = image_tab.draw_each(
-        session, "hugo", image_tab.completions(session.library, (given, drawn.kept), 8, ASKED)
-    )
-    next(completing)
-    session.drawing.begin("hugo", "a disc")
-    assert {update.state for update, _ in completing} <= {"streaming"}
-    assert [run.id for run in session.visits.runs("hugo")] == [drawn.kept]
-
-
 def test_an_uploaded_image_becomes_codes(session: Session, tmp_path: Path) -> None:
     cells = np.zeros((16, 16, 3), np.uint8)
     cells[..., 0] = 255
@@ -324,21 +308,6 @@ def test_bombs_are_refused_before_they_are_unpacked(mode: str, side: int) -> Non
     Image.new(mode, (side, side)).save(bomb, "PNG")
     with pytest.raises(ConfigError, match="image: got"):
         pictures.opened(bomb.getvalue(), "image", 16)
-
-
-@pytest.mark.parametrize("number", [None, -1, 12, 1.5, "4"])
-def test_images_that_the_database_does_not_have_are_refused(session: Session, number: object) -> None:
-    with pytest.raises(ConfigError, match="image: got no"):
-        image_tab.from_database(session.library, "anna", ASKED, number, "")
-
-
-def test_completing_needs_an_image_and_some_rows(session: Session) -> None:
-    given = image_tab.from_database(session.library, "anna", ASKED, 4, "")
-    with pytest.raises(ConfigError, match="upload or read one first"):
-        image_tab.completions(session.library, None, 8, ASKED)
-    for rows in (0, 16, None, "8"):
-        with pytest.raises(ConfigError, match="rows: got"):
-            image_tab.completions(session.library, (given, "x"), rows, ASKED)
 
 
 def encoded_png(cells: np.ndarray) -> bytes:  # type: ignore[type-arg]

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.charts import CHARTS, DISTRIBUTIONS, outside_text
+from app.charts import CEILING, CHARTS, DISTRIBUTIONS, outside_text
 from app.paper import ALL, DPI, MOSAICS, PANELS, WIDTHS, paper_figure, rendered
 from core.analysis.metrics import PARTS, Metrics, measure
-from core.types import ConfigError
+from core.types import Change, ConfigError
 from tests.app.test_views import faid_trace, small_trace
+
+PLAIN = small_trace().settings
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +43,32 @@ def said(metrics: Metrics, name: str) -> list[str]:
 def test_entropy_is_drawn_by_row(metrics: Metrics) -> None:
     lines = drawn(metrics, "entropy")
     assert list(lines) == list(DISTRIBUTIONS)
-    assert lines["nothing retrieved"]["y"] == pytest.approx([1.2130, 1.2130], abs=1e-3)
-    assert lines["retrieval"]["y"] == [None, pytest.approx(0.5004, abs=1e-3)]
-    assert lines["drawn from"]["x"] == [0, 1]
+    assert lines["without look-up"]["y"] == pytest.approx([1.2130, 1.2130], abs=1e-3)
+    assert lines["look-up"]["y"] == [None, pytest.approx(0.5004, abs=1e-3)]
+    assert lines["mix"]["x"] == [0, 1]
 
 
 def test_kl_is_drawn_by_position(metrics: Metrics) -> None:
-    (bars,) = drawn(metrics, "kl").values()
+    bars, line = drawn(metrics, "kl").values()
     assert bars["y"] == pytest.approx([0, 0, 0, 0, 0.2960, 0], abs=1e-4)
+    assert (line["name"], line["y"]) == (CEILING, pytest.approx([math.log(2)] * 6))  # lambda is 0.5
     assert bars["customdata"][4] == [1, 1]
     assert said(metrics, "kl") == []
+
+
+def test_the_ceiling_is_drawn_only_where_there_is_one() -> None:
+    assert list(drawn(measure(faid_trace("faid+daid")), "kl")) == [""]
+    for settings in (replace(PLAIN, method="model"), replace(PLAIN, retrieval_weight=1.0)):
+        assert not measure(small_trace(settings)).has_ceiling
+    gated = replace(PLAIN, gate=0.1)
+    assert measure(small_trace(gated)).ceiling == pytest.approx([math.log(2)] * 6)  # at the full lambda
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_ceiling_follows_the_settings_of_each_position(changed: bool) -> None:
+    changes = (Change(4, settings=replace(PLAIN, retrieval_weight=0.2)),) if changed else ()
+    most = measure(replace(small_trace(), changes=changes)).ceiling
+    assert most == pytest.approx([math.log(2)] * 4 + [-math.log(0.8) if changed else math.log(2)] * 2)
 
 
 def test_distances_are_shares(metrics: Metrics) -> None:
@@ -79,9 +97,9 @@ def test_time_is_stacked_by_part(metrics: Metrics) -> None:
 
 def test_charts_say_what_is_missing() -> None:
     alone = measure(replace(small_trace(), steps=small_trace().steps[:4]))
-    assert said(alone, "distances") == said(alone, "effective") == ["nothing was retrieved in this run"]
+    assert said(alone, "distances") == said(alone, "effective") == ["nothing was looked up in this run"]
     assert said(measure(faid_trace(recorded=False)), "kl") == ["not recorded in this run"]
-    assert "nothing retrieved" not in drawn(measure(faid_trace(recorded=False)), "entropy")
+    assert "without look-up" not in drawn(measure(faid_trace(recorded=False)), "entropy")
 
 
 @pytest.mark.parametrize("width", list(WIDTHS))

@@ -10,7 +10,6 @@ import pytest
 from app import controls
 from app.controls import NAMES
 from app.delivery import published
-from app.languages import said
 from app.views import DATABASE_NOTES, Asked
 from core.patches.database import PatchDatabase
 from core.patches.released import ReleasedDatabase
@@ -56,7 +55,7 @@ def test_every_knob_offers_the_default() -> None:
 
 def test_methods_are_named_and_offered_as_asked() -> None:
     choices = controls.method_widget(DecodeSettings(), ("model", "daid")).choices
-    assert choices == [(said("Model only"), "model"), ("DAiD", "daid")]
+    assert choices == [("Model only", "model"), ("DAiD", "daid")]
     both = controls.asked_from(values(method="faid+daid", record_unblended=True)).settings
     assert (both.method, both.record_unblended) == ("faid+daid", True)
 
@@ -67,12 +66,12 @@ def test_model_and_database_are_named_and_say_what_they_are() -> None:
     backend = FakeBackend(name="janus")
     usual = fake_database(backend, images=2)
     several = controls.database_widget({"unseen": usual, "my own": usual})
-    assert (several.choices, several.value) == ([(said("Unseen"), "unseen"), ("my own", "my own")], "unseen")
-    note = said(f"pictures. {DATABASE_NOTES['unseen']}")
-    assert (several.info, note.count("__i18n__")) == (f"2 {note}", 1)
-    assert controls.about_database({"my own": usual}, "my own") == f"2 {said('pictures.')}"
+    assert (several.choices, several.value) == ([("Unseen", "unseen"), ("my own", "my own")], "unseen")
+    note = f"pictures. {DATABASE_NOTES['unseen']}"
+    assert several.info == f"2 {note}"
+    assert controls.about_database({"my own": usual}, "my own") == "2 pictures."
     assert controls.model_widget({"novice": backend}).info == (
-        f"Janus, on the CPU. {said('Has never seen the flat style, nor some concepts.')}"
+        "Janus, on the CPU. Has never seen the flat style, nor some concepts."
     )
     assert "bring pictures of your own" in controls.database_widget({}).info
 
@@ -82,9 +81,9 @@ def test_what_a_database_refuses_is_off_and_nothing_and_says_why() -> None:
     usual = fake_database(backend, images=2)
     without_captions = PatchDatabase.build(backend.codebook, usual.grids, usual.metadata)
     count, captions, place, styles = controls.restricted(without_captions)
-    assert (count["minimum"], count["info"]) == (0, said(controls.INFO["n_neighbours"]))
+    assert (count["minimum"], count["info"]) == (0, controls.INFO["n_neighbours"])
     assert (captions["interactive"], captions["value"], captions["info"]) == (
-        False, 0, said("This database has no captions."),
+        False, 0, "This database has no captions.",
     )  # fmt: skip
     assert place["interactive"]
     assert "value" not in place
@@ -100,7 +99,7 @@ def test_a_database_that_cannot_give_all_of_its_entries_offers_none_less_than_on
     write_released(tmp_path, backend.codebook, fake_database(backend, images=2).grids)
     released = ReleasedDatabase.open(tmp_path, backend.codebook, backend.grid)
     count = controls.restricted(released)[0]
-    assert (count["minimum"], count["info"]) == (1, said("How many patches are looked up."))
+    assert (count["minimum"], count["info"]) == (1, "How many patches are looked up.")
     knobs = controls.knob_widgets(controls.RETRIEVAL_KNOBS, DecodeSettings(), released)
     assert knobs["n_neighbours"].minimum == 1
     with pytest.raises(ConfigError, match=r"n_neighbours: got 0, expected 1\.\."):

@@ -69,8 +69,8 @@ def test_files_are_found_below_a_path_of_a_proxy() -> None:
 
 
 def test_a_loader_is_constant_and_names_its_events() -> None:
-    code = loader(APP / "tabs" / "compare" / "shelf.js", ["pick"])
-    assert json.dumps(address("tabs/compare/shelf.js")) in code
+    code = loader(APP / "rail" / "rail.js", ["pick"])
+    assert json.dumps(address("rail/rail.js")) in code
     assert '"pick"' in code
     assert len(code) < 800
 

@@ -32,12 +32,20 @@ def drawn(session: Session, model: str) -> Kept:
 @given(name=st.text(max_size=300))
 def test_files_have_names_that_every_file_system_takes(session: Session, name: str) -> None:
     runs = session.visits.runs("plain")
-    found = file_name(replace(runs[0] if runs else drawn(session, "plain"), name=name))
-    assert len(f"{found}-compared.webp".encode()) < 120
-    assert found.startswith("loupe-")
-    assert found.endswith("-seed4294967295")
-    assert set(found) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert "--" not in found
+    run = replace(runs[0] if runs else drawn(session, "plain"), name=name)
+    found = file_name(run, "position-139")
+    assert len(f"{found}.webp".encode()) < 130
+    assert found.endswith("_position-139_seed-4294967295")
+    assert set(found) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert not {"--", "-_", "__"} & {found[i : i + 2] for i in range(len(found))}
+    assert found[0] not in "-_"
+
+
+def test_files_say_what_they_are(session: Session) -> None:
+    run = replace(drawn(session, "plain"), name="A pizza, flat style!")
+    assert file_name(run) == "a-pizza-flat-style_seed-4294967295"
+    assert file_name(run, "position-139") == "a-pizza-flat-style_position-139_seed-4294967295"
+    assert file_name(replace(run, name="ピザ")) == "picture_seed-4294967295"
 
 
 def test_what_if_knows_whether_the_model_has_blenders(session: Session) -> None:

@@ -115,7 +115,7 @@ def test_a_run_is_linked_with_the_hash_of_its_codes(kept: Kept) -> None:
 def test_what_no_link_can_say_is_told(kept: Kept) -> None:
     for run, said in [
         (replace(kept, trace=replace(kept.trace, changes=(Change(3, code=1),))), "changed by hand"),
-        (replace(kept, trace=replace(kept.trace, given=9)), "began with an image"),
+        (replace(kept, trace=replace(kept.trace, given=9)), "began with a picture"),
         (replace(kept, asked=replace(kept.asked, model="far")), "model that is not here"),
         (replace(kept, asked=replace(kept.asked, database="yours")), "pictures that only you have"),
     ]:

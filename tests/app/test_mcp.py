@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 
 Heard = TypeVar("Heard")
-TOOLS = {"generate", "step", "branch", "compare", "provenance"}
+TOOLS = {"generate", "step", "branch", "compare", "provenance", "inside", "find_pictures", "find_patches"}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def answer(result: CallToolResult) -> Any:
     return ast.literal_eval(result.content[0].text)  # type: ignore[union-attr]
 
 
-def test_just_the_five_are_tools_and_say_what_they_do(url: str) -> None:
+def test_just_these_are_tools_and_say_what_they_do(url: str) -> None:
     found = {tool.name: tool for tool in tools(url)}
     assert set(found) == TOOLS
     for tool in found.values():
@@ -83,6 +83,8 @@ def test_an_agent_draws_asks_and_branches(url: str) -> None:
     branch = answer(call(url, "branch", run=run["run"], position=100, change=dropped))
     assert branch["change"] == "8 dropped"
     assert answer(call(url, "provenance", run=branch["run"]))["sources"]
+    near = answer(call(url, "find_patches", position=100, run=run["run"]))["patches"]
+    assert near[0]["distance"] <= step["neighbours"][0]["distance"]  # the caption filter narrows the run alone
     assert len(answer(call(url, "compare", prompt="a disc"))["runs"]) == 4
 
 

@@ -106,7 +106,7 @@ def test_a_run_is_shown_again_after_its_pictures_are_gone(session: Session, tmp_
     session.library.own.forget("ann")
     header, _ = unpack(session.opening.show("ann", kept).file)
     assert [source[1] for source in header["sources"]] == ["a"]
-    assert set(header["blobs"]) == {"picture", "0"}  # decoded from the codes
+    assert set(header["blobs"]) == {"picture", "patches", "0"}  # decoded from the codes
 
 
 def test_refusals_are_by_name_and_the_rest_is_taken(session: Session, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from app.delivery import published
 from app.examples import examples
 from app.head.head import Head
 from app.hint import Hint
-from app.languages import said
+from app.rail.rail import Rail
 from app.scripted import Scripted
+from app.share.saved import Saved
+from app.share.share import Share
 from app.stepper.stepper import Stepper
 from app.tabs import found
 from app.tabs.compare.compare import Compare
-from app.tabs.compare.shelf import Shelf
-from app.tabs.keep.saved import Saved
 from app.tabs.learn.tour import Tour
 from app.tabs.sources.layout import Sources
 from app.tabs.sweep.sweep import Sweep
@@ -33,7 +33,8 @@ from tests.app.serving import served
 def test_nothing_internal_is_offered_as_an_endpoint(url: str) -> None:
     with urlopen(f"{url}/gradio_api/info?all_endpoints=true") as answer:
         described = json.load(answer)
-    assert set(described["named_endpoints"]) == {"/generate", "/step", "/branch", "/compare", "/provenance"}
+    drawing, reading = {"/generate", "/branch", "/compare"}, {"/step", "/provenance", "/inside"}
+    assert set(described["named_endpoints"]) == {*drawing, *reading, "/find_pictures", "/find_patches"}
     assert described["unnamed_endpoints"] == {}
 
 
@@ -65,7 +66,7 @@ def group_and_methods(url: str) -> tuple[object, list[str]]:
         components = json.load(answer)["components"]
     groups = {c["props"].get("label"): c["props"]["visible"] for c in components if c["type"] == "accordion"}
     choices = next(c["props"]["choices"] for c in components if c["props"].get("elem_id") == "method")
-    return groups[said("Feature blend (FAiD)")], [name for _, name in choices]
+    return groups["Feature blend (FAiD)"], [name for _, name in choices]
 
 
 def test_blenders_are_offered_only_with_a_model_that_has_some(url: str) -> None:
@@ -75,7 +76,7 @@ def test_blenders_are_offered_only_with_a_model_that_has_some(url: str) -> None:
 
 
 def components() -> list[Scripted]:
-    return [Stepper(), Compare(), Shelf(), Sweep(), Sources(), Tour(), Hint(), Saved(), Head(found())]
+    return [Stepper(), Compare(), Rail(), Sweep(), Sources(), Tour(), Hint(), Saved("saved"), Share(), Head(found())]
 
 
 def test_the_templates_are_constant(url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,13 +82,3 @@ def test_what_cannot_be_compared_is_told(session: Session, runs: object) -> None
     told = session.presenting.compare("ann", runs)
     assert (told.state, told.compared) == ("error", ())
     assert "choose them again" in told.message or "not kept any more" in told.message
-
-
-def test_a_run_is_compared_with_its_parent(session: Session) -> None:
-    list(session.drawing.draw("fay", "a disc", defaults))
-    (first,) = session.visits.runs("fay")
-    session.visits.keep("fay", replace(first, id="branch", parent=first.id, branch_step=40))
-    told = session.presenting.compare_with_parent("fay", "branch")
-    assert [(found.id, found.label) for found in told.compared] == [(first.id, "a disc"), ("branch", "branch at 40")]
-    for name in (first.id, ""):
-        assert "no branch of another one" in session.presenting.compare_with_parent("fay", name).message

@@ -13,10 +13,9 @@ import pytest
 
 from app import delivery, ui
 from app.head.head import Head
-from app.languages import said, words_of
 from app.session import Session
 from app.tabs import found
-from app.tabs.tab import Tab
+from app.tabs.tab import KEYS, Tab
 from core.types import ConfigError
 
 HELLO = '''
@@ -37,11 +36,10 @@ def build(parts: Parts) -> None:
 TAB = Tab(
     folder=Path(__file__).parent,
     label="Hello",
-    key="9",
+    key="",
     tip="Greets",
     build=build,
     tips={"#hello-say": "Says it"},
-    words={"Hello": "Hallo", "Say hello": "Grüßen"},
 )
 '''
 
@@ -76,21 +74,22 @@ def hello(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tab:
 
 def test_the_tabs_are_found_in_the_order_of_their_keys() -> None:
     tabs = found()
-    assert [tab.key for tab in tabs] == [*"12345678"]
-    assert [tab.label for tab in tabs][:3] == ["What if", "Compare", "Sweep"]
+    keys = [tab.key for tab in tabs]
+    assert keys == sorted(keys, key=KEYS.index)
+    assert tabs[0].label == "What if"
+    assert tabs[-1].label == "Learn"
 
 
 def test_a_folder_is_all_that_a_tab_needs(hello: Tab, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_of(session, [*found(), hello])
     tabs = [block for block in page.blocks.values() if isinstance(block, gr.Tab)]
-    assert (tabs[-1].label, tabs[-1].id) == (said("Hello", hello.words), "hello")
+    assert (tabs[-1].label, tabs[-1].id) == ("Hello", "hello")
     button = next(block for block in page.blocks.values() if getattr(block, "elem_id", "") == "hello-say")
-    assert button.value == said("Say hello", hello.words) != "Say hello"
+    assert button.value == "Say hello"
     head = next(block for block in page.blocks.values() if isinstance(block, Head)).value
-    assert head["tabs"][-1] == {"label": "Hello", "key": "9"}
+    assert head["tabs"][-1] == {"label": "Hello", "key": ""}
     assert head["tips"]["#hello-say"] == "Says it"
-    assert head["tips"]["#workbench [role=tab][data-tab-id=hello]"] == "Greets (key 9)"
-    assert words_of([hello])["Hello"] == "Hallo"
+    assert head["tips"]["#workbench [role=tab][data-tab-id=hello]"] == "Greets"
     assert [file.name for file in (*hello.scripts, *hello.styles)] == ["hello.js", "hello.css"]
     monkeypatch.setattr(delivery, "found", lambda: (hello,))
     monkeypatch.setattr(delivery, "APP", hello.folder.parents[1])
@@ -98,6 +97,7 @@ def test_a_folder_is_all_that_a_tab_needs(hello: Tab, session: Session, monkeypa
     assert delivery.published.__wrapped__() == {
         "tabs_elsewhere/hello/hello.js": b"export function mount() {}\n",
         delivery.STYLE: b"#hello-say { color: red; }\n",
+        delivery.EXAMPLE: delivery.STAGE_FILE.read_bytes(),
     }
 
 
@@ -106,7 +106,6 @@ def test_without_a_tab_nothing_of_it_is_left(session: Session) -> None:
     head = next(block for block in page_of(session, tabs).blocks.values() if isinstance(block, Head)).value
     assert len(head["tabs"]) == 1
     assert not any("sweep" in selector for selector in head["tips"])
-    assert "Sweep" not in words_of(tabs)
 
 
 def test_a_folder_that_declares_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +119,14 @@ def test_a_folder_that_declares_nothing_is_refused(tmp_path: Path, monkeypatch: 
 def test_two_tabs_cannot_have_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         (tmp_path / "tabs_twice" / name).mkdir(parents=True)
-        (tmp_path / "tabs_twice" / name / "__init__.py").write_text(HELLO, encoding="utf-8")
+        text = HELLO.replace('key=""', 'key="9"')
+        (tmp_path / "tabs_twice" / name / "__init__.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match="got key '9' for"):
         found(tmp_path / "tabs_twice", "tabs_twice")
 
 
-@pytest.mark.parametrize("key", ["0", "10", "a", ""])
+@pytest.mark.parametrize("key", ["10", "a", " "])
 def test_a_key_is_a_digit(key: str) -> None:
-    with pytest.raises(ConfigError, match=r"got key '.*', expected a digit from 1 to 9"):
+    with pytest.raises(ConfigError, match=r"got key '.*', expected a digit or nothing"):
         Tab(Path("x"), "X", key, "", lambda parts: None)

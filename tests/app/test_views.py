@@ -305,16 +305,6 @@ def test_a_partial_grid_repeats_the_row_above() -> None:
     assert pictures.continued_grid([7], Grid(2, 2)).tolist() == [[7, 7], [7, 7]]
 
 
-def test_the_atlas_shows_every_code_in_its_place() -> None:
-    grid, size = Grid(16, 16), 40
-    grids = pictures.atlas_grids(size, grid)
-    assert grids.shape == (3, 16, 16)
-    images = np.repeat(grids.repeat(2, axis=1).repeat(2, axis=2)[..., None], 3, axis=3).astype(np.uint8)
-    atlas = pictures.atlas_picture(images, size, grid)
-    assert atlas.shape == (4, 64, 3)
-    assert atlas[0::2, 0::2, 0].ravel()[:size].tolist() == list(range(size))
-
-
 def test_a_code_that_was_not_drawn_is_told_in_hindsight_and_by_what_the_run_itself_draws() -> None:
     plain = small_trace()
     chosen = replace(plain.steps[4], code=0)

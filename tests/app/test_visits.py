@@ -30,7 +30,7 @@ def test_a_finished_run_is_kept_and_shown_again(session: Session) -> None:
 
 
 def test_a_visitor_cannot_reach_the_runs_of_another(session: Session, kept: Kept) -> None:
-    with pytest.raises(ConfigError, match="generate it again"):
+    with pytest.raises(ConfigError, match="draw it again"):
         session.opening.show("eve", kept.id)
 
 
@@ -109,6 +109,19 @@ def test_a_longer_run_takes_the_place_of_the_one_it_goes_on_with(kept: Kept) -> 
         visits.keep("ann", run)
     visits.keep("ann", replace(kept, id="longer"), replaces="a")
     assert [(run.id, run.parent) for run in visits.runs("ann")] == [("b", "longer"), ("c", ""), ("longer", "")]
+
+
+def test_a_run_can_be_deleted_by_its_visitor_only(kept: Kept) -> None:
+    visits = Visits()
+    for run in (replace(kept, id="a"), replace(kept, id="b", parent="a")):
+        visits.keep("ann", run)
+    visits.lay_out("ann", [replace(kept, id="c")])
+    for visitor, run in (("bob", "a"), ("ann", "c"), ("ann", ""), ("ann", "d")):
+        with pytest.raises(ConfigError, match="not kept"):
+            visits.drop(visitor, run)
+    visits.drop("ann", "a")
+    assert [run.id for run in visits.runs("ann")] == ["b"]
+    assert visits.find("ann", "c").id == "c"
 
 
 def test_runs_can_be_renamed(kept: Kept) -> None:

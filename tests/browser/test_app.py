@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from app.stage.recording import FILE
 from tests.app.serving import ROOT, free_port, wait_for
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import say, stand, until
+from tests.browser.visitor import all_settings, fetched_arrays, give_focus, say, stand, until, visitor
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -45,6 +47,7 @@ def test_a_visitor_draws_a_pizza_and_asks_why(page: Page, app: str) -> None:
 def test_method_model_retrieves_nothing(page: Page, app: str) -> None:
     page.goto(app)
     say(page, "a red heart")
+    all_settings(page)
     page.locator("#method label", has_text="Model only").click()
     page.locator("#generate").click()
     until(page, "#stepper", state="ready")
@@ -55,8 +58,9 @@ def test_method_model_retrieves_nothing(page: Page, app: str) -> None:
 def test_the_trained_blenders_tell_what_they_did(page: Page, app: str) -> None:
     page.goto(app)
     say(page, "a red heart")
+    all_settings(page)
     page.locator("#method label", has_text="FAiD + DAiD").click()
-    page.get_by_label("Also record each position without what was retrieved").check()
+    page.get_by_label("Also record each position without look-up").check()
     page.locator("#generate").click()
     until(page, "#stepper", state="ready")
     stand(page, 120)
@@ -73,29 +77,54 @@ def test_the_trained_blenders_tell_what_they_did(page: Page, app: str) -> None:
     assert "not recorded" not in facts
 
 
-def test_the_first_example_swaps_the_database_and_keeps_the_model(page: Page, app: str) -> None:
+def from_the_stage(page: Page, app: str, name: str) -> None:
+    """Come as a newcomer, take one of the recordings, and open it in the debugger."""
     page.goto(app)
-    seen = []
-    for number, database in ((1, "Seen"), (2, "Unseen")):
-        page.locator(".tile").nth(number).click()
-        expect(page.locator("[data-part=facts]")).to_contain_text(f"database{database}")
-        until(page, "#stepper", state="ready")
-        page.keyboard.press("ArrowLeft")  # the focus is on the tile
-        until(page, "#stepper", step=254)
-        stand(page, 120)
-        seen.append(page.locator("[data-part=facts]").inner_text())
-        cards = page.locator("[data-part=cards] li").all_inner_texts()
-        assert all(("flat" in card) == (database == "Unseen") for card in cards)
-    assert all("Novice" in facts for facts in seen)
-    expect(page.locator("#panel")).to_contain_text("pictures. The flat style and the concepts that the novice")
-    expect(page.locator("#prompt textarea")).to_have_value("a pizza, flat style")
-
-
-def test_copying_is_told_beside_what_it_is_for_pictures_that_are_no_copies(page: Page, app: str) -> None:
-    """The first example copies most of one picture, which real pictures and the model alone do not."""
-    page.goto(app)
-    page.locator(".tile").nth(2).click()
+    until(page, "#stage", state="shown", playing="false")
+    page.get_by_role("radio", name=name).click()
+    page.get_by_role("button", name="Open the debugger").click()
     until(page, "#stepper", state="ready")
+
+
+def test_the_example_is_a_real_run_at_every_strength(browser: Browser, app: str) -> None:
+    recorded = {run["label"]: run for run in json.loads(FILE.read_text(encoding="utf-8"))["runs"]}
+    for name in ("Off", "A little", "Strong"):
+        with visitor(browser, newcomer=True, reduced_motion="reduce") as page:
+            from_the_stage(page, app, name)
+            summary = fetched_arrays(page)[0]["summary"]
+            assert summary["changed"] == recorded[name]["changed"]
+            assert summary["share"] == pytest.approx(recorded[name]["share"], abs=0.001)
+            assert "Novice" in page.locator("[data-part=facts]").inner_text()
+            expect(page.locator("#prompt textarea")).to_have_value("a pizza, flat style")
+            if name == "Strong":
+                page.locator("[data-wi=root]").scroll_into_view_if_needed()
+                until(page, "[data-wi=root]", state="ready")  # What if works on it
+
+
+def test_look_ups_are_turned_off_from_where_the_stage_stands(browser: Browser, app: str) -> None:
+    with visitor(browser, newcomer=True, reduced_motion="reduce") as page:
+        page.goto(app)
+        until(page, "#stage", state="shown", playing="false")
+        give_focus(page.locator("[data-sg=line]"))
+        page.keyboard.press("ArrowRight")
+        stood = int(page.locator("[data-sg=line]").input_value())
+        page.get_by_role("button", name="Turn look-ups off from here").click()
+        until(page, "#stepper", state="ready", step=stood)
+        expect(page.locator("[data-part=facts]")).to_contain_text(f"changed at{stood}")
+        arrays = fetched_arrays(page)[1]
+        assert (arrays["reason"][:stood] < 0).sum() == stood - 1  # all but the first, which has nothing around it
+        assert (arrays["reason"][stood:] >= 0).all()
+
+
+def test_copying_is_told_beside_what_it_is_for_pictures_that_are_no_copies(browser: Browser, app: str) -> None:
+    """The first example copies most of one picture, which real pictures and the model alone do not."""
+    with visitor(browser, newcomer=True, reduced_motion="reduce") as page:
+        from_the_stage(page, app, "Strong")
+        copying_is_told(page)
+
+
+def copying_is_told(page: Page) -> None:
+    """Expect the figures of copying beside those of others."""
     page.get_by_role("tab", name="Sources").click()
     expect(page.locator(".so-row")).to_have_count(1)
     largest = int(page.locator(".so-copying [data-part=largest]").inner_text())

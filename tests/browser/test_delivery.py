@@ -32,8 +32,8 @@ def transferred(page: Page, url: str) -> dict[str, float]:
 def test_our_files_are_transferred_once_and_are_small(page: Page, quick: str) -> None:
     first, second = transferred(page, quick), transferred(page.context.new_page(), quick)
     ours = [address for address in first if f"/{PREFIX}/" in address]
-    assert len(ours) == len(published())
-    assert sum(first[address] for address in ours) < 120_000
+    assert len(ours) == len(published()) - 1  # what the first screen shows is for newcomers
+    assert sum(first[address] for address in ours) < 200_000
     assert sum(size for address, size in second.items() if f"/{PREFIX}/" in address) == 0
     assert second[f"{quick}/"] < 60_000  # the page itself, most of which is Gradio's
 

@@ -9,7 +9,19 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.tabs import found
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import DESK, PHONE, enter, generate, open_tab, stand, until, visit, visitor, wait_for
+from tests.browser.visitor import (
+    DESK,
+    PHONE,
+    all_settings,
+    enter,
+    generate,
+    open_tab,
+    stand,
+    until,
+    visit,
+    visitor,
+    wait_for,
+)
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -20,10 +32,10 @@ CONTROLS = (
     "#workbench :not(.visually-hidden) > button, #workbench input, #workbench textarea"
 )
 NUMBERS = (
-    ".lp-facts b, .lp-numbers dd, .lp-where, .lp-codes td, .lp-card-numbers span, .lp-choice span, .lp-flip-line, "
+    ".lp-facts b, .lp-numbers dd, .lp-where, .lp-codes td, .lp-card-numbers span, .lp-choice, .lp-flip-line, "
     ".lp-race, [data-value], .so-number, #workbench td:not(:empty, :has(button)), .wm-map figcaption"
 )
-PICTURES = "#history, #bring-seen, .lp-patch-cell"
+PICTURES = "#bring-seen, .lp-patch-cell"
 WITHOUT_TIP = """
 ([wanted, pictures]) => [...document.querySelectorAll(wanted)].filter((node) => {
   if (!node.checkVisibility() || node.closest(pictures)) return false;
@@ -74,7 +86,9 @@ TOO_FAINT = """
     const ratio = (high + 0.05) / (low + 0.05);
     return ratio < (large ? 3 : 4.5) && `${ratio.toFixed(2)} ${node.outerHTML.slice(0, 120)}`;
   };
-  const off = ":disabled, [aria-disabled=true], label:has(:disabled), .disabled, .visually-hidden, dialog:not([open])";
+  const gradio = ".progress-text, .meta-text, .meta-text-center"; // its timer of what runs, which fades in and out
+  const hidden = ".disabled, .visually-hidden, dialog:not([open])";
+  const off = `${gradio}, ${hidden}, :disabled, [aria-disabled=true], label:has(:disabled)`;
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = new Set();
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
@@ -106,11 +120,13 @@ def full(browser: Browser, quick: str) -> Iterator[Page]:
 def draw_everything(page: Page, url: str) -> None:
     """Fill every tab."""
     visit(page, url)
+    open_tab(page, "Read a picture")
     enter(page.locator("#image-number input"), "4")
     page.locator("#image-take").click()
-    expect(page.locator("#image-maps .wm-map")).to_have_count(3)
+    until(page, "[data-wm=root]", state="ready")
+    all_settings(page)
     page.locator("#method label", has_text="FAiD + DAiD").click()
-    page.get_by_label("Also record each position without what was retrieved").check()
+    page.get_by_label("Also record each position without look-up").check()
     generate(page, "a red disc")
     expect(page.locator("[data-part=title]")).to_have_text("a red disc")
     wait_for(page, "ready")
@@ -123,6 +139,9 @@ def draw_everything(page: Page, url: str) -> None:
     page.locator("#sweep-draw").click()
     until(page, "#sweep", state="ready")
     stand(page, 136)
+    open_tab(page, "From here")
+    page.locator("#fan-draw").click()
+    until(page, "#fan", state="ready")
 
 
 def open_fully(page: Page, tab: str) -> None:
@@ -130,6 +149,9 @@ def open_fully(page: Page, tab: str) -> None:
     open_tab(page, tab)
     page.mouse.move(0, 0)
     page.wait_for_timeout(1000 if tab == "Metrics" else 200)
+    if tab == "Database":
+        until(page, ".db", state="ready")
+        expect(page.locator("#database-place .progress-text")).to_have_count(0)  # Gradio's, which nobody sees
     if tab == "Sources" and page.locator(".so-row[aria-pressed=true]").count() == 0:
         page.locator(".so-row").first.click()
 

@@ -33,7 +33,7 @@ def series(page: Page, name: str) -> list[float | None]:
 def test_charts_are_drawn_when_the_tab_is_opened(page: Page, quick: str) -> None:
     visit(page, quick)
     open_tab(page, "Metrics")
-    expect(page.locator(".me-empty")).to_contain_text("Generate a picture")
+    expect(page.locator(".me-empty")).to_contain_text("Draw a picture")
     open_tab(page, "Sources")
     generate(page, "a red disc")
     wait_for(page, "ready")
@@ -55,7 +55,7 @@ def test_charts_follow_the_run_while_the_tab_is_open(page: Page, quick: str) -> 
     generate(page, "another disc")
     page.wait_for_function("document.querySelector('#me-kl .js-plotly-plot')?.data[0].y.every(value => value === 0)")
     assert any(before)
-    expect(page.locator("#me-distances")).to_contain_text("nothing was retrieved in this run")
+    expect(page.locator("#me-distances")).to_contain_text("nothing was looked up in this run")
 
 
 COLOURS = """() => [".xtitle", ".xtick text", ".legendtext"].map(

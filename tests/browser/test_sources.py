@@ -6,7 +6,19 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import find_chromium
-from tests.browser.visitor import at, choose, enter, fetched_arrays, generate, open_tab, part, stand, visit, wait_for
+from tests.browser.visitor import (
+    all_settings,
+    at,
+    choose,
+    enter,
+    fetched_arrays,
+    generate,
+    open_tab,
+    part,
+    stand,
+    visit,
+    wait_for,
+)
 
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
@@ -114,6 +126,7 @@ def test_choosing_a_source_highlights_what_it_shaped(drawn: Page) -> None:
 def test_a_click_on_the_small_picture_and_on_a_region_goes_there(page: Page, quick: str) -> None:
     visit(page, quick)
     open_sources(page)
+    all_settings(page)
     enter(page.get_by_label("Retrieval weight λ").first, "0.9")
     enter(page.get_by_label("Caption filter").first, "1")
     enter(page.get_by_label("Position term").first, "0.3")
@@ -158,7 +171,7 @@ def test_scrubbing_with_the_tab_open_makes_no_request_and_keeps_up(drawn: Page) 
 def test_the_tab_follows_runs_and_comes_back(page: Page, quick: str) -> None:
     visit(page, quick)
     open_sources(page)
-    expect(page.locator(".so-empty")).to_contain_text("Generate a picture")
+    expect(page.locator(".so-empty")).to_contain_text("Draw a picture")
     generate(page, "a red disc")
     wait_for(page, "ready")
     expect(page.locator(".so-row").first).to_be_visible()
@@ -171,6 +184,6 @@ def test_the_tab_follows_runs_and_comes_back(page: Page, quick: str) -> None:
     expect(page.locator("[data-part=head-mass]")).to_have_text("compatibility")
     choose(page, "method", "model")
     generate(page, "a third disc")
-    expect(page.locator(".so-empty")).to_contain_text("This run retrieved nothing")
+    expect(page.locator(".so-empty")).to_contain_text("This run looked nothing up")
     expect(page.locator("[name=lp-overlay][value=source]")).to_be_disabled()
     assert part(page, "title") == "a third disc"

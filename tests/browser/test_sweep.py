@@ -45,7 +45,7 @@ def test_a_sweep_fills_a_table_and_a_picture_opens(page: Page, quick: str) -> No
     assert "τ1" in facts
     page.wait_for_function("document.querySelector('#stepper').getBoundingClientRect().top < innerHeight / 2")
     page.get_by_role("tab", name="Compare").click()
-    expect(page.locator("#shelf .sh-run")).to_have_count(1)  # only what was opened is a run of the visit
+    expect(page.locator("#rail .rl-run")).to_have_count(1)  # only what was opened is a run of the visit
 
 
 def test_stop_keeps_what_was_drawn(page: Page, slow: str) -> None:
@@ -69,7 +69,7 @@ def test_values_that_make_no_sense_are_told_and_what_was_drawn_stays(page: Page,
     state(page, "ready")
     enter(page.locator("#sweep-across-values").locator("textarea, input"), "0, <b>much</b>")
     page.locator("#sweep-draw").click()
-    expect(page.locator("[data-part=sw-notice]")).to_contain_text("got '0, <b>much</b>', expected 1 to 6 numbers")
+    expect(page.locator("[data-part=sw-notice]")).to_contain_text("not '0, <b>much</b>'.")
     state(page, "ready")
     assert page.locator(".sw-tile").count() == 2
     tab_to(page, ".sw-tile")

@@ -17,12 +17,19 @@ PAYLOADS = ("${alert(1)}", "{{7*7}}", "<img src=x onerror=alert(1)>", "</script>
 DESK = ViewportSize(width=1360, height=900)
 PHONE = ViewportSize(width=390, height=844)
 TIMEOUT_MS = 45_000
+RETURNS = "try { localStorage.setItem('loupe-visited', '1') } catch {}"
+"""Who has been here before lands in the debugger."""
 
 
 @contextmanager
-def visitor(browser: Browser, **options: Any) -> Iterator[Page]:
-    """A page that shares nothing with other visitors; options as Playwright's contexts take them."""
+def visitor(browser: Browser, newcomer: bool = False, **options: Any) -> Iterator[Page]:
+    """A page that shares nothing with other visitors; options as Playwright's contexts take them.
+
+    newcomer: somebody who was never here, and sees the stage first; all others land in the debugger.
+    """
     context = browser.new_context(**{"viewport": DESK, **options})
+    if not newcomer:
+        context.add_init_script(RETURNS)
     context.set_default_timeout(TIMEOUT_MS)
     expect.set_options(timeout=TIMEOUT_MS)
     try:
@@ -73,11 +80,26 @@ def stand(page: Page, step: int, picture: str = "[data-part=canvas]") -> None:
     canvas.click(position={"x": (col + 0.5) * cell, "y": (row + 0.5) * cell})
 
 
+def where(page: Page) -> int:
+    """The position where the stepper stands."""
+    return int(page.locator("#stepper").get_attribute("data-step") or -1)
+
+
 def home(page: Page) -> None:
     """Go to the first position with the keyboard."""
     stand(page, 1)
     page.keyboard.press("Home")
     at(page, 0)
+
+
+def give_focus(locator: Locator) -> None:
+    """Have the focus on something that the Tab key, or arrow keys within a group, lead to."""
+    locator.evaluate("""node => {
+      const group = node.closest("[role=radiogroup], [role=tree], [role=list], ol, ul, .fn-tiles") ?? node;
+      const led = [group, ...group.querySelectorAll("*")].some((other) => other.tabIndex >= 0);
+      if (!node.checkVisibility() || node.tabIndex < -1 || !led) throw new Error("no key leads there");
+      node.focus.call(node);
+    }""")
 
 
 def tab_to(page: Page, selector: str) -> None:
@@ -95,10 +117,11 @@ def wait_for(page: Page, state: str) -> None:
 
 
 def ready(page: Page, url: str, prompt: str = "a red disc") -> None:
-    """A page with a finished picture."""
+    """A page with a finished picture, drawn whole: what still grows pushes buttons away under a click."""
     visit(page, url)
     generate(page, prompt)
     wait_for(page, "ready")
+    page.wait_for_function("(({dataset: {step, shown}}) => step === shown)(document.querySelector('#stepper'))")
 
 
 def paused(page: Page, url: str) -> int:
@@ -116,13 +139,23 @@ def ready_with_blenders(page: Page, url: str, method: str = "faid", recorded: bo
     visit(page, url)
     choose(page, "method", method)
     if recorded:
-        page.get_by_label("Also record each position without what was retrieved").check()
+        page.get_by_label("Also record each position without look-up").check()
     generate(page, "a red disc")
     wait_for(page, "ready")
 
 
+def all_settings(page: Page) -> None:
+    """Have all settings in sight, not only the basic ones; on a narrow page they are behind a button."""
+    if page.locator("#more").is_visible() and not page.locator("#panel").is_visible():
+        page.locator("#more").click()
+    page.locator("#settings label", has_text="All").click()
+    expect(page.locator("#method")).to_be_visible()
+
+
 def choose(page: Page, where: str, value: str) -> None:
     """Choose one of the options beside each other; the labels are what a visitor sees."""
+    if where == "method":
+        all_settings(page)
     name = f"#{where} input[value='{value}']" if where == "method" else f"[name={where}][value={value}]"
     page.locator(name).locator("..").click()
     expect(page.locator(name)).to_be_checked()

@@ -35,7 +35,7 @@ test("it is said why there are no places", () => {
   const { copied: _, ...arrays } = trace.arrays;
   assert.match(whyNoJump({ ...trace, arrays }, "copied", NaN), /not known/);
   assert.match(whyNoJump(small({ flips_known: false }), "flip", NaN), /not recorded/);
-  assert.match(whyNoJump(small({ retrieves: false }), "kl", 0.1), /retrieved nothing/);
+  assert.match(whyNoJump(small({ retrieves: false }), "kl", 0.1), /looked nothing up/);
   assert.equal(whyNoJump(trace, "kl", 0.1), "");
 });
 

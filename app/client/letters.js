@@ -1,0 +1,3 @@
+/* What compared runs are called. */
+
+export const LETTERS = ["A", "B", "C", "D"];
