@@ -39,7 +39,7 @@ class Stage {
     this.plan = [];
     this.listen();
     this.choose(this.run);
-    this.sizes = new ResizeObserver(() => this.show(this.position));
+    this.sizes = new ResizeObserver(() => this.show(this.position, this.moment));  // the same moment, in another size
     this.sizes.observe(this.parts.row);
   }
 
@@ -118,7 +118,8 @@ class Stage {
    * @param {number} position
    * @param {{whole?: boolean, flown?: number}} [moment] whole: all of the picture is seen; flown: how far the patch is on its way
    */
-  show(position, { whole = false, flown = 1 } = {}) {
+  show(position, moment = {}) {
+    const { whole = false, flown = 1 } = this.moment = moment;
     const { run, grid, parts, example } = this, shown = whole ? this.total : position + (flown < 1 ? 0 : 1), from = run.from[position];
     this.position = position;
     paintAlone(parts.alone, this.alone.picture, grid, shown);
@@ -130,7 +131,7 @@ class Stage {
     parts.line.setAttribute("aria-valuetext", `patch ${position + 1}${this.changes.includes(position) ? ", changed by a look-up" : ""}`);
     this.showPatch(position);
     this.showArrow(position, from, flown);
-    this.root.dataset.position = String(position);
+    Object.assign(this.root.dataset, { position, whole });
   }
 
   showSource(from) {

@@ -21,7 +21,7 @@ export const TEMPLATE = `
       <p data-sg="pictures"></p></figure>
     <section class="sg-part sg-patch" aria-label="This patch"><h2>This patch</h2>
       <div class="sg-choice" data-sg="alone-choice"><canvas data-sg="alone-tile" aria-hidden="true"></canvas>
-        <div><p data-sg="alone-said">the model alone wanted</p>
+        <div><p data-sg="alone-said">alone, it would have drawn</p>
           <p class="sg-bar"><i class="sg-model" data-sg="alone-model"></i><span data-sg="alone-model-text"></span></p>
           <p class="sg-bar"><i class="sg-mixed" data-sg="alone-mixed"></i><span data-sg="alone-mixed-text"></span></p></div></div>
       <div class="sg-choice"><canvas data-sg="taken-tile" aria-hidden="true"></canvas>

@@ -41,6 +41,9 @@ def test_a_newcomer_sees_a_finished_example(newcomer: Page, quick: str) -> None:
     expect(newcomer.get_by_role("heading", level=1)).to_contain_text("never saw a flat-style pizza")
     expect(newcomer.locator("[data-sg=verdict]")).to_have_text("The look-up changed this patch.")
     assert all(ink(newcomer, part) > 1000 for part in ("alone", "drawing", "source"))
+    newcomer.set_viewport_size({"width": 1200, "height": 900})
+    newcomer.wait_for_function("document.querySelector('[data-sg=drawing]').width < 300")  # drawn in its new size
+    until(newcomer, "#stage", whole="true")  # and both pictures are seen to their ends
     assert newcomer.locator("#prompt textarea").is_hidden()
     words = newcomer.locator("#stage h1, #stage .sg-lead").all_inner_texts()
     assert len(" ".join(words).split()) < 40

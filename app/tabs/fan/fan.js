@@ -5,66 +5,36 @@
  * triggers "open" with the id of its run and the position.
  */
 
-import { make, makePatch, partsOf, setText } from "../../client/dom.js";
+import { make, makePatch, setText } from "../../client/dom.js";
 import { lifetimeOf, onThemeChange } from "../../client/lifetime.js";
-import { Newest } from "../../client/newest.js";
 import { percent, plural } from "../../client/numbers.js";
+import { say } from "../../client/speech.js";
 import { boxOf, coloursOf, drawPaper, drawPatches, outline, prepare } from "../../stepper/drawing.js";
-import { bitmapFromBase64 } from "../../stepper/trace.js";
+import { Together } from "../../together.js";
 
 const TILE = 136, SWATCH = 22;
 
-class Fan {
+class Fan extends Together {
   /**
    * @param {HTMLElement} element where the template was mounted
    * @param {(event: string, data: object) => void} trigger tells the server
    * @param {AbortSignal} signal aborts when it goes
    */
   constructor(element, trigger, signal) {
+    super(element, "fn-", "#fan");
     this.trigger = trigger;
-    this.parts = partsOf(element, "fn-");
-    this.root = this.parts.root;
-    this.host = /** @type {any} */ (element.closest("#fan")) || this.root;
-    this.host.loupe = this;
-    this.newest = new Newest();
-    this.shown = null;
-    this.tiles = [];
     this.parts.marks.addEventListener("change", () => this.draw());
     this.root.addEventListener("keydown", (event) => this.press(event));
     onThemeChange(signal, () => this.draw());
     this.setState("idle", 0);
   }
 
-  /** Take one update; older ones are dropped. What was there before stays until the new pictures have begun. */
-  async receive(update) {
-    if (!this.newest.take(update)) return;
-    const sheet = update.picture ? await bitmapFromBase64(update.picture) : null;
-    if (!this.newest.is(update)) return sheet?.close();
-    this.showMessage(update.message);
-    if (!update.labels.length) return this.rest(update.state);
-    if (this.shown?.run !== update.run) this.build(update);
-    this.shown?.sheet?.close();
-    this.shown = { ...update, sheet };
-    this.describe();
-    this.setState(update.state, update.steps);
-    this.draw();
+  begins(update) {
+    return update.labels.length > 0;
   }
 
-  /** What was asked for did not come about, and no answer will say so. */
-  fail(message) {
-    if (this.root.dataset.state !== "streaming") return;
-    this.showMessage(message);
-    this.rest("error");
-  }
-
-  showMessage(message) {
-    setText(this.parts.notice, message);
-    this.parts.notice.hidden = !message;
-  }
-
-  /** A state in which what was there before stays; finished pictures can still be opened after an error. */
-  rest(state) {
-    this.setState(state === "error" && this.shown?.ways.length ? "ready" : state, this.shown?.steps || 0);
+  finished(shown) {
+    return shown.ways.length;
   }
 
   build({ labels, own }) {
@@ -99,7 +69,7 @@ class Fan {
     const { prompt, position, steps, height, width, ways, own, state, sentence } = this.shown, total = height * width;
     setText(this.parts.title, `${prompt}, from position ${position} on`);
     setText(this.parts.summary, ways.length ? sentence : `${steps} of ${total} patches of ${plural(this.tiles.length, "picture")}`);
-    this.parts.summary.setAttribute("aria-live", state === "streaming" ? "off" : "polite");
+    if (state !== "streaming" && ways.length) say(sentence);
     this.parts.progress.style.transform = `scaleX(${state === "streaming" ? steps / total : 0})`;
     this.tiles.forEach(({ button, note, label }, i) => {
       const way = ways[i];
@@ -114,10 +84,6 @@ class Fan {
     const code = label === `code ${way.code}` ? "" : `code ${way.code}, `;
     const later = way.later ? `${way.differs.length} of ${way.later} later differ` : "nothing later";
     return `${code}${percent(way.chance)} %\n${later}${own ? "\nas in the picture above" : ""}`;
-  }
-
-  setState(state, steps) {
-    for (const node of [this.root, this.host]) Object.assign(node.dataset, { state, steps, pictures: this.tiles.length });
   }
 
   /** Arrows move between the pictures. */

@@ -5,34 +5,27 @@
  * on a finished one triggers "open" with the id of its run.
  */
 
-import { make, makePatch, partsOf, setText } from "../../client/dom.js";
+import { make, makePatch, setText } from "../../client/dom.js";
 import { lifetimeOf, onThemeChange, until } from "../../client/lifetime.js";
-import { Newest } from "../../client/newest.js";
 import { plural } from "../../client/numbers.js";
 import { say } from "../../client/speech.js";
 import { Asking } from "../../share/asking.js";
 import { coloursOf, drawPaper, drawPatches, prepare } from "../../stepper/drawing.js";
-import { bitmapFromBase64 } from "../../stepper/trace.js";
+import { Together } from "../../together.js";
 
 const [SMALLEST, LARGEST] = [52, 128];
 const BESIDE = 84;
 const GAP = 10;
 
-class Sweep {
+class Sweep extends Together {
   /**
    * @param {HTMLElement} element where the template was mounted
    * @param {(event: string, data: object) => void} trigger tells the server
    * @param {AbortSignal} signal aborts when it goes
    */
   constructor(element, trigger, signal) {
+    super(element, "sw-", "#sweep");
     this.trigger = trigger;
-    this.parts = partsOf(element, "sw-");
-    this.root = this.parts.root;
-    this.host = /** @type {any} */ (element.closest("#sweep")) || this.root;
-    this.newest = new Newest();
-    this.host.loupe = this;
-    this.shown = null;
-    this.tiles = [];
     this.opened = -1;
     this.room = 0;
     this.asking = new Asking(this.parts.save, this.parts.told, signal);
@@ -43,38 +36,17 @@ class Sweep {
     this.setState("idle", 0);
   }
 
-  /** Take one update; older ones are dropped. What was there before stays until the new pictures have begun. */
-  async receive(update) {
-    if (!this.newest.take(update)) return;
-    const sheet = update.picture ? await bitmapFromBase64(update.picture) : null;
-    if (!this.newest.is(update)) return sheet?.close();
-    this.showMessage(update.message);
-    if (!update.across.length) return this.rest(update.state);
-    if (this.shown?.run !== update.run) this.build(update);
-    this.shown?.sheet?.close();
-    this.shown = { ...update, sheet };
-    this.describe();
-    this.setState(update.state, update.steps);
-    this.draw();
+  begins(update) {
+    return update.across.length > 0;
   }
 
-  /** What was asked for did not come about, and no answer will say so. */
+  finished(shown) {
+    return shown.ids.length;
+  }
+
   fail(message) {
     this.asking.end({ name: "", problem: message });
-    if (this.root.dataset.state !== "streaming") return;
-    this.showMessage(message);
-    this.rest("error");
-  }
-
-  showMessage(message) {
-    setText(this.parts.notice, message);
-    this.parts.notice.hidden = !message;
-    if (message) say(message);
-  }
-
-  /** A state in which what was there before stays; finished pictures can still be opened after an error. */
-  rest(state) {
-    this.setState(state === "error" && this.shown?.ids.length ? "ready" : state, this.shown?.steps || 0);
+    super.fail(message);
   }
 
   /** Make the table with its headings. */
@@ -137,10 +109,6 @@ class Sweep {
 
   mark() {
     this.tiles.forEach(({ button }, i) => button.classList.toggle("is-open", i === this.opened));
-  }
-
-  setState(state, steps) {
-    for (const node of [this.root, this.host]) Object.assign(node.dataset, { state, steps, pictures: this.tiles.length });
   }
 
   /** Arrows move between the pictures. */
