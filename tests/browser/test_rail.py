@@ -63,7 +63,7 @@ def test_a_click_shows_a_run_where_the_stepper_stands(three: Page) -> None:
     stand(three, 100)
     three.locator(RUNS).nth(1).click()
     shown(three, 1)
-    assert part(three, "title") == PROMPTS[1]
+    expect(three.locator("[data-part=title]")).to_have_text(PROMPTS[1])
     at(three, 100)
 
 
