@@ -114,7 +114,7 @@ def branched(kept: Kept, parent: Kept, trace: File | None) -> Branched:
         parent=parent.id,
         position=at,
         change=branches.describe(change, parent.trace.settings_at(at)),
-        differing=branches.differing(kept.trace, parent.trace),
+        differing=branches.differing(kept.trace.codes, parent.trace.codes),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from app.views import METHOD_NAMES, Asked
 from app.visits import Kept
 from core.trace import Trace
-from core.types import Change, ConfigError, DecodeSettings, StepRecord
+from core.types import Change, ConfigError, DecodeSettings, IntArray, StepRecord
 
 Onward = Literal["patch", "row", "end"]
 SHORT = {
@@ -157,10 +157,10 @@ def _number(value: object) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
-def differing(trace: Trace, parent: Trace) -> list[int]:
-    """Positions that both have and where their codes differ."""
-    count = min(len(trace.steps), len(parent.steps))
-    return [int(p) for p in np.flatnonzero(trace.codes[:count] != parent.codes[:count])]
+def differing(codes: IntArray, others: IntArray) -> list[int]:
+    """Positions that two runs have and where their codes differ."""
+    count = min(len(codes), len(others))
+    return [int(p) for p in np.flatnonzero(codes[:count] != others[:count])]
 
 
 def change_from(values: object, before: DecodeSettings, position: int) -> Change:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, Protocol
 
-from app import arrivals, branches, zerogpu
+from app import arrivals, branches
 from app.branches import Onward, Plan
+from app.costs import TooMuch, check_cost
+from app.decoding.job import Job
+from app.decoding.ticket import Ticket, Waiting
 from app.fan import Fan
+from app.journal import Journal, Outcome, Ran
 from app.library import Library
-from app.plans import MOST_COMPARED, Batch
+from app.plans import Batch
 from app.presenting import Presenting
-from app.runs import Run, Runs
+from app.runs import Busy, Run, Runs
 from app.sheets import Comparison, Sheet
 from app.views import Asked, Update
 from app.visits import Kept, Visits
-from core.engine import Request, Step, Steps, decode, decode_together
 from core.inputs.prompt import clean_prompt
 from core.patches.database import PatchDatabase
 from core.trace import Trace
@@ -26,34 +29,53 @@ from core.types import Change, ConfigError, StepRecord
 
 PREVIEW_SECONDS: Final = 0.1
 PREVIEW_SHARE: Final = 0.25
-"""Previews may cost at most this share of the time, however slow the decoder is."""
+"""Previews may cost at most this share of the time, those of all visitors together, however slow the decoder is."""
+
+WAITING_SECONDS: Final = 2.0
+"""Between two messages to a visitor who waits."""
+
+
+class Decoder(Protocol):
+    """What draws: `app.decoding.scheduler.Scheduler`, or `app.decoding.lent.Lent` where GPUs are lent."""
+
+    def draw(self, visitor: str, jobs: Sequence[Job]) -> Ticket:
+        """A ticket for some pictures of a visitor."""
+        ...
 
 
 class Drawing:
     """Draws, tells how far it has come, and keeps what came of it for the visitor; errors are messages like others.
 
-    Plans are made by functions, so that the errors of what a visitor entered are told like all others. beside: what the
-    visitor has under way goes on, as scripts expect; on the page something newer ends it.
+    Plans are made by functions, so that the errors of what a visitor entered are told like all others. A run goes on
+    and is kept when nobody listens any more. tab: whose older run ends when something newer begins; None for scripts,
+    whose runs stand beside each other, and who are told of the end alone.
     """
 
-    def __init__(self, library: Library, runs: Runs, visits: Visits, presenting: Presenting) -> None:
+    def __init__(
+        self,
+        library: Library,
+        runs: Runs,
+        visits: Visits,
+        presenting: Presenting,
+        decoder: Decoder,
+        journal: Journal,
+    ) -> None:
         self._library, self._runs, self._visits, self._presenting = library, runs, visits, presenting
-        self._draw = zerogpu.with_gpu(self._steps, library.grid.positions)
-        self._draw_all = zerogpu.with_gpu(self._steps_together, MOST_COMPARED * library.grid.positions)
+        self._decoder, self._journal = decoder, journal
 
     # -----------------------------------------------------------------------------------------------------------------
     # One picture
 
-    def begin(self, visitor: str, prompt: str) -> Update:
-        """Answer a click at once; older ones of this visitor end, also those that still wait for their turn."""
-        return self._presenting.begun(self._runs.begin(visitor), prompt)
+    def begin(self, visitor: str, prompt: str, tab: str = "") -> Update:
+        """Answer a click at once; older ones of this tab end, also those that still wait for their turn."""
+        return self._presenting.begun(self._runs.begin(visitor, tab), prompt)
 
     def draw(
         self,
         visitor: str,
         prompt: str,
         asked: Callable[[], Asked],
-        beside: bool = False,
+        tab: str | None = "",
         begun: int | None = None,
         pause: int = 0,
     ) -> Iterator[Update]:
@@ -62,16 +84,23 @@ class Drawing:
         begun: number of the update that answered the click; nothing is drawn after a newer one. pause: after how many
         patches to pause, 0 for never.
         """
-        if begun is None or self._runs.is_newest(visitor, begun):
-            yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked(), pause=pause), beside)
+        if begun is not None and tab is not None:
+            if not self._runs.is_newest(visitor, tab, begun):
+                return
+            if self._runs.was_ended(visitor, tab, begun):
+                yield self._presenting.not_begun(self._runs.number())
+                return
+        yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked(), pause=pause), tab)
 
-    def branch(self, visitor: str, run: str, change: Change, beside: bool = False) -> Iterator[Update]:
+    def branch(self, visitor: str, run: str, change: Change, tab: str | None = "") -> Iterator[Update]:
         """Draw another picture from a kept one, with a change at one of its positions."""
-        yield from self.carry_out(visitor, lambda: branches.branch(self._source(visitor, run), change), beside)
+        yield from self.carry_out(visitor, lambda: branches.branch(self._source(visitor, run), change), tab)
 
-    def go_on(self, visitor: str, run: str, how: Onward, code: int | None = None) -> Iterator[Update]:
+    def go_on(
+        self, visitor: str, run: str, how: Onward, code: int | None = None, tab: str | None = ""
+    ) -> Iterator[Update]:
         """Go on with a paused picture; code: taken for the next patch."""
-        yield from self.carry_out(visitor, lambda: branches.onward(self._source(visitor, run), how, code))
+        yield from self.carry_out(visitor, lambda: branches.onward(self._source(visitor, run), how, code), tab)
 
     def _source(self, visitor: str, run: str) -> Kept:
         """A run that another one is to start from; ConfigError when what it looked into is not here any more."""
@@ -81,23 +110,46 @@ class Drawing:
             raise ConfigError("database: what this picture looked into is not here any more; draw another picture")
         return found
 
-    def carry_out(self, visitor: str, plan: Callable[[], Plan], beside: bool = False) -> Iterator[Update]:
+    def carry_out(self, visitor: str, plan: Callable[[], Plan], tab: str | None = "") -> Iterator[Update]:
         """Do what a plan says: updates while the picture is being drawn, then one with the trace, or with an error."""
-        if not beside:
-            self._runs.supersede(visitor)
-        with self._runs.live(visitor) as run:
-            try:
-                yield from self._updates(run, plan())
-            except Exception as error:
-                yield self._presenting.failed(run.number, error)
+        if tab is not None:
+            self._runs.supersede(visitor, tab)
 
-    def _updates(self, run: Run, plan: Plan) -> Iterator[Update]:
+        def work(run: Run[Update]) -> None:
+            try:
+                self._draw(run, plan())
+            except Exception as error:
+                self._ended_by(visitor, error)
+                run.tell(self._presenting.failed(run.number, error))
+
+        try:
+            run = self._runs.start(visitor, tab, work)
+        except Busy as error:
+            self._journal.refused(visitor, error.reason)
+            yield self._presenting.failed(self._runs.number(), error)
+            return
+        yield from run.follow()
+
+    def follow(self, visitor: str, tab: str, is_there: Callable[[str], bool]) -> Iterator[Update]:
+        """Go on with what this tab has under way, or one that is gone: its updates; none without such a picture."""
+        for run in reversed(self._runs.under_way(visitor)):
+            left = run.tab == tab or not is_there(run.tab or "")
+            if left and isinstance(run.newest, Update):
+                run.tab = tab
+                yield from run.follow()
+                return
+
+    def _draw(self, run: Run[Update], plan: Plan) -> None:
         """Previews at their pace, then the final update; the finished run is kept for its visitor."""
-        started = time.perf_counter()
+        started, pace = time.perf_counter(), _Pace(run.tab is not None, lambda: self._runs.count)
         backend = self._library.backend(plan.asked.model)
         database = self._library.database_of(run.visitor, plan.asked) if plan.retrieves else None
-        steps, ahead = yield from self._previews(run, plan)
+        steps, ahead = self._steps(run, plan, pace)
         if run.superseded.is_set():
+            self._write_down(run, plan, "", "gone", len(steps) - len(plan.steps), started, pace)
+            return
+        if not steps or (len(steps) == len(plan.steps) and ahead is None):
+            run.tell(self._presenting.not_begun(run.number))
             return
 
         def recorded(records: Sequence[StepRecord]) -> Trace:
@@ -108,148 +160,214 @@ class Drawing:
         trace, longer = recorded(steps), recorded([*steps, ahead]) if ahead else None
         kept = plan.finished(trace, self._presenting.picture(trace, plan.asked), seconds, longer)
         self._visits.keep(run.visitor, kept, plan.replaces)
-        yield self._presenting.shown(run.number, run.visitor, kept)
+        outcome: Outcome = "finished" if trace.complete else "paused"
+        self._write_down(run, plan, kept.id, outcome, len(steps) - len(plan.steps), started, pace)
+        if run.tab is None:
+            run.tell(self._presenting.done(run.number, kept))
+            return
+        with self._journal.counts.timed("packing"):
+            shown = self._presenting.shown(run.number, run.visitor, kept)
+        run.tell(shown)
 
-    def _previews(self, run: Run, plan: Plan) -> Generator[Update, None, tuple[list[StepRecord], StepRecord | None]]:
+    def _ended_by(self, visitor: str, error: Exception) -> None:
+        """A run that came to nothing, for the journal."""
+        if isinstance(error, TooMuch):
+            self._journal.refused(visitor, "cost")
+        else:
+            self._journal.failed(visitor, error)
+
+    def _write_down(
+        self, run: Run[Any], plan: Plan, kept: str, outcome: Outcome, positions: int, started: float, pace: _Pace
+    ) -> None:
+        """A picture that has ended, for the journal: how long it waited, and how long it was drawn."""
+        now, asked = time.perf_counter(), plan.asked
+        waited = (pace.began or now) - started
+        method, drew = asked.settings.method, now - started - waited
+        self._journal.ran(
+            Ran(run.visitor, kept, plan.prompt, asked.model, asked.database, method, outcome, positions, drew, waited)
+        )
+
+    def _steps(self, run: Run[Update], plan: Plan, pace: _Pace) -> tuple[list[StepRecord], StepRecord | None]:
         """The picture as it grows; returns its steps, and the next one if it was stopped or paused before that."""
         steps = list(plan.steps)
-        theirs = self._library.theirs(run.visitor, [plan.asked])
-        records = self._draw(plan.asked, theirs, plan.retrieves, plan.prompt, plan.changes, plan.codes, len(plan.steps))
-        with closing(_paced(records)) as paced:
-            for (record,), due in paced:
+        ticket = self._decoder.draw(run.visitor, self._jobs(run.visitor, [plan]))
+        with closing(iter(ticket)) as come:  # which ends the ticket
+            for news in come:
+                if isinstance(news, Waiting):
+                    if run.stopped.is_set():
+                        break
+                    if pace.may_say():
+                        run.tell(self._presenting.waiting(run.number, plan.prompt, news, pace.said))
+                    continue
+                _, record = news
                 if steps and (run.stopped.is_set() or len(steps) == plan.pause):
                     return steps, record
                 steps.append(record)
-                if due:
-                    yield self._presenting.preview(run.number, plan, steps)
+                with pace.preview() as due:
+                    if due:
+                        run.tell(self._presenting.preview(run.number, plan, steps))
         return steps, None
 
-    def _steps(
-        self,
-        asked: Asked,
-        theirs: Mapping[str, PatchDatabase],
-        retrieves: bool,
-        prompt: str,
-        changes: Sequence[Change],
-        codes: Sequence[int],
-        first: int,
-    ) -> Steps:
-        """Draw one picture; all that goes in and out can be sent to another process (see zerogpu)."""
-        database = self._library.database(asked, theirs) if retrieves else None
-        backend = self._library.backends[asked.model]
-        yield from decode(backend, database, [prompt], asked.settings, changes, codes, first)
+    def _jobs(self, visitor: str, plans: Sequence[Plan]) -> list[Job]:
+        """What is to be drawn for some plans; TooMuch where that costs more than there is."""
+        theirs = self._library.theirs(visitor, [plan.asked for plan in plans])
+        jobs = [Job.of(visitor, plan, self._library.grid.positions, theirs) for plan in plans]
+        cost = check_cost([job.request(self._library) for job in jobs], jobs[0].first)
+        self._visits.check_room(visitor, cost.nbytes)
+        return jobs
 
     # -----------------------------------------------------------------------------------------------------------------
     # Several pictures
 
-    def begin_together(self, visitor: str, prompt: str) -> Sheet:
-        """Answer a click at once; an older run of this visitor ends."""
-        self._runs.stop(visitor)
+    def begin_together(self, visitor: str, prompt: str, tab: str = "") -> Sheet:
+        """Answer a click at once; an older run of this tab ends."""
+        self._runs.stop(visitor, tab)
         return self._presenting.sheet_begun(self._runs.number(), prompt, Batch((), ()))
 
-    def draw_compared(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet | Comparison]:
+    def draw_compared(
+        self, visitor: str, prompt: str, plan: Callable[[], Batch], tab: str | None = ""
+    ) -> Iterator[Sheet | Comparison]:
         """Generate a few pictures of one prompt together, keep them, and end with their comparison."""
-        for sheet in self.draw_together(visitor, prompt, plan):
+        for sheet in self.draw_together(visitor, prompt, plan, tab):
             compared = self._presenting.compared
             yield compared(sheet.run, visitor, sheet.runs, sheet.message) if sheet.runs else sheet
 
     def draw_together(
-        self, visitor: str, prompt: str, plan: Callable[[], Batch], beside: bool = False
+        self, visitor: str, prompt: str, plan: Callable[[], Batch], tab: str | None = ""
     ) -> Iterator[Sheet]:
         """Generate a few pictures of one prompt together and keep them; the last sheet has them."""
-        for sheet in self._sheets_of(visitor, prompt, plan, beside):
-            for run in reversed(sheet.runs):  # the first one is then the newest, and stands first where they are listed
+
+        def keep(runs: Sequence[Kept]) -> None:
+            for run in reversed(runs):  # the first one is then the newest, and stands first where they are listed
                 self._visits.keep(visitor, run)
-            yield sheet
 
-    def draw_sweep(self, visitor: str, prompt: str, plan: Callable[[], Batch]) -> Iterator[Sheet]:
+        yield from self._sheets_of(visitor, prompt, plan, keep, tab)
+
+    def draw_sweep(self, visitor: str, prompt: str, plan: Callable[[], Batch], tab: str | None = "") -> Iterator[Sheet]:
         """Generate many pictures of one prompt together; only those that are opened later become runs of the visit."""
-        for sheet in self._sheets_of(visitor, prompt, plan):
-            if sheet.runs:
-                self._visits.lay_out(visitor, sheet.runs)
-            yield sheet
+        yield from self._sheets_of(visitor, prompt, plan, lambda runs: self._visits.lay_out(visitor, runs), tab)
 
-    def draw_fan(self, visitor: str, run: str, plan: Callable[[Kept], Fan], beside: bool = False) -> Iterator[Sheet]:
+    def draw_fan(self, visitor: str, run: str, plan: Callable[[Kept], Fan], tab: str | None = "") -> Iterator[Sheet]:
         """Draw a kept run to its end in many ways together, which are laid out as those of a sweep are."""
-        for sheet in self._sheets_of(visitor, None, lambda: plan(self._source(visitor, run)), beside):
-            if sheet.runs:
-                self._visits.lay_out(visitor, sheet.runs, "fan")
-            yield sheet
+
+        def keep(runs: Sequence[Kept]) -> None:
+            self._visits.lay_out(visitor, runs, "fan")
+
+        yield from self._sheets_of(visitor, None, lambda: plan(self._source(visitor, run)), keep, tab)
 
     def _sheets_of(
-        self, visitor: str, prompt: str | None, plan: Callable[[], Batch], beside: bool = False
+        self,
+        visitor: str,
+        prompt: str | None,
+        plan: Callable[[], Batch],
+        keep: Callable[[Sequence[Kept]], None],
+        tab: str | None,
     ) -> Iterator[Sheet]:
         """Generate several pictures: sheets while they are being drawn, then one with the runs, or with an error.
 
-        prompt: None where the plans have their own.
+        prompt: None where the plans have their own; keep: what becomes of the runs.
         """
-        if not beside:
-            self._runs.stop(visitor)
-        with self._runs.live(visitor) as run:
+        if tab is not None:
+            self._runs.stop(visitor, tab)
+
+        def work(run: Run[Sheet]) -> None:
             try:
                 wanted = "" if prompt is None else clean_prompt(prompt)
-                yield from self._sheets(run, wanted, plan())
+                self._draw_sheet(run, plan(), wanted, keep)
             except Exception as error:
-                yield self._presenting.sheet_failed(run.number, error)
+                self._ended_by(visitor, error)
+                run.tell(self._presenting.sheet_failed(run.number, error))
 
-    def _sheets(self, run: Run, prompt: str, plan: Batch) -> Iterator[Sheet]:
+        try:
+            run = self._runs.start(visitor, tab, work)
+        except Busy as error:
+            self._journal.refused(visitor, error.reason)
+            yield self._presenting.sheet_failed(self._runs.number(), error)
+            return
+        yield from run.follow()
+
+    def _draw_sheet(self, run: Run[Sheet], plan: Batch, prompt: str, keep: Callable[[Sequence[Kept]], None]) -> None:
         """Previews at their pace, then the finished runs; each is as long as all of them took."""
-        started = time.perf_counter()
-        theirs, plans = self._library.theirs(run.visitor, plan.asked), plan.plans(prompt)
-        requests = [self._request(one, theirs) for one in plans]
-        sheet = replace(
-            self._presenting.sheet_begun(run.number, plans[0].prompt, plan),
-            before=tuple(step.code for step in plans[0].steps),
-        )
-        yield sheet
-        steps = yield from self._sheet_previews(run, sheet, plans, theirs)
+        started, plans = time.perf_counter(), plan.plans(prompt)
+        theirs = self._library.theirs(run.visitor, plan.asked)
+        begun = self._presenting.sheet_begun(run.number, plans[0].prompt, plan)
+        sheet = replace(begun, before=tuple(step.code for step in plans[0].steps))
+        run.tell(sheet)
+        pace = _Pace(run.tab is not None, lambda: self._runs.count)
+        steps = self._sheet_steps(run, sheet, plans, pace)
+        if run.gone.is_set():
+            return
+        if not all(steps):
+            run.tell(self._presenting.sheet_not_begun(run.number))
+            return
         seconds = time.perf_counter() - started
-        rows = zip(requests, plans, zip(*steps, strict=True), strict=True)
-        kept = [self._drawn(request, one, records, seconds) for request, one, records in rows]
-        yield self._presenting.sheet_done(sheet, steps, kept)
+        kept = [self._drawn(one, theirs, records, seconds) for one, records in zip(plans, steps, strict=True)]
+        keep(kept)
+        for one, made, records in zip(plans, kept, steps, strict=True):
+            outcome: Outcome = "finished" if made.trace.complete else "paused"
+            self._write_down(run, one, made.id, outcome, len(records), started, pace)
+        run.tell(self._presenting.sheet_done(sheet, steps, kept))
 
-    def _sheet_previews(
-        self, run: Run, sheet: Sheet, plans: Sequence[Plan], theirs: Mapping[str, PatchDatabase]
-    ) -> Generator[Sheet, None, list[Step]]:
-        """The sheet as its pictures grow; returns their new steps."""
-        steps: list[Step] = []
-        light = [replace(plan, steps=(), given=tuple(plan.codes)) for plan in plans]
-        with closing(_paced(self._draw_all(light, len(sheet.before), theirs))) as paced:
-            for step, due in paced:
-                steps.append(step)
-                if run.stopped.is_set():
-                    break
-                if due:
-                    yield self._presenting.sheet_preview(sheet, steps)
+    def _sheet_steps(self, run: Run[Sheet], sheet: Sheet, plans: Sequence[Plan], pace: _Pace) -> list[list[StepRecord]]:
+        """The new steps of each picture, while the sheet shows how they grow; none where it was stopped too soon."""
+        steps: list[list[StepRecord]] = [[] for _ in plans]
+        ticket, cut = self._decoder.draw(run.visitor, self._jobs(run.visitor, plans)), False
+        with closing(iter(ticket)) as come:  # which ends the ticket
+            for news in come:
+                if isinstance(news, Waiting):
+                    if run.stopped.is_set() and not any(steps):
+                        break
+                    if pace.may_say():
+                        run.tell(self._presenting.sheet_waiting(sheet, news, pace.said))
+                    continue
+                row, record = news
+                steps[row].append(record)
+                if run.stopped.is_set() and not cut:
+                    ticket.cut()
+                    cut = True
+                with pace.preview() as due:
+                    if due:
+                        run.tell(self._presenting.sheet_preview(sheet, steps))
         return steps
 
-    def _drawn(self, request: Request, plan: Plan, records: Sequence[StepRecord], seconds: float) -> Kept:
+    def _drawn(
+        self, plan: Plan, theirs: Mapping[str, PatchDatabase], records: Sequence[StepRecord], seconds: float
+    ) -> Kept:
         """One of several pictures that were drawn together."""
+        backend, settings = self._library.backend(plan.asked.model), plan.asked.settings
+        database = self._library.database(plan.asked, theirs) if plan.retrieves else None
         everything, given = [*plan.steps, *records], len(plan.given)
-        trace = Trace.record(
-            request.backend, request.database, request.prompt, request.settings, everything, plan.changes, given
-        )
+        trace = Trace.record(backend, database, plan.prompt, settings, everything, plan.changes, given)
         return plan.finished(trace, self._presenting.picture(trace, plan.asked), seconds)
 
-    def _steps_together(self, plans: Sequence[Plan], first: int, theirs: Mapping[str, PatchDatabase]) -> Steps:
-        """Draw several pictures in the same way as `_steps`; plans: without the steps that there are already."""
-        yield from decode_together([self._request(plan, theirs) for plan in plans], first)
 
-    def _request(self, plan: Plan, theirs: Mapping[str, PatchDatabase]) -> Request:
-        """What a visitor asked for, by name, with the model and the database themselves."""
-        backend = self._library.backend(plan.asked.model)
-        database = self._library.database(plan.asked, theirs) if plan.retrieves else None
-        return Request(backend, database, plan.prompt, plan.asked.settings, plan.changes, tuple(plan.codes))
+class _Pace:
+    """When something may be told of a run, whose previews take time.
 
+    shown: whether anybody looks; others: how many runs there are in all, which share the time for previews; began: when
+    the first record was there, 0 before.
+    """
 
-def _paced(turns: Steps) -> Generator[tuple[Step, bool], None, None]:
-    """The steps of a run, and with each whether a preview is due, which takes its time."""
-    due = 0.0
-    with closing(turns):
-        for step in turns:
-            begun = time.perf_counter()
-            wanted = begun >= due
-            yield step, wanted
-            if wanted:
-                ended = time.perf_counter()
-                due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE)
+    def __init__(self, shown: bool, others: Callable[[], int]) -> None:
+        self._shown, self._others = shown, others
+        self._due = self._say_due = self.began = 0.0
+        self.said = 0
+
+    def may_say(self) -> bool:
+        """Whether somebody who waits is to be told so now."""
+        now = time.perf_counter()
+        if now < self._say_due:
+            return False
+        self._say_due, self.said = now + WAITING_SECONDS, self.said + 1
+        return True
+
+    @contextmanager
+    def preview(self) -> Iterator[bool]:
+        """Whether a preview is due, which is made inside of the context."""
+        begun = time.perf_counter()
+        self.began = self.began or begun
+        due = self._shown and begun >= self._due
+        yield due
+        if due:
+            ended = time.perf_counter()
+            self._due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE * max(1, self._others()))

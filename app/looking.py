@@ -44,24 +44,28 @@ class Looking:
         self._library, self._runs, self._visits = library, runs, visits
         self._seen: OrderedDict[tuple[str, str], Inspection] = OrderedDict()
         self._lock = threading.Lock()
-        self._pass = zerogpu.with_gpu(self._inspect, library.grid.positions)
+        self._pass = self._inspect
+        if library.is_lent:
+            self._pass = zerogpu.with_gpu(self._inspect, lambda model, trace, stopped: len(trace.steps))
 
-    def look(self, visitor: str, run: str) -> Inspection:
-        """What was seen in a kept run, or is seen now; ConfigError says why nothing can be."""
+    def look(self, visitor: str, run: str, tab: str | None = None) -> Inspection:
+        """What was seen in a kept run, or is seen now; ConfigError says why nothing can be.
+
+        tab: where that is asked for, None for scripts.
+        """
         kept = self._visits.find(visitor, run)
-        with self._lock:
-            found = self._seen.get((visitor, run))
-        found = found or kept.trace.inside or self._look(visitor, kept)
-        self._remember(visitor, run, found)
+        with self._runs.live(visitor, tab) as live:
+            with self._lock:
+                found = self._seen.get((visitor, run))
+            found = found or kept.trace.inside or self._look(kept, live.stopped.is_set)
+            self._remember(visitor, run, found)
         return found
 
-    def _look(self, visitor: str, kept: Kept) -> Inspection:
+    def _look(self, kept: Kept, stopped: Callable[[], bool]) -> Inspection:
         """One pass; whatever ends the visitor's drawing ends it, too."""
         if kept.asked.model not in self._library.backends:
             raise ConfigError("inside: the model that drew this picture is not here; draw one with a model that is")
-        with self._runs.live(visitor) as run:
-            stopped = never if zerogpu.is_lent() else run.stopped.is_set
-            return self._pass(kept.asked.model, kept.trace, stopped)
+        return self._pass(kept.asked.model, kept.trace, never if self._library.is_lent else stopped)
 
     def _inspect(self, model: str, trace: Trace, stopped: Callable[[], bool]) -> Inspection:
         """The pass itself; all that goes in and out can be sent to another process (see zerogpu)."""
@@ -93,14 +97,16 @@ class Looking:
             self._seen.move_to_end(name)
             return kept, self._seen[name]
 
-    def keep(self, visitor: str, run: str) -> None:
+    def keep(self, visitor: str, run: str, tab: str | None = None) -> None:
         """Put what was seen, with the mean over heads alone, into the trace of the run, and so into its file."""
-        kept = self._visits.find(visitor, run)
-        self._visits.keep(visitor, replace(kept, trace=replace(kept.trace, inside=kept_small(self.look(visitor, run)))))
+        seen = kept_small(self.look(visitor, run, tab))
+        with self._runs.live(visitor, tab):
+            kept = self._visits.find(visitor, run)  # as it is now: it may have got another name meanwhile, or be gone
+            self._visits.keep(visitor, replace(kept, trace=replace(kept.trace, inside=seen)))
 
-    def patches(self, visitor: str, run: str, position: int) -> Patches:
+    def patches(self, visitor: str, run: str, position: int, tab: str | None = None) -> Patches:
         """The likeliest code of each stage of a position, decoded within the picture of the run."""
-        kept, inspection = self._visits.find(visitor, run), self.look(visitor, run)
+        kept, inspection = self._visits.find(visitor, run), self.look(visitor, run, tab)
         if not 0 <= position < len(kept.trace.steps):
             raise ConfigError(
                 f"position: got {position}, expected 0 to {len(kept.trace.steps) - 1}; step to a drawn patch"

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Opens things for visitors; each becomes the newest thing to look at."""
+    """Opens things for visitors; each becomes the newest thing to look at, for which other things of its tab end."""
 
     library: Library
     runs: Runs
@@ -38,14 +38,15 @@ class Opening:
         """A run for the stepper, at a step, and kept if it was on a sheet only; what does not work is told in the
         update."""
         try:
-            self.visits.keep(visitor, self.visits.find(visitor, run))
+            with self.runs.live(visitor):
+                self.visits.keep(visitor, self.visits.find(visitor, run))
             return self.show(visitor, run, step)
         except Exception as error:
             return self.presenting.refusal(error)
 
-    def open_file(self, visitor: str, path: Path) -> Update:
+    def open_file(self, visitor: str, path: Path, tab: str | None = None) -> Update:
         """A trace from a file of the visitor's: it is shown and kept; what cannot be shown becomes a message."""
-        self.runs.supersede(visitor)
+        self.runs.supersede(visitor, tab)
         databases = self.library.databases_of(visitor)
         try:
             trace = arrivals.read_trace(path)
@@ -53,12 +54,13 @@ class Opening:
             kept = self._arrived(visitor, trace)
             shown = self.presenting.shown(self.runs.number(), visitor, kept)
             message = arrivals.arrival_message(path.name, trace, self.library.backends, databases)
+            with self.runs.live(visitor):
+                self.visits.keep(visitor, kept)
         except ArragError as error:
             return self.presenting.tell(str(error))
         except Exception as error:  # whatever a hostile file has left to fail on
             logger.warning("a trace could not be shown", exc_info=error)
             return self.presenting.tell(f"{path.name}: cannot be shown ({type(error).__name__}); choose another file")
-        self.visits.keep(visitor, kept)
         return replace(shown, message=message)
 
     def _arrived(self, visitor: str, trace: Trace) -> Kept:
@@ -67,7 +69,7 @@ class Opening:
         seconds = trace.seconds.model + trace.seconds.search + trace.seconds.blend
         return Plan(trace.prompt, asked).finished(trace, self.presenting.picture(trace, asked), seconds)
 
-    def recorded(self, visitor: str, update: Callable[[int], Update]) -> Update:
+    def recorded(self, visitor: str, update: Callable[[int], Update], tab: str | None = None) -> Update:
         """A run that was recorded beforehand; told: makes its message from the number of the run."""
-        self.runs.supersede(visitor)
+        self.runs.supersede(visitor, tab)
         return update(self.runs.number())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from app import inside
-from app.looks import Decode, places_of
+from app.looks import BUDGET_SECONDS, Decode, places_of
 from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
 from app.sources import shown_sources
 from app.summary import summary_of
@@ -43,7 +43,7 @@ class Pictures:
 
     drawn: the finished image, encoded; source: encoded picture of an image of the database, None without one;
     thumbnail: a small picture [THUMBNAIL, THUMBNAIL, 3] of it; decode: makes pictures of token grids, None where no
-    patch is to be shown in place; reach: as `looks.in_place` takes it.
+    patch is to be shown in place; reach: as `looks.in_place` takes it; seconds: what these may take.
     """
 
     drawn: bytes
@@ -51,19 +51,20 @@ class Pictures:
     thumbnail: Callable[[int], RGB | None]
     decode: Decode | None = None
     reach: int | None = None
+    seconds: float = BUDGET_SECONDS
 
 
 NO_CODE = 65535
 
 
 def pack_trace(
-    trace: Trace, trace_id: str, pictures: Pictures, seconds: float, asked: Asked, parent: IntArray | None = None
+    trace: Trace, trace_id: str, pictures: Pictures, seconds: float | None, asked: Asked, parent: IntArray | None = None
 ) -> bytes:
     """The one file that the stepper fetches: FILE_LIMIT bytes at most for grids of 256 codes.
 
     The sources that shaped most, and those of near and frequent neighbours, come with their whole picture, the others,
-    when there are too many, as tiles of one sheet of thumbnails. parent: codes of the run that this one branched from,
-    for comparison.
+    when there are too many, as tiles of one sheet of thumbnails. seconds: as in `facts`; parent: codes of the run that
+    this one branched from, for comparison.
     """
     origin, (seen, inside_arrays) = shown_sources(trace, asked), inside.packed(trace)
     arrays = {**step_arrays(trace), **origin.arrays, **inside_arrays}
@@ -76,7 +77,8 @@ def pack_trace(
     arrays["near_image"] = np.where(near >= 0, np.searchsorted(shown, near), -1).astype(np.int16)
     origins = sorted({source.source for source in sources})
     provenance = {**origin.header, "places": np.searchsorted(shown, np.array(origin.images, np.int64)).tolist()}
-    places = places_of(trace, arrays, pictures.decode, pictures.reach) if pictures.decode else None
+    decode, reach, budget = pictures.decode, pictures.reach, pictures.seconds
+    places = places_of(trace, arrays, decode, reach, budget) if decode else None
     if places is not None:
         arrays["in_place"] = places.index
     summary = summary_of(trace, arrays, provenance, places.seen if places else None)
@@ -102,7 +104,7 @@ def pack_trace(
     return _pack(header, arrays, blobs)
 
 
-def _header(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> dict[str, Any]:
+def _header(trace: Trace, arrays: dict[str, Array], seconds: float | None, asked: Asked) -> dict[str, Any]:
     """What the stepper knows of the run besides its arrays, sources and pictures."""
     settings, first = trace.settings, first_blended(trace)
     return {
@@ -199,3 +201,21 @@ def header_of(packed: bytes) -> dict[str, Any]:
     length = struct.unpack_from("<I", packed, len(MAGIC))[0]
     header: dict[str, Any] = json.loads(packed[16 : 16 + length])
     return header
+
+
+def array_of(packed: bytes, name: str) -> Array:
+    """One of the arrays of a packed trace, flat."""
+    place, kinds = header_of(packed)["arrays"][name], {kind: dtype for dtype, kind in _KINDS.items()}
+    return np.frombuffer(packed, f"<{kinds[place['kind']]}", place["count"], _body(packed) + place["offset"])
+
+
+def blob_of(packed: bytes, name: str) -> bytes:
+    """One of the encoded pictures of a packed trace."""
+    offset, size = header_of(packed)["blobs"][name]
+    return packed[_body(packed) + offset :][:size]
+
+
+def _body(packed: bytes) -> int:
+    """Where the body begins, behind the header."""
+    length: int = struct.unpack_from("<I", packed, len(MAGIC))[0]
+    return 16 + length + -length % 8

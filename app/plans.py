@@ -9,7 +9,7 @@ from typing import Any
 
 from app.branches import Plan
 from app.views import CHOICE_NAMES, METHOD_NAMES, Asked
-from app.visits import Kept
+from app.visits import Kept, Listed
 from core.types import METHODS, ConfigError, DecodeSettings
 
 MOST_COMPARED = 4
@@ -76,7 +76,7 @@ def labels(runs: Sequence[Kept]) -> tuple[str, ...]:
     return tuple(", ".join(parts) or run.name for parts, run in zip(shown, runs, strict=True))
 
 
-def brief(run: Kept) -> str:
+def brief(run: Kept | Listed) -> str:
     """A run in a few words: its method, and what it looked up with which weight."""
     settings = run.asked.settings
     words = [METHOD_NAMES[settings.method]]

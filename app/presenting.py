@@ -14,26 +14,28 @@ import numpy as np
 
 from app import arrivals, links, packing, pictures
 from app.branches import Plan
+from app.decoding.ticket import Waiting
 from app.figures.position import Seen
 from app.figures.words import settings_line
 from app.library import Library
-from app.looks import looks_of
+from app.looks import BUDGET_SECONDS, looks_of
 from app.pictures import RGB
 from app.plans import MOST_COMPARED, Batch, labels
 from app.runs import Runs
 from app.sheets import Compared, Comparison, Sheet
 from app.views import Asked, State, Update, notice_of, sentences
 from app.visits import Kept, Visits
-from core.engine import Step
 from core.trace import Trace
 from core.types import ArragError, ConfigError, IntArray, StepRecord
 
+PREVIEWS: Final = 1_000
 LAST: Final = 1_000_000
-"""Number of a run's last message: above those of its previews, which are how many patches they show."""
+"""Numbers of a run's messages: those before it has begun, its previews by how many patches they show, the last one."""
 
 OWN_LOOKS: Final = 256
 """Most pictures of a visitor's own database that looks are made of anew; larger ones hold a shared one, and look so."""
 
+NOT_BEGUN: Final = "Stopped before it had begun."
 PREVIEW_QUALITY: Final = 75
 THUMBNAILS_KEPT: Final = 4096
 
@@ -67,7 +69,20 @@ class Presenting:
         backend = self._library.backend(plan.asked.model)
         codes = pictures.continued_grid([step.code for step in steps], backend.grid)
         picture = pictures.encoded(backend.decode_codes(codes[None])[0], PREVIEW_QUALITY)
-        return Update(number, len(steps), "streaming", "", plan.prompt, len(steps), backend.grid, picture)
+        count = len(steps)
+        return Update(number, PREVIEWS + count, "streaming", "", plan.prompt, count, backend.grid, picture)
+
+    def waiting(self, number: int, prompt: str, news: Waiting, said: int) -> Update:
+        """What is to be known by somebody who waits, for the said-th time."""
+        return Update(number, said, "streaming", waiting_words(news), prompt, grid=self._library.grid)
+
+    def not_begun(self, number: int) -> Update:
+        """The end of a run that was stopped before it had begun; what is in the stepper stays."""
+        return Update(number, LAST, "error", NOT_BEGUN)
+
+    def done(self, number: int, kept: Kept) -> Update:
+        """The end of a run for those who only want its id."""
+        return Update(number, LAST, "ready" if kept.trace.complete else "stopped", kept=kept.id)
 
     def shown(self, number: int, visitor: str, kept: Kept) -> Update:
         """The whole trace of a run for the stepper."""
@@ -78,7 +93,9 @@ class Presenting:
         message = sentences("" if trace.complete else paused, notice_of(trace))
         state: State = "ready" if trace.complete else "stopped"
         step = kept.branch_step if kept.parent and trace.complete else -1
-        return Update(number, LAST, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id, step)
+        return Update(
+            number, LAST, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id, step, visitor
+        )  # fmt: skip
 
     def failed(self, number: int, error: Exception) -> Update:
         """The end of a run that came to nothing."""
@@ -121,29 +138,45 @@ class Presenting:
         """Answers a click on several pictures, and begins them, before there is anything to see."""
         return Sheet(number, 0, "streaming", prompt=prompt, plan=plan, grid=self._library.grid)
 
-    def sheet_preview(self, sheet: Sheet, steps: Sequence[Step]) -> Sheet:
-        """All pictures of a sheet as far as they are drawn."""
-        picture = pictures.encoded(self._table(sheet, steps), PREVIEW_QUALITY)
-        return replace(sheet, number=len(steps), steps=len(sheet.before) + len(steps), picture=picture)
+    def sheet_waiting(self, sheet: Sheet, news: Waiting, said: int) -> Sheet:
+        """A sheet that waits for its turn, for the said-th time."""
+        return replace(sheet, number=said, message=waiting_words(news))
 
-    def sheet_done(self, sheet: Sheet, steps: Sequence[Step], runs: Sequence[Kept]) -> Sheet:
+    def sheet_preview(self, sheet: Sheet, steps: Sequence[Sequence[StepRecord]]) -> Sheet:
+        """All pictures of a sheet as far as they are drawn."""
+        picture, counts = pictures.encoded(self._table(sheet, steps), PREVIEW_QUALITY), self._counts(sheet, steps)
+        drawn = sum(map(len, steps))
+        return replace(sheet, number=PREVIEWS + drawn, steps=sum(counts) // len(counts), counts=counts, picture=picture)
+
+    def sheet_not_begun(self, number: int) -> Sheet:
+        """The end of a sheet that was stopped before it had begun."""
+        return Sheet(number, LAST, "error", NOT_BEGUN)
+
+    def sheet_done(self, sheet: Sheet, steps: Sequence[Sequence[StepRecord]], runs: Sequence[Kept]) -> Sheet:
         """A sheet with its finished runs, complete or as far as they came."""
-        count, last = len(sheet.before) + len(steps), sheet.grid.positions
-        stopped = "" if count == last else f"Stopped after {count} of {last} patches of each picture."
+        counts, last = self._counts(sheet, steps), sheet.grid.positions
+        fewest, most = min(counts), max(counts)
+        came = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        stopped = "" if fewest == last else f"Stopped after {came} of {last} patches of each picture."
         return replace(
             sheet,
             number=LAST,
             state="stopped" if stopped else "ready",
             message=sentences(stopped, *dict.fromkeys(notice_of(run.trace) for run in runs)),
-            steps=count,
+            steps=sum(counts) // len(counts),
+            counts=counts,
             picture=pictures.encoded(self._table(sheet, steps)),
             runs=tuple(runs),
         )
 
-    def _table(self, sheet: Sheet, steps: Sequence[Step]) -> RGB:
-        """All pictures of a sheet, in the rows of its plan."""
-        drawn = [[*sheet.before, *(record.code for record in records)] for records in zip(*steps, strict=True)]
-        grids = np.stack([pictures.continued_grid(codes, sheet.grid) for codes in drawn])
+    def _counts(self, sheet: Sheet, steps: Sequence[Sequence[StepRecord]]) -> tuple[int, ...]:
+        """How many patches each picture has."""
+        return tuple(len(sheet.before) + len(records) for records in steps)
+
+    def _table(self, sheet: Sheet, steps: Sequence[Sequence[StepRecord]]) -> RGB:
+        """All pictures of a sheet, in the rows of its plan; those that have no patch are not looked at."""
+        drawn = [[*sheet.before, *(record.code for record in records)] for records in steps]
+        grids = np.stack([pictures.continued_grid(codes or [0], sheet.grid) for codes in drawn])
         decoder = self._library.backend(sheet.plan.asked[0].model)
         return pictures.table_of(decoder.decode_codes(grids), len(sheet.plan.across))
 
@@ -172,19 +205,22 @@ class Presenting:
         ]
         prompts = {run.trace.prompt for run in runs}
         prompt = prompts.pop() if len(prompts) == 1 else ""
-        return Comparison(number, LAST, "ready", message, prompt, tuple(compared), self._atlas(visitor, runs[0]))
+        return Comparison(
+            number, LAST, "ready", message, prompt, tuple(compared), self._atlas(visitor, runs[0]), visitor
+        )
 
     # -----------------------------------------------------------------------------------------------------------------
     # Packed traces
 
     def packed(self, visitor: str, kept: Kept) -> tuple[bytes, bytes]:
         """What the stepper needs of a run: the packed trace, and the patch pictures of all codes."""
-        parent = next((run.trace.codes for run in self._visits.runs(visitor) if run.id == kept.parent), None)
+        parent = next((run.codes for run in self._visits.runs(visitor) if run.id == kept.parent), None)
         return self._file(visitor, kept, parent), self._atlas(visitor, kept)
 
     def _file(self, visitor: str, kept: Kept, parent: IntArray | None) -> bytes:
         """The file that the page gets of a run; parent: codes of the run that it branched from, while that is kept."""
-        sources = self._sources(visitor, kept)
+        share = BUDGET_SECONDS / max(1, self._runs.count)
+        sources = replace(self._sources(visitor, kept), seconds=share)
         return packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked, parent)
 
     def _sources(self, visitor: str, kept: Kept) -> packing.Pictures:
@@ -221,6 +257,14 @@ class Presenting:
     def _make_thumbnail(self, name: str, image: int) -> RGB | None:
         """Small picture of an image of a database of all; remembered."""
         return pictures.thumbnail_of(self._library.databases[name], image)
+
+
+def waiting_words(news: Waiting) -> str:
+    """How long it will be, in words; nothing of what has begun."""
+    if not news.before:
+        return ""
+    before = "1 picture" if news.before == 1 else f"{news.before} pictures"
+    return f"{before} before yours, about {max(1, round(news.seconds))}\xa0s"
 
 
 def error_message(error: Exception) -> str:

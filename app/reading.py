@@ -117,11 +117,11 @@ def from_database(library: Library, who: str, asked: Asked, number: object) -> G
     return Given(f"#{int(number)} {info.caption}"[:30], prompt, _codes(codes), "database", int(number))
 
 
-def uploaded(library: Library, asked: Asked, path: str | None, prompt: str) -> Given:
+def uploaded(library: Library, asked: Asked, path: Path | None, prompt: str) -> Given:
     """A visitor's picture, under the prompt; ConfigError for what is none, and without a prompt."""
-    if not path:
+    if path is None:
         raise ConfigError("image: got nothing, expected a file; choose one")
-    return Given("uploaded", clean_prompt(prompt), _codes(library.codes_of(asked.model, Path(path))))
+    return Given("uploaded", clean_prompt(prompt), _codes(library.codes_of(asked.model, path)))
 
 
 def _given(pictures: PatchDatabase, number: int, kind: Kind) -> Given:
@@ -138,17 +138,17 @@ def _codes(grid: CodeArray) -> tuple[int, ...]:
 # Reading
 
 
-def read(session: Session, who: str, asked: Asked, given: Given, beside: bool = False) -> Iterator[Update | Reading]:
+def read(session: Session, who: str, asked: Asked, given: Given, tab: str | None = "") -> Iterator[Update | Reading]:
     """Read a picture with every method, one after the other; what came of it is last, unless something came between.
 
     It is read without guidance: guided distributions are sharper than what the model believes, and would make any
-    look-up seem a help. beside: as in `Drawing`.
+    look-up seem a help. tab: as in `Drawing`.
     """
     asked = replace(asked, without=given.without, settings=replace(asked.settings, cfg_scale=1.0))
     runs: dict[str, Kept] = {}
     for method in reading_methods(session.library, asked):
         plan = reading_plan(asked, given, method)
-        for update in session.drawing.carry_out(who, made(plan), beside):
+        for update in session.drawing.carry_out(who, made(plan), tab):
             yield update
             if update.state in ("error", "stopped"):
                 return

@@ -18,8 +18,8 @@ class Sheet:
     """One message about pictures that are drawn together; `run`, `number` and `state` as in `Update`.
 
     plan: what is drawn, with the headings; before: the codes that all of them began with; steps: how many positions
-    all of them have; picture: all of them so far in
-    one encoded picture, in the rows of the plan; runs: the finished ones, in the order of the plan.
+    they have on average; counts: how many each has, in the order of the plan; picture: all of them so far in one
+    encoded picture, in the rows of the plan; runs: the finished ones, in that order.
     """
 
     run: int
@@ -30,6 +30,7 @@ class Sheet:
     plan: Batch = field(default_factory=lambda: Batch((), ()))
     before: tuple[int, ...] = ()
     steps: int = 0
+    counts: tuple[int, ...] = ()
     grid: Grid = field(default_factory=lambda: Grid(16, 16))
     picture: bytes = b""
     runs: tuple[Kept, ...] = ()
@@ -46,7 +47,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Finished runs side by side; `run`, `number` and `state` as in `Update`, atlas the patch pictures of all codes."""
+    """Finished runs side by side; `run`, `number`, `state`, `owner` as in `Update`, atlas the pictures of all codes."""
 
     run: int
     number: int
@@ -55,6 +56,7 @@ class Comparison:
     prompt: str = ""
     compared: tuple[Compared, ...] = ()
     atlas: bytes = b""
+    owner: str = ""
 
 
 def changed_codes(runs: Sequence[Kept]) -> list[int]:

@@ -58,7 +58,8 @@ class Update:
 
     picture: an encoded picture of what is drawn so far; file: the packed trace when the run is over; atlas: the
     patch pictures of all codes; kept: id of the finished run among those of the visitor; step: where the stepper is to
-    stand when the run is over, -1 for where the run says most.
+    stand when the run is over, -1 for where the run says most; owner: the visitor whose files
+    they are, "" for nobody's.
     """
 
     run: int
@@ -73,6 +74,7 @@ class Update:
     atlas: bytes = b""
     kept: str = ""
     step: int = -1
+    owner: str = ""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -237,11 +239,14 @@ def notice_of(trace: Trace) -> str:
     return f"The caption filter was skipped: {trace.unfiltered}." if trace.unfiltered else ""
 
 
-def facts(trace: Trace, arrays: dict[str, Array], seconds: float, asked: Asked) -> list[tuple[str, str]]:
-    """The run in a few numbers, as (name, text); asked: which model and database it was."""
+def facts(trace: Trace, arrays: dict[str, Array], seconds: float | None, asked: Asked) -> list[tuple[str, str]]:
+    """The run in a few numbers, as (name, text); seconds: None where it does not matter how long it took; asked: which
+    model and database it was."""
     settings, everything = trace.settings, trace.all_settings
     found = [("model", CHOICE_NAMES.get(asked.model, asked.model)), ("method", METHOD_NAMES[settings.method])]
-    found += [("seed", str(settings.seed)), ("time", f"{seconds:.1f} s")]
+    found.append(("seed", str(settings.seed)))
+    if seconds is not None:
+        found.append(("time", f"{seconds:.1f} s"))
     if trace.given:
         found.append(("given", f"{trace.given} codes"))
     if trace.changes:

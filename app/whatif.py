@@ -91,7 +91,7 @@ def outcome(kept: Kept, parent: Kept) -> dict[str, Any]:
         "run": kept.id,
         "parent": parent.id,
         "name": parent.name,
-        "places": differing(kept.trace, parent.trace),
+        "places": differing(kept.trace.codes, parent.trace.codes),
         "both": min(len(kept.trace.steps), len(parent.trace.steps)),
         "picture": base64.b64encode(small(parent.picture, OUTCOME_PICTURE)).decode(),
     }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import gradio as gr
 
+from app.session import Session
 from app.views import Asked, Update
+from app.visits import Kept
 from core.trace import Trace
 from core.types import DecodeSettings
 
@@ -26,6 +30,19 @@ def last(updates: Iterator[Update]) -> Update:
     return list(updates)[-1]
 
 
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
+
+
+def first_run(session: Session, who: str) -> Kept:
+    """The oldest run of a visitor."""
+    return session.visits.find(who, session.visits.runs(who)[0].id)
+
+
 def somebody(name: str = "ann") -> gr.Request:
     return gr.Request(session_hash=name)
 
@@ -33,3 +50,12 @@ def somebody(name: str = "ann") -> gr.Request:
 def a_step(trace: Trace) -> int:
     """A position with neighbours at which retrieval changed the code."""
     return int(trace.flips()[0])
+
+
+def uploaded(session: Session, name: str, data: bytes) -> Path:
+    """A file that a visitor has uploaded, and that nobody has read yet."""
+    upload = session.uploads.begin(len(data))
+    upload.folder.mkdir(parents=True)
+    (upload.folder / name).write_bytes(data)
+    session.uploads.whole(upload)
+    return upload.folder / name

@@ -32,6 +32,13 @@ def session() -> Session:
 
 
 @pytest.fixture(scope="module")
+def slow() -> Session:
+    """The same with a model that takes a second for a picture, so that there is time to stop one."""
+    backend = FakeBackend(pause=0.004)
+    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
+
+
+@pytest.fixture(scope="module")
 def client(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     connected = Client(url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
     yield connected

@@ -18,7 +18,7 @@ from app.rail import tree
 from app.session import Session
 from app.tabs.whatif.layout import outcome_of
 from app.views import Asked, Update
-from app.visits import Kept
+from app.visits import Kept, Listed
 from core.trace import neighbours
 from core.types import Change, ConfigError, DecodeSettings
 from tests.app.fake import FakeBackend, fake_database
@@ -73,7 +73,7 @@ def test_a_branch_is_a_full_trace_that_shares_its_beginning(session: Session, wh
     header, arrays = unpack(update.file)
     assert arrays["parent"].tolist() == parent.trace.codes.tolist()
     assert dict(header["facts"])["changed at"] == "100"
-    assert session.visits.find("branch", parent.id) is parent
+    assert session.visits.find("branch", parent.id).trace is parent.trace
 
 
 def test_a_branch_of_a_branch_keeps_the_earlier_change_only(session: Session, whole: Kept) -> None:
@@ -86,7 +86,7 @@ def test_a_branch_of_a_branch_keeps_the_earlier_change_only(session: Session, wh
     nodes = tree.tree(session.visits.runs("again"))
     assert [node.parent for node in nodes] == ["", parent.id, first, second]
     assert [node.level for node in nodes] == [1, 2, 3, 4]
-    assert branches.differing(session.visits.find("again", first).trace, parent.trace) == [50]
+    assert branches.differing(session.visits.find("again", first).trace.codes, parent.trace.codes) == [50]
     assert nodes[0].tags == ("DAiD", "seed 3")
     assert nodes[1].tags == ("from 50", "1 differs", "1 by hand")
     assert nodes[2].tags[0] == "from 120"
@@ -189,19 +189,19 @@ def test_going_on_with_a_finished_picture_or_in_an_unknown_way_is_refused(sessio
 
 def test_a_paused_run_and_one_from_an_image_say_so(session: Session) -> None:
     run = paused(session, "said", 21)
-    assert tree.tags(run, None) == ("DAiD", "seed 3", "paused at 21")
+    assert tree.tags(Listed.of(run), None) == ("DAiD", "seed 3", "paused at 21")
     read = branches.Plan("a disc", ASKED, given=tuple(range(256)))
     image = session.visits.find("said", last(session.drawing.carry_out("said", lambda: read)).kept)
-    assert tree.tags(image, None) == ("DAiD", "image")
+    assert tree.tags(Listed.of(image), None) == ("DAiD", "image")
     other = replace(image, parent=run.id, branch_step=0)
-    assert tree.tags(other, image) == ("from 0", "0 differ")
+    assert tree.tags(Listed.of(other), Listed.of(image)) == ("from 0", "0 differ")
 
 
-def test_pausing_keeps_the_record_of_the_next_patch(session: Session) -> None:
-    run = session.drawing.draw("stop", "a disc", lambda: ASKED)
+def test_pausing_keeps_the_record_of_the_next_patch(slow: Session) -> None:
+    run = slow.drawing.draw("stop", "a disc", lambda: ASKED)
     next(run)
-    session.runs.stop("stop")
-    kept = session.visits.find("stop", last(run).kept)
+    slow.runs.stop("stop")
+    kept = slow.visits.find("stop", last(run).kept)
     assert kept.ahead is not None
     assert len(kept.ahead.steps) == len(kept.trace.steps) + 1
 

@@ -13,15 +13,15 @@ from app.session import Session
 from app.sheets import changed_codes
 from app.views import Update
 from core.types import DatabaseError, DecodeSettings
-from tests.app.asking import asked, defaults, last
+from tests.app.asking import asked, defaults, last, wait_until
 from tests.app.fake import FakeDecoding
 from tests.app.test_views import unpack
 
 
-def test_a_run_streams_and_ends_with_its_trace(session: Session) -> None:
-    updates = list(session.drawing.draw("ann", "  a disc ", defaults))
+def test_a_run_streams_and_ends_with_its_trace(slow: Session) -> None:
+    updates = list(slow.drawing.draw("ann", "  a disc ", defaults))
     assert [update.state for update in updates[:-1]] == ["streaming"] * (len(updates) - 1)
-    assert updates[0].steps == 1
+    assert 1 <= updates[0].steps < 256
     assert updates[0].picture[:4] == b"RIFF"
     numbers = [update.number for update in updates]
     assert numbers == sorted(set(numbers))
@@ -53,14 +53,27 @@ def test_interleaved_visitors_get_what_they_get_alone(session: Session) -> None:
         assert unpack(final.file)[1]["code"].tolist() == codes.tolist()
 
 
-def test_leaving_closes_the_model(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
-    closed: list[bool] = []
-    monkeypatch.setattr(FakeDecoding, "close", lambda self: closed.append(True))
-    run = session.drawing.draw("ann", "sun", defaults)
+def test_a_run_goes_on_when_nobody_listens_and_can_be_followed_again(slow: Session) -> None:
+    run = slow.drawing.draw("una", "sun", defaults, "first tab")
     next(run)
     run.close()
-    assert closed == [True]
-    session.runs.stop("ann")  # nothing is left to stop
+    again = list(slow.drawing.follow("una", "another tab", lambda tab: False))
+    assert again[-1].state == "ready"
+    assert [kept.prompt for kept in slow.visits.runs("una")] == ["sun"]
+    assert list(slow.drawing.follow("una", "another tab", lambda tab: False)) == []
+
+
+def test_stopping_and_leaving_close_the_model(monkeypatch: pytest.MonkeyPatch, slow: Session) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(FakeDecoding, "close", lambda self: closed.append(True))
+    for end in (lambda: slow.runs.stop("vic", ""), lambda: slow.leave("vic")):
+        run = slow.drawing.draw("vic", "sun", defaults)
+        next(run)
+        end()
+        list(run)
+        wait_until(lambda: slow.decoder.drawing == 0)
+    wait_until(lambda: closed == [True, True])
+    assert slow.visits.runs("vic") == ()  # whoever has left keeps nothing
 
 
 @pytest.mark.parametrize(
@@ -128,16 +141,16 @@ def test_a_sweep_is_laid_out_and_a_picture_is_kept_when_it_is_opened(session: Se
     assert "not kept any more" in session.opening.open("hal", sheet.runs[4].id).message
 
 
-def test_a_stopped_sweep_keeps_what_was_drawn(session: Session) -> None:
-    sheets = session.drawing.draw_sweep("ivy", "a disc", swept)
+def test_a_stopped_sweep_keeps_what_was_drawn(slow: Session) -> None:
+    sheets = slow.drawing.draw_sweep("ivy", "a disc", swept)
     next(sheets), next(sheets)
-    session.runs.stop("ivy")
+    slow.runs.stop("ivy")
     *_, sheet = sheets
     assert sheet.state == "stopped"
     assert 1 <= sheet.steps < 256
     assert f"Stopped after {sheet.steps} of 256 patches of each picture" in sheet.message
     assert {len(run.trace.steps) for run in sheet.runs} == {sheet.steps}
-    opened = session.opening.open("ivy", sheet.runs[0].id)
+    opened = slow.opening.open("ivy", sheet.runs[0].id)
     assert (opened.state, opened.steps) == ("stopped", sheet.steps)
 
 

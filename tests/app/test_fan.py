@@ -140,21 +140,21 @@ def test_what_makes_no_sense_is_refused(session: Session, whole: Kept) -> None:
     assert (sheet.state, sheet.message) == ("error", "this picture is not kept any more; draw it again")
 
 
-def test_a_fan_can_be_stopped_and_its_pictures_opened(session: Session, whole: Kept) -> None:
-    session.visits.keep("eve", whole)
-    drawing = session.drawing.draw_fan("eve", whole.id, lambda kept: fan(kept, AT, "codes", 4))
-    next(drawing)
-    session.runs.stop("eve")
+def test_a_fan_can_be_stopped_and_its_pictures_opened(slow: Session, whole: Kept) -> None:
+    slow.visits.keep("eve", whole)
+    drawing = slow.drawing.draw_fan("eve", whole.id, lambda kept: fan(kept, AT, "codes", 4))
+    next(drawing), next(drawing)
+    slow.runs.stop("eve")
     *_, sheet = drawing
     assert sheet.state == "stopped"
     assert AT < sheet.steps < 256
     assert f"Stopped after {sheet.steps} of 256 patches" in sheet.message
     data = FanOut().postprocess(sheet)
     assert [way.later for way in data.ways] == [sheet.steps - AT - 1] * 4
-    assert session.visits.runs("eve") == (whole,)
-    opened = session.opening.open("eve", sheet.runs[2].id, AT)
+    assert [run.id for run in slow.visits.runs("eve")] == [whole.id]
+    opened = slow.opening.open("eve", sheet.runs[2].id, AT)
     assert (opened.kept, opened.step) == (sheet.runs[2].id, AT)
-    assert [run.id for run in session.visits.runs("eve")] == [whole.id, sheet.runs[2].id]
+    assert [run.id for run in slow.visits.runs("eve")] == [whole.id, sheet.runs[2].id]
 
 
 def test_a_sweep_and_a_fan_do_not_take_each_others_place(session: Session, whole: Kept) -> None:

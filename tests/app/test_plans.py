@@ -25,6 +25,7 @@ from app.session import Session
 from app.views import Asked
 from app.visits import Kept
 from core.types import ConfigError, DecodeSettings
+from tests.app.asking import first_run
 from tests.app.fake import FakeBackend, fake_database
 
 ASKED = Asked("fake", "all", DecodeSettings(seed=4, n_neighbours=8))
@@ -36,7 +37,7 @@ def run() -> Kept:
     backend = FakeBackend()
     session = Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=8)}))
     list(session.drawing.draw("ann", "sun", lambda: ASKED))
-    return session.visits.runs("ann")[0]
+    return first_run(session, "ann")
 
 
 def like(run: Kept, name: str, model: str = "fake", database: str = "all", **changes: object) -> Kept:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,20 +86,20 @@ def test_the_rest_of_a_picture_is_drawn_by_each_method(session: Session, result:
     assert len({tuple(completed.trace.codes.tolist()) for completed in done}) > 1
 
 
-def test_reading_and_completing_end_when_something_newer_takes_their_place(session: Session) -> None:
-    given = from_database(session.library, "hugo", ASKED, 4)
-    begun = read(session, "hugo", ASKED, given)
+def test_reading_and_completing_end_when_something_newer_takes_their_place(slow: Session) -> None:
+    given = from_database(slow.library, "hugo", ASKED, 4)
+    begun = read(slow, "hugo", ASKED, given)
     next(begun)
-    newer = session.drawing.draw("hugo", "a disc", lambda: ASKED)
+    newer = slow.drawing.draw("hugo", "a disc", lambda: ASKED)
     next(newer)
     assert {update.state for update in begun if isinstance(update, Update)} <= {"streaming"}
     drawn = last(newer)
     assert drawn.state == "ready"
-    completing = layout.draw_each(session, "hugo", completions(session.library, (given, drawn.kept), 8, ASKED))
+    completing = layout.draw_each(slow, "hugo", "", completions(slow.library, (given, drawn.kept), 8, ASKED))
     next(completing)
-    session.drawing.begin("hugo", "a disc")
+    slow.drawing.begin("hugo", "a disc")
     assert {update.state for update, _ in completing} <= {"streaming"}
-    assert [run.id for run in session.visits.runs("hugo")] == [drawn.kept]
+    assert [run.id for run in slow.visits.runs("hugo")] == [drawn.kept]
 
 
 @pytest.mark.parametrize("number", [None, -1, 12, 1.5, "4"])
@@ -208,7 +208,7 @@ def test_a_model_of_another_codebook_has_none() -> None:
 
 
 def test_what_cannot_be_read_is_told_in_the_stepper_and_in_the_tab(session: Session) -> None:
-    def refuse(asked: Asked) -> Given:
+    def refuse(asked: Asked, files: Sequence[Path]) -> Given:
         raise ConfigError("image: got nothing")
 
     values = controls.values_of(ASKED)
@@ -232,4 +232,4 @@ def test_an_upload_needs_a_file_and_a_prompt(session: Session, tmp_path: Path) -
     with pytest.raises(ConfigError, match="image: got nothing"):
         reading.uploaded(session.library, ASKED, None, "a disc")
     with pytest.raises(ConfigError, match="prompt"):
-        reading.uploaded(session.library, ASKED, str(tmp_path / "x.png"), "  ")
+        reading.uploaded(session.library, ASKED, tmp_path / "x.png", "  ")

@@ -10,10 +10,10 @@ from tests.app.asking import defaults, last
 from tests.app.test_views import unpack
 
 
-def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(session: Session) -> None:
-    ann, bob = session.drawing.draw("ann", "sun", defaults), session.drawing.draw("bob", "moon", defaults)
+def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(slow: Session) -> None:
+    ann, bob = slow.drawing.draw("ann", "sun", defaults), slow.drawing.draw("bob", "moon", defaults)
     next(ann), next(bob)
-    session.runs.stop("ann")
+    slow.runs.stop("ann")
     stopped, finished = last(ann), last(bob)
     assert stopped.state == "stopped"
     assert 1 <= stopped.steps < 256
@@ -22,33 +22,31 @@ def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(session: Sess
     assert finished.state == "ready"
 
 
-def test_a_new_run_ends_the_older_one_of_the_same_visitor_and_nothing_of_it_is_kept(session: Session) -> None:
-    older = session.drawing.draw("kim", "sun", defaults)
+def test_a_new_run_ends_the_older_one_of_the_same_visitor_and_nothing_of_it_is_kept(slow: Session) -> None:
+    older = slow.drawing.draw("kim", "sun", defaults)
     first = next(older)
-    begun = session.drawing.begin("kim", "moon")
+    begun = slow.drawing.begin("kim", "moon")
     assert begun.run > first.run
     assert begun.state == "streaming"
     assert {update.state for update in older} <= {"streaming"}
-    assert session.visits.runs("kim") == ()
+    assert slow.visits.runs("kim") == ()
 
 
-def test_of_several_clicks_the_last_one_draws_whatever_the_order_of_their_turns(session: Session) -> None:
-    clicks = [session.drawing.begin("lee", "sun").run for _ in range(5)]
-    waiting = [session.drawing.draw("lee", f"sun {click}", defaults, begun=click) for click in clicks]
+def test_of_several_clicks_the_last_one_draws_whatever_the_order_of_their_turns(slow: Session) -> None:
+    clicks = [slow.drawing.begin("lee", "sun").run for _ in range(5)]
+    waiting = [slow.drawing.draw("lee", f"sun {click}", defaults, begun=click) for click in clicks]
     assert [len(list(run)) for run in (waiting[2], waiting[0], waiting[1], waiting[3])] == [0] * 4
     assert last(waiting[4]).state == "ready"
-    assert [run.trace.prompt for run in session.visits.runs("lee")] == [f"sun {clicks[-1]}"]
-    assert (
-        last(session.drawing.draw("mia", "sun", defaults, begun=clicks[0])).state == "ready"
-    )  # another visitor's clicks
+    assert [run.prompt for run in slow.visits.runs("lee")] == [f"sun {clicks[-1]}"]
+    assert last(slow.drawing.draw("mia", "sun", defaults, begun=clicks[0])).state == "ready"  # another visitor's clicks
 
 
-def test_several_pictures_pause_what_is_under_way_which_stays(session: Session) -> None:
-    older = session.drawing.draw("ned", "sun", defaults)
+def test_several_pictures_pause_what_is_under_way_which_stays(slow: Session) -> None:
+    older = slow.drawing.draw("ned", "sun", defaults)
     next(older)
-    session.drawing.begin_together("ned", "moon")
+    slow.drawing.begin_together("ned", "moon")
     assert last(older).state == "stopped"
-    assert len(session.visits.runs("ned")) == 1
+    assert len(slow.visits.runs("ned")) == 1
 
 
 def test_a_run_can_be_ended_for_as_long_as_it_lasts() -> None:
@@ -70,8 +68,8 @@ def test_a_run_can_be_ended_for_as_long_as_it_lasts() -> None:
 def test_a_visitor_who_is_gone_has_no_clicks() -> None:
     runs = Runs()
     old, new = runs.begin("ann"), runs.begin("ann")
-    assert [runs.is_newest("ann", click) for click in (old, new)] == [False, True]
+    assert [runs.is_newest("ann", "", click) for click in (old, new)] == [False, True]
     with runs.live("ann") as run:
         runs.forget("ann")
         assert run.superseded.is_set()
-    assert runs.is_newest("ann", old)
+    assert runs.is_newest("ann", "", old)
