@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from app import packing, pictures
+from app.costs import MOST_FOUND
 from app.pictures import RGB
 from app.views import Asked, notice_of, sentences
 from core.backends.protocol import Backend
 from core.patches.protocol import Database
-from core.trace import Trace
+from core.trace import Trace, neighbours
 from core.types import ArragError, CodeArray, Grid, TraceError
 
 MAX_FILE_BYTES, MAX_UNPACKED = 32 * 2**20, 128 * 2**20
@@ -126,6 +127,9 @@ def read_trace(path: Path) -> Trace:
     if (shares := len(trace.steps) * sources) > MAX_SHARES:
         got = f"got {len(trace.steps)} positions with {sources} sources, which is {shares} shares"
         raise TraceError(f"{name}: {got}, expected {MAX_SHARES} at most; read it with Trace.load instead")
+    if (found := sum(len(near) for step in trace.steps if (near := neighbours(step)))) > MOST_FOUND:
+        got = f"got {found:,} neighbours"
+        raise TraceError(f"{name}: {got}, expected {MOST_FOUND:,} at most; read it with Trace.load instead")
     return trace
 
 

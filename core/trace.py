@@ -252,11 +252,11 @@ class Trace:
         parts = [step.seconds for step in self.steps]
         return Seconds(sum(p.model for p in parts), sum(p.search for p in parts), sum(p.blend for p in parts))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, compressed: bool = True) -> None:
         """Write one npz file; see `core.trace_file`, which stands above and is therefore imported here."""
         from . import trace_file  # noqa: PLC0415
 
-        trace_file.save(self, path)
+        trace_file.save(self, path, compressed)
 
     @classmethod
     def load(cls, path: Path, max_bytes: int | None = None) -> Trace:

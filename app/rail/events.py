@@ -12,7 +12,7 @@ from app.sent import fields_of, position, text
 from app.session import Session
 from app.tabs.parts import Parts, visitor
 from app.views import Update
-from app.visits import Kept
+from app.visits import Listed
 from core.types import ArragError, ConfigError
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -85,7 +85,7 @@ def on_drop(session: Session) -> Callable[..., tuple[Kepts, Any, Any]]:
     return drop
 
 
-def heir_of(runs: tuple[Kept, ...], run: str) -> str:
+def heir_of(runs: tuple[Listed, ...], run: str) -> str:
     """Which run is shown when this one is deleted: the one that it came from, or else the one before or after it.
 
     Raises ConfigError for the only run, which stays: there would be nothing to show.

@@ -11,22 +11,19 @@ from typing import Any
 from gradio.data_classes import GradioModel
 from pydantic import Field
 
-from app.pictures import small
 from app.plans import MOST_COMPARED
 from app.rail.tree import Node, tree
 from app.scripted import Scripted
-from app.visits import MAX_NAME, Kept
+from app.visits import MAX_NAME, Listed
 
 FOLDER = Path(__file__).parent
-PICTURE = 88
-"""Side in pixels of a picture: twice what it takes on the page, for screens of double density."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kepts:
     """The runs of a visitor, the oldest first, and the ids of those that are compared (None: as they were)."""
 
-    runs: Sequence[Kept]
+    runs: Sequence[Listed]
     chosen: tuple[str, ...] | None = None
 
 
@@ -73,7 +70,7 @@ class Rail(Scripted):
         return RailData(runs=runs, chosen=None if value.chosen is None else list(value.chosen))
 
 
-def railed(node: Node, run: Kept) -> RailRun:
+def railed(node: Node, run: Listed) -> RailRun:
     """A run as the rail shows it."""
     return RailRun(
         id=node.id,
@@ -82,5 +79,5 @@ def railed(node: Node, run: Kept) -> RailRun:
         level=node.level,
         tags=list(node.tags),
         about=node.about,
-        picture=base64.b64encode(small(run.picture, PICTURE)).decode(),
+        picture=base64.b64encode(run.picture).decode(),
     )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from app.branches import differing
 from app.plans import brief
-from app.views import METHOD_NAMES
-from app.visits import Kept
+from app.visits import Listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +26,10 @@ class Node:
     about: str
 
 
-def tree(runs: Sequence[Kept]) -> list[Node]:
+def tree(runs: Sequence[Listed]) -> list[Node]:
     """The runs of a visit, each after the one that it branched from; a run whose parent is gone stands alone."""
     by_id = {run.id: run for run in runs}
-    children: dict[str, list[Kept]] = {}
+    children: dict[str, list[Listed]] = {}
     for run in runs:
         children.setdefault(run.parent if run.parent in by_id else "", []).append(run)
     ordered: list[Node] = []
@@ -43,23 +42,16 @@ def tree(runs: Sequence[Kept]) -> list[Node]:
     return ordered
 
 
-def tags(run: Kept, parent: Kept | None) -> tuple[str, ...]:
+def tags(run: Listed, parent: Listed | None) -> tuple[str, ...]:
     """What sets a run apart: the first one of a tree its method and seed, a branch what it changed of its parent."""
-    trace, count = run.trace, len(run.trace.steps)
-    method, by_hand = _method(run), sum(change.code is not None for change in trace.changes)
     if parent is None:
-        found = [method, "image" if trace.given else f"seed {trace.settings.seed}"]
+        found = [run.method, "image" if run.given else f"seed {run.asked.settings.seed}"]
     else:
-        changed = len(differing(trace, parent.trace))
-        found = [method] if method != _method(parent) else []
+        changed = len(differing(run.codes, parent.codes))
+        found = [run.method] if run.method != parent.method else []
         found += [f"from {run.branch_step}", f"{changed} differ{'s' if changed == 1 else ''}"]
-    if by_hand:
-        found.append(f"{by_hand} by hand")
-    if not trace.complete:
-        found.append(f"paused at {count}")
+    if run.by_hand:
+        found.append(f"{run.by_hand} by hand")
+    if not run.complete:
+        found.append(f"paused at {len(run.codes)}")
     return tuple(found)
-
-
-def _method(run: Kept) -> str:
-    """The method of a run's last step, as it is called on the page."""
-    return METHOD_NAMES[run.trace.settings_at(len(run.trace.steps) - 1).method]

@@ -122,6 +122,16 @@ class PatchDatabase:
         return len(self._entries)
 
     @property
+    def nbytes(self) -> int:
+        """About how much memory it takes, without its codebook and what is remembered of searches."""
+        store = self._store
+        arrays = (
+            store.grids, store.captions, store.pictures, store.picture_offsets, store.contexts, store.context_of,
+            self._contexts, self._context_of, self._entries, self._starts, self._counts,
+        )  # fmt: skip
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    @property
     def context(self) -> Context:
         """Context kind of the keys."""
         return self._store.context

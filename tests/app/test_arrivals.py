@@ -18,15 +18,17 @@ from app import arrivals
 from app.pictures import RGB
 from app.session import Session
 from app.views import Asked
+from app.visits import Limits, Visits
 from core.trace import Trace
 from core.types import Change, CodeArray, DecodeSettings, Grid, TraceError
+from tests.app.asking import first_run
 from tests.app.test_views import unpack
 
 
 @pytest.fixture(scope="module")
 def trace(session: Session) -> Trace:
     list(session.drawing.draw("maker", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
-    return session.visits.runs("maker")[0].trace
+    return first_run(session, "maker").trace
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +272,19 @@ def test_a_trace_of_too_many_positions_and_sources_is_refused(
     update = session.opening.open_file("eve", saved)
     assert update.state == "error"
     assert "expected 256 at most" in update.message
+
+
+def test_a_trace_of_too_many_neighbours_is_refused(
+    session: Session, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "MOST_FOUND", 8 * 210 - 1)
+    update = session.opening.open_file("eve", saved)
+    assert (update.state, session.visits.runs("eve")) == ("error", ())
+    assert "got 1,680 neighbours, expected 1,679 at most" in update.message
+
+
+def test_a_trace_for_which_there_is_no_room_is_told(session: Session, saved: Path) -> None:
+    opening = replace(session.opening, visits=Visits(Limits(bytes_each=1000)))
+    update = opening.open_file("eve", saved)
+    assert (update.state, update.kept) == ("error", "")
+    assert "room: got 1 MB for a visitor, expected at most 0 MB" in update.message

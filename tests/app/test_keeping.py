@@ -15,6 +15,7 @@ from app.tabs.whatif.layout import preview_of
 from app.views import Asked
 from app.visits import Kept
 from core.types import DecodeSettings
+from tests.app.asking import first_run
 from tests.app.fake import FakeBackend, fake_database
 
 
@@ -32,7 +33,7 @@ def drawn(session: Session, model: str) -> Kept:
 @given(name=st.text(max_size=300))
 def test_files_have_names_that_every_file_system_takes(session: Session, name: str) -> None:
     runs = session.visits.runs("plain")
-    run = replace(runs[0] if runs else drawn(session, "plain"), name=name)
+    run = replace(first_run(session, "plain") if runs else drawn(session, "plain"), name=name)
     found = file_name(run, "position-139")
     assert len(f"{found}.webp".encode()) < 130
     assert found.endswith("_position-139_seed-4294967295")

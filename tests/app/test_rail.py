@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 
 from app.rail.events import heir_of, on_drop, on_rename, on_show
-from app.rail.rail import PICTURE, Kepts, Rail
+from app.rail.rail import Kepts, Rail
 from app.session import Session
-from app.visits import Kept
+from app.visits import LISTED_PICTURE, Kept, Listed
 from core.types import ConfigError
-from tests.app.asking import defaults, somebody
+from tests.app.asking import defaults, first_run, somebody
 
 
 @pytest.fixture(scope="module")
 def kept(session: Session) -> Kept:
     list(session.drawing.draw("railed", "a disc", defaults))
-    return session.visits.runs("railed")[0]
+    return first_run(session, "railed")
 
 
 def sent(data: Any) -> gr.EventData:
@@ -44,22 +44,22 @@ def ids(session: Session, who: str) -> list[str]:
 
 def test_the_runs_are_sent_each_after_its_parent_with_a_small_picture(kept: Kept) -> None:
     runs = [
-        replace(kept, id="a", name="<b>"),
-        replace(kept, id="b"),
-        replace(kept, id="c", parent="a", branch_step=40),
+        Listed.of(replace(kept, id="a", name="<b>")),
+        Listed.of(replace(kept, id="b")),
+        Listed.of(replace(kept, id="c", parent="a", branch_step=40)),
     ]
     data = Rail().postprocess(Kepts(runs, ("b", "a")))
     assert [(run.id, run.parent, run.level) for run in data.runs] == [("a", "", 1), ("c", "a", 2), ("b", "", 1)]
     assert data.runs[0].name == "<b>"
     assert (data.runs[1].tags, data.runs[1].about) == (["from 40", "0 differ"], "DAiD, λ 0.1, all")
-    assert Image.open(io.BytesIO(base64.b64decode(data.runs[0].picture))).size == (PICTURE, PICTURE)
+    assert Image.open(io.BytesIO(base64.b64decode(data.runs[0].picture))).size == (LISTED_PICTURE, LISTED_PICTURE)
     assert data.chosen == ["b", "a"]
     assert Rail().postprocess(Kepts(runs)).chosen is None
     assert Rail().postprocess(None) is None
 
 
 def test_a_full_rail_is_a_small_message(kept: Kept) -> None:
-    data = Rail().postprocess(Kepts([replace(kept, id=str(i)) for i in range(32)]))
+    data = Rail().postprocess(Kepts([Listed.of(replace(kept, id=str(i))) for i in range(32)]))
     assert len(data.model_dump_json()) < 150_000
 
 
