@@ -1,18 +1,21 @@
-"""How the scripts and style sheets of the page reach a browser: as files, at addresses that change when they do."""
+"""How the page reaches a browser: its scripts and style sheets as files, at addresses that change when they do, and
+what proxies between them have to be told."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.stage.recording import FILE as STAGE_FILE
 from app.tabs import found
@@ -21,19 +24,30 @@ APP = Path(__file__).parent
 PREFIX = "gradio_api/loupe"
 """Below what Gradio's Node server, where there is one, hands on to this one."""
 
-SHARED = ("client", "stepper", "head", "rail", "share", "stage")
+SHARED = ("client", "connection", "stepper", "head", "rail", "share", "stage")
 SHEETS = (
-    "stage/stage.css", "stepper/stepper.css", "page.css", "head/head.css", "rail/rail.css", "share/share.css",
+    "stage/stage.css", "stepper/stepper.css", "page.css", "connection/connection.css", "head/head.css", "rail/rail.css",
+    "share/share.css",
 )  # fmt: skip
 """That of the stepper sets the variables that the others use."""
 
 STAGE, EXAMPLE = "stage/stage.js", "stage/example.json"
 STYLE = "page.css"
+CONNECTION = "connection/connection.js"
+"""Runs before Gradio asks for the first event."""
+
 EMBEDDED = "share/embedded.js"
 """Runs before anything else is here, so that what an embedded page hides is never seen."""
 
+FIRST = ("connection/", "stage/")
 TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 """Said here, because what the machine takes the endings for may be wrong."""
+
+FLOWING = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+"""For caches and what compresses on the way, and for nginx, which would gather messages."""
+
+HERE = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?")
+ORIGIN = re.compile(r"https?://[\w.-]+(:\d+)?|https?://\[[\da-f:]+\](:\d+)?", re.ASCII)
 
 FOREVER = "public, max-age=31536000, immutable"
 VEIL = (
@@ -92,11 +106,14 @@ def loader(script: Path, events: Sequence[str] = ()) -> str:
 def links() -> str:
     """What the head of the page must hold: the style sheet, and all scripts, so that none waits for another."""
     style = f'<link rel="stylesheet" href="{address(STYLE)}">'
+    connection = f'<script type="module" async src="{address(CONNECTION)}"></script>'
     stage = f'<script type="module" async src="{address(STAGE)}"></script>'  # before the page itself is awake
     embedded = f'<script type="module" src="{address(EMBEDDED)}"></script>'
-    scripts = sorted((name for name in published() if name.endswith(".js")), key=lambda name: "stage/" not in name)
+    scripts = sorted(
+        (name for name in published() if name.endswith(".js")), key=lambda name: not name.startswith(FIRST)
+    )
     preloads = [f'<link rel="modulepreload" href="{address(name)}">' for name in scripts]
-    return "".join([VEIL, stage, style, embedded, *preloads])
+    return "".join([VEIL, connection, stage, style, embedded, *preloads])
 
 
 def route() -> Route:
@@ -114,6 +131,62 @@ async def serve(request: Request) -> Response:
     return Response(content, headers=headers, media_type=TYPES[Path(name).suffix])
 
 
+class Addressed:
+    """Tells Gradio where a browser has the page when the proxy between them does not.
+
+    The page itself is told that it is where it is. With what it sends then, a browser says where it comes from, and
+    whether that is the same place; where it does not say this, it is believed by a server that is asked as this machine
+    is, which proxies beside it do.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and (place := place_of(scope)):
+            scope = {**scope, "headers": [*scope["headers"], (b"x-gradio-server", place.encode())]}
+        await self.app(scope, receive, send)
+
+
+def place_of(scope: Scope) -> str:
+    """Where the page is, seen from the browser that sends a request; "" where that is left to Gradio."""
+    headers = Headers(scope=scope)
+    if "X-Forwarded-Host" in headers:
+        return ""
+    if is_page(scope):
+        return "."
+    origin, site = headers.get("Origin", ""), headers.get("Sec-Fetch-Site")
+    own = site == "same-origin" or (site is None and HERE.fullmatch(headers.get("Host", "")))
+    return origin if own and ORIGIN.fullmatch(origin) else ""
+
+
+def is_page(scope: Scope) -> bool:
+    """Whether a request is for the page itself."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.rstrip("/") == root.rstrip("/")
+
+
+class Flowing:
+    """Asks whatever stands between server and browser to hand on each message of an event stream as it comes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if headers.get("Content-Type", "").startswith("text/event-stream"):
+                    headers.update(FLOWING)
+            await send(message)
+
+        await self.app(scope, receive, send_on)
+
+
 class Squeezed:
     """Compresses the page itself, which Gradio does not: it goes by the endings of addresses, and "/" has none."""
 
@@ -122,5 +195,9 @@ class Squeezed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        is_page = scope["type"] == "http" and scope["path"].rstrip("/") == scope.get("root_path", "").rstrip("/")
-        await (self.squeezed if is_page else self.app)(scope, receive, send)
+        squeezed = scope["type"] == "http" and is_page(scope)
+        await (self.squeezed if squeezed else self.app)(scope, receive, send)
+
+
+MIDDLEWARE = (Squeezed, Flowing, Addressed)
+"""What every request and every answer goes through, the first one outermost."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from app.own import BOTH, YOURS
 from app.views import Asked
-from app.visits import Kept
+from app.visits import Kept, Listed
 from core.inputs.prompt import clean_prompt
 from core.picture_file import About, about
 from core.trace import Trace
@@ -137,6 +137,15 @@ def link_of(run: Kept, models: Collection[str], databases: Collection[str]) -> s
     trace, asked = run.trace, run.asked
     codes = trace.codes_sha256 if trace.complete else ""
     return About(trace.prompt, asked.model, asked.database, asked.settings, codes).link
+
+
+def drawn_by(link: Link, runs: Sequence[Listed]) -> Listed | None:
+    """The newest of some runs that a link would only draw again."""
+    for run in reversed(runs):
+        plain = run.complete and not run.changes and not run.given
+        if plain and (run.prompt, run.asked) == (link.prompt, link.asked):
+            return run
+    return None
 
 
 def about_run(trace: Trace, asked: Asked, position: int = -1) -> About:

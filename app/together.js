@@ -1,7 +1,8 @@
 /* Pictures that are drawn together, as the tabs show that draw many: what comes from the server, and what state that makes. */
 
-import { partsOf, setText } from "./client/dom.js";
+import { hideButton, offerAgain, partsOf, setText } from "./client/dom.js";
 import { Newest } from "./client/newest.js";
+import { doAgain, Patience, SILENT } from "./client/patience.js";
 import { say } from "./client/speech.js";
 import { bitmapFromBase64 } from "./stepper/trace.js";
 
@@ -21,6 +22,7 @@ export class Together {
     this.host = /** @type {any} */ (element.closest(host)) || this.root;
     this.host.loupe = this;
     this.newest = new Newest();
+    this.patience = new Patience(() => this.fail(SILENT));
     this.shown = null;
     this.tiles = [];
   }
@@ -28,6 +30,7 @@ export class Together {
   /** Take one update; older ones are dropped. What was there before stays until the new pictures have begun. */
   async receive(update) {
     if (!this.newest.take(update)) return;
+    this.patience.heard(update.state === "streaming");
     const sheet = update.picture ? await bitmapFromBase64(update.picture) : null;
     if (!this.newest.is(update)) return sheet?.close();
     this.showMessage(update.message);
@@ -41,16 +44,18 @@ export class Together {
   }
 
   /** What was asked for did not come about, and no answer will say so. */
-  fail(message) {
-    if (this.root.dataset.state !== "streaming") return;
+  fail(message, again = "") {
+    this.patience.heard(false);
     this.showMessage(message);
     this.rest("error");
+    if (again) offerAgain(this.parts.again, () => doAgain(again));
   }
 
   showMessage(message) {
     setText(this.parts.notice, message);
     this.parts.notice.hidden = !message;
     if (message) say(message);
+    hideButton(this.parts.again, this.parts.root);
   }
 
   /** A state in which what was there before stays; finished pictures can still be opened after an error. */

@@ -14,6 +14,7 @@ import { hideButton, offerAgain, partsOf, setText, setTitle } from "../client/do
 import { lifetimeOf, onThemeChange, until } from "../client/lifetime.js";
 import { Newest } from "../client/newest.js";
 import { short } from "../client/numbers.js";
+import { doAgain, Patience, SILENT } from "../client/patience.js";
 import { prepareSpeech, say } from "../client/speech.js";
 import { explain } from "../client/tips.js";
 import { Blenders } from "./blenders.js";
@@ -43,8 +44,10 @@ class Stepper {
     this.root = this.parts.root;
     this.host = /** @type {any} */ (element.closest("#stepper")) || this.root;
     this.newest = new Newest();
+    this.patience = new Patience(() => this.fail(SILENT, "#generate"), () => this.tell("missed"));
     this.trace = null;
     this.previous = null;
+    this.missing = "";
     this.step = this.previousStep = -1;
     this.steps = 0;
     this.grid = { height: 16, width: 16 };
@@ -86,6 +89,7 @@ class Stepper {
   /** Take one update; answers of an older run, and late ones of this run, are dropped. */
   async receive(update) {
     const { run } = this.newest;
+    this.patience.heard(this.root.dataset.state === "streaming");
     if (!this.newest.take(update)) return;
     if (update.run > run) this.pause();
     return this.follow(update);
@@ -95,7 +99,7 @@ class Stepper {
   async follow(update) {
     try {
       if (update.state === "streaming") await this.showProgress(update);
-      else if (update.state === "error") this.showError(update.message);
+      else if (update.state === "error") this.showError(update.message, this.missing);
       else await this.showTrace(update);
     } catch (error) {
       if (!this.newest.is(update)) return;
@@ -124,6 +128,7 @@ class Stepper {
 
   /** The drawing ended: fetch the whole trace and stand where the update says. */
   async showTrace(update) {
+    this.patience.heard(false);
     const [trace, atlas] = await Promise.all([loadTrace(update.file), this.patches.load(update.atlas)]);
     if (!this.newest.is(update)) return closeTrace(trace);
     this.atlas = atlas;
@@ -179,19 +184,23 @@ class Stepper {
     if (trace === this.trace && trace.bitmaps[image]) this.draw();
   }
 
-  /** Show what went wrong; a picture that is already there stays usable. */
-  showError(message) {
+  /** Show what went wrong, and offer to do it again; a picture that is already there stays usable. */
+  showError(message, again = "") {
     this.showMessage(message);
-    const usable = this.trace || this.previous, step = this.trace ? this.step : this.previousStep;
+    this.missing = "";
+    if (again) offerAgain(this.parts.again, () => doAgain(again));
+    const { previous } = this;
     this.previous = null;
-    if (usable) return this.open(usable, "error", step);
+    if (!this.trace && previous) return this.open(previous, "error", this.previousStep);
     this.setState("error");
-    this.setSteps(0, -1);
+    if (!this.trace) this.setSteps(0, -1);
   }
 
-  /** What was asked for did not come about, and no answer will say so. */
-  fail(message) {
-    if (this.root.dataset.state === "streaming") this.showError(message);
+  /** What was asked for did not come about, and no answer will say so; after a cut, it may have come about unheard. */
+  fail(message, again) {
+    if (!("cut" in document.documentElement.dataset) || this.root.dataset.state !== "streaming") return this.showError(message, again);
+    this.missing = again;
+    this.tell("missed");
   }
 
   /* ---- state that the outside can see */
@@ -200,6 +209,7 @@ class Stepper {
     const paused = Boolean(this.trace) && this.trace.steps < this.grid.width * this.grid.height;
     for (const node of [this.root, this.host]) Object.assign(node.dataset, { state, paused, traceId: this.trace?.id ?? "" });
     if (state === "ready" && document.activeElement?.closest("#onward")) this.parts.canvas.focus({ preventScroll: true }); // it goes
+    this.patience.heard(state === "streaming");
     const idle = !this.trace;
     for (const name of ["previous", "play", "next", "scrub"]) this.parts[name].disabled = idle;
     if (idle) this.jumps.offer(null);
@@ -307,6 +317,7 @@ class Stepper {
   close() {
     this.pause();
     clearTimeout(this.speaking);
+    this.patience.heard(false);
     this.release();
     Object.assign(this, { trace: null, picture: null });
     this.jumps.offer(null);

@@ -7,7 +7,8 @@ from typing import Any
 
 from gradio.data_classes import FileData
 
-from app.scripted import Message, Scripted, said
+from app.handed import Files
+from app.scripted import Message, Scripted, fetched, said
 from app.views import Update
 
 FOLDER = Path(__file__).parent
@@ -26,16 +27,17 @@ class Stepper(Scripted):
 
     data_model = StepperData
 
-    def __init__(self, elem_id: str = "stepper", render: bool = True) -> None:
+    def __init__(self, files: Files | None = None, elem_id: str = "stepper", render: bool = True) -> None:
         super().__init__(FOLDER / "stepper.html", FOLDER / "stepper.js", elem_id, render)
+        self._files = files or Files()
 
     def postprocess(self, value: Any) -> Any:
-        """An `Update` (or None) as StepperData, its files in Gradio's cache."""
+        """An `Update` (or None) as StepperData, its files to be fetched."""
         if not isinstance(value, Update):
             return None
         return StepperData(
             **said(value),
             step=value.step,
-            file=self.cached(value.file, "trace.bin"),
-            atlas=self.cached(value.atlas, "atlas.webp"),
+            file=fetched(self._files, value.owner, value.file, "trace.bin"),
+            atlas=fetched(self._files, value.owner, value.atlas, "atlas.webp"),
         )

@@ -1,6 +1,10 @@
 /* The trace file, and the pictures in it. */
 
 const MAGIC = "LOUPE001";
+const WAITS_MS = [300, 900, 2700, 0]; // after each try; there is none after the last
+
+class Refused extends Error {}
+
 const NUMBER_KINDS = { u8: Uint8Array, i8: Int8Array, u16: Uint16Array, i16: Int16Array, i32: Int32Array, f32: Float32Array };
 
 /**
@@ -27,12 +31,19 @@ export function parseTrace(buffer) {
   return { ...header, arrays, blobs, sources, tileOf, bitmaps: new Array(sources.length).fill(null), asked: new Set() };
 }
 
-/** The content of a file as an ArrayBuffer: fetched, or at hand in a page that is a single file. */
+/** The content of a file as an ArrayBuffer: fetched, a few times if need be, or at hand in a page that is a single file. */
 async function bytesOf(file) {
   if (file.bytes) return file.bytes;
-  const answer = await fetch(file.url);
-  if (!answer.ok) throw new Error(`the file answered ${answer.status}`);
-  return answer.arrayBuffer();
+  for (const wait of WAITS_MS) {
+    try {
+      const answer = await fetch(file.url);
+      if (answer.ok) return await answer.arrayBuffer();
+      if (answer.status < 500 || !wait) throw new Refused(`the file answered ${answer.status}`);
+    } catch (error) {
+      if (error instanceof Refused || !wait) throw error;
+    }
+    await new Promise((resolve) => { setTimeout(resolve, wait); });
+  }
 }
 
 /** Read a trace file, with the pictures that are shown at once: what was drawn, and the sheet of sources. */

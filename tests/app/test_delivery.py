@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from urllib.error import HTTPError
 from urllib.parse import urljoin
 from urllib.request import Request, urlopen
@@ -12,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request as Asked
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
@@ -93,3 +94,44 @@ def test_only_the_page_is_compressed(root: str, path: str, squeezed: bool) -> No
     app = Starlette(routes=[Route("/{path:path}", answer)], middleware=[Middleware(delivery.Squeezed)])
     client = TestClient(app, root_path=root)
     assert (client.get(path).headers.get("content-encoding") == "gzip") == squeezed
+
+
+PAGE, HOST = "http://loupe.example:81", {"Host": "127.0.0.1:7860"}
+TLS = {"Host": "arrag:7860", "Origin": "https://loupe.example", "Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "place"),
+    [
+        ("/", HOST, "."),
+        ("/", {**HOST, "X-Forwarded-Host": "loupe.example"}, None),
+        ("/gradio_api/queue/join", {**HOST, "Origin": PAGE}, PAGE),
+        ("/gradio_api/queue/join", TLS, "https://loupe.example"),
+        ("/gradio_api/queue/join", {**HOST, "Origin": PAGE, "X-Forwarded-Host": "loupe.example"}, None),
+        ("/gradio_api/queue/join", {"Host": "loupe.example", "Origin": "http://other.example"}, None),
+        ("/gradio_api/queue/join", {**HOST, "Origin": "http://other.example", "Sec-Fetch-Site": "cross-site"}, None),
+        ("/gradio_api/queue/join", {**HOST, "Origin": "null"}, None),
+        ("/gradio_api/queue/join", {**HOST, "Origin": "http://a/b"}, None),
+        ("/gradio_api/queue/join", HOST, None),
+    ],
+)  # fmt: skip
+def test_the_page_is_where_its_browser_says(path: str, headers: dict[str, str], place: str | None) -> None:
+    async def told(request: Asked) -> PlainTextResponse:
+        return PlainTextResponse(request.headers.get("x-gradio-server", "nothing"))
+
+    app = Starlette(routes=[Route("/{path:path}", told, methods=["POST"])], middleware=[Middleware(delivery.Addressed)])
+    assert TestClient(app).post(path, headers=headers).text == (place or "nothing")
+
+
+def test_streams_are_to_be_handed_on_as_they_come() -> None:
+    async def stream(request: Asked) -> StreamingResponse:
+        async def said() -> AsyncIterator[str]:
+            yield "data: 1\n\n"
+
+        kind = "text/event-stream" if request.url.path == "/stream" else "text/plain"
+        return StreamingResponse(said(), media_type=kind, headers={"Cache-Control": "max-age=5"})
+
+    app = Starlette(routes=[Route("/{path:path}", stream)], middleware=[Middleware(delivery.Flowing)])
+    flowing, other = (TestClient(app).get(path).headers for path in ("/stream", "/other"))
+    assert (flowing["X-Accel-Buffering"], flowing["Cache-Control"]) == ("no", "no-cache, no-transform")
+    assert ("X-Accel-Buffering" in other, other["Cache-Control"]) == (False, "max-age=5")

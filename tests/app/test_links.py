@@ -19,6 +19,7 @@ from app.views import Asked
 from app.visits import Kept
 from core.picture_file import About, read
 from core.types import Change, ConfigError, DecodeSettings
+from tests.app.asking import first_run
 from tests.app.fake import FakeBackend, fake_database
 
 START = Asked("fake", "all", DecodeSettings())
@@ -104,7 +105,7 @@ def kept() -> Kept:
     backend = FakeBackend()
     session = Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
     list(session.drawing.draw("ann", "sun", lambda: Asked("fake", "all", DecodeSettings(n_neighbours=8))))
-    return session.visits.runs("ann")[0]
+    return first_run(session, "ann")
 
 
 def test_a_run_is_linked_with_the_hash_of_its_codes(kept: Kept) -> None:

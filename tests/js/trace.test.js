@@ -38,13 +38,28 @@ test("a range is of finite values only", () => {
   assert.equal(finiteRange([NaN, Infinity]), null);
 });
 
+test("a file that does not come is asked for a few times", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const answers = [() => { throw new TypeError("Failed to fetch"); }, () => ({ ok: false, status: 502 }), () => ({ ok: true, arrayBuffer: async () => { throw new TypeError("cut"); } }), () => ({ ok: true, arrayBuffer: async () => new ArrayBuffer(1) })];
+  t.mock.method(globalThis, "fetch", async () => answers.shift()());
+  globalThis.createImageBitmap = async () => "bitmap";
+  t.after(() => { delete globalThis.createImageBitmap; });
+  const loading = new PictureOfOneFile().load({ url: "atlas" });
+  for (let i = 0; i < 40 && answers.length; i++) {
+    await new Promise((resolve) => { setImmediate(resolve); });
+    t.mock.timers.tick(3000);
+  }
+  assert.equal(await loading, "bitmap");
+  assert.equal(answers.length, 0);
+});
+
 test("a picture is fetched once for all who ask, and anew after a failure", async (t) => {
   let asked = 0;
-  t.mock.method(globalThis, "fetch", async () => { asked++; return asked === 1 ? { ok: false, status: 503 } : { ok: true, arrayBuffer: async () => new ArrayBuffer(1) }; });
+  t.mock.method(globalThis, "fetch", async () => { asked++; return asked === 1 ? { ok: false, status: 404 } : { ok: true, arrayBuffer: async () => new ArrayBuffer(1) }; });
   globalThis.createImageBitmap = async () => "bitmap";
   t.after(() => { delete globalThis.createImageBitmap; });
   const pictures = new PictureOfOneFile();
-  await assert.rejects(pictures.load({ url: "atlas" }), /the file answered 503/);
+  await assert.rejects(pictures.load({ url: "atlas" }), /the file answered 404/);
   assert.deepEqual(await Promise.all([pictures.load({ url: "atlas" }), pictures.load({ url: "atlas" }), pictures.load(null)]), ["bitmap", "bitmap", "bitmap"]);
   assert.equal(asked, 2);
 });
