@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
-from pathlib import Path
 
 from PIL import Image
 
@@ -12,6 +10,7 @@ from app.replay import replay_page
 from app.views import notice_of, sentences
 from app.visits import Kept
 from core.picture_file import About, AboutSeveral, write
+from core.trace_file import write as write_trace
 
 MAX_STEM = 80
 """Bytes of a file's name before the seed and the suffix; file systems take 255 in all."""
@@ -27,10 +26,9 @@ def page_file(kept: Kept, packed: bytes, atlas: bytes) -> tuple[str, bytes]:
 
 def trace_file(kept: Kept) -> tuple[str, bytes]:
     """The run as a trace."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.npz"
-        kept.trace.save(path)
-        return f"{file_name(kept)}.npz", path.read_bytes()
+    buffer = io.BytesIO()
+    write_trace(kept.trace, buffer)
+    return f"{file_name(kept)}.npz", buffer.getvalue()
 
 
 def picture_file(kept: Kept) -> tuple[str, bytes]:

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData, GradioModel
 
-from app.caching import cached_file
 from app.delivery import loader
+from app.handed import Files
 from app.plain import plain
 from app.sheets import Sheet
 from app.views import Update
@@ -28,6 +28,7 @@ class Message(GradioModel):
     steps: int = 0
     height: int = 0
     width: int = 0
+    counts: list[int] = []  # noqa: RUF012  # pydantic copies it
     picture: str = ""
 
 
@@ -38,12 +39,18 @@ def said(value: Update | Sheet) -> dict[str, Any]:
         "number": value.number,
         "state": value.state,
         "message": plain(value.message),
-        "prompt": value.prompt,
+        "prompt": value.prompt or "",  # an event that is not the page's may bring none
         "steps": value.steps,
+        "counts": list(value.counts) if isinstance(value, Sheet) else [],
         "height": value.grid.height,
         "width": value.grid.width,
         "picture": base64.b64encode(value.picture).decode(),
     }
+
+
+def fetched(files: Files, owner: str, data: bytes, name: str) -> FileData | None:
+    """A file that the page of its owner fetches at once, or None without data."""
+    return FileData(path=files.put(owner, data, name, once=True)) if data else None
 
 
 class Scripted(gr.HTML):
@@ -74,10 +81,6 @@ class Scripted(gr.HTML):
             render=render,
             server_functions=list(served) or None,
         )
-
-    def cached(self, data: bytes, name: str) -> FileData | None:
-        """A file in Gradio's cache, or None without data. A trace holds a random id: its path is a secret."""
-        return FileData(path=cached_file(data, name, self.GRADIO_CACHE)) if data else None
 
     def preprocess(self, payload: Any) -> None:
         """It is never an input."""

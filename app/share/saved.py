@@ -10,9 +10,10 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData, GradioModel
 
+from app.handed import Files
 from app.presenting import error_message
-from app.scripted import Scripted
-from app.tabs.parts import MODEL_QUEUE, recovers, visitor
+from app.scripted import Scripted, fetched
+from app.tabs.parts import READS, recovers, visitor
 
 FOLDER = Path(__file__).parent
 
@@ -26,40 +27,42 @@ class SavedData(GradioModel):
 
 
 class Saved(Scripted):
-    """Saves what it is given on the visitor's disk, (name, bytes), or tells the page why not: a text."""
+    """Saves what it is given on the visitor's disk, (visitor, name, bytes), or tells the page why not: a text."""
 
     data_model = SavedData
 
-    def __init__(self, elem_id: str, render: bool = True) -> None:
+    def __init__(self, elem_id: str, files: Files | None = None, render: bool = True) -> None:
         super().__init__(FOLDER / "saved.html", FOLDER / "saved.js", elem_id, render)
+        self._files = files or Files()
 
     def postprocess(self, value: Any) -> Any:
-        """(name, bytes) as a file in Gradio's cache."""
+        """(visitor, name, bytes) as a file to be fetched."""
         once = secrets.token_hex(8)
         if isinstance(value, str):
             return SavedData(once=once, file=None, problem=value)
         if not isinstance(value, tuple):
             return None
-        name, data = value
-        return SavedData(once=once, file=self.cached(data, name))
+        who, name, data = value
+        return SavedData(once=once, file=fetched(self._files, who, data, name))
 
 
-def saves(component: Any, make: Callable[[str, gr.EventData], tuple[str, bytes]]) -> None:
+def saves(files: Files, component: Any, make: Callable[[str, gr.EventData], tuple[str, bytes]]) -> None:
     """The component's event "save" makes a file and saves it; make: of a visitor and what the script sent.
 
-    It waits in the queue of those that run a model: pictures are decoded by one.
+    It waits with those that run a model: pictures are decoded by one.
     """
 
-    def save(event: gr.EventData, request: gr.Request) -> tuple[str, bytes] | str:
+    def save(event: gr.EventData, request: gr.Request) -> tuple[str, str, bytes] | str:
         try:
-            return make(visitor(request), event)
+            who = visitor(request)
+            return who, *make(who, event)
         except Exception as error:
             return error_message(error)
 
     saved = component.save(
         save,
-        outputs=Saved(f"{component.elem_id}-saved"),
-        concurrency_id=MODEL_QUEUE,
+        outputs=Saved(f"{component.elem_id}-saved", files),
+        **READS,
         trigger_mode="multiple",
         show_progress="hidden",
         api_visibility="private",

@@ -52,7 +52,8 @@ def share(parts: Parts) -> None:
     """Lay the component out, which stands in the stepper's head, and wire its events."""
     session = parts.session
     component = Share([words_of(session)])
-    saves(component, lambda who, event: made(session, who, *(sent(event, name) for name in ("kind", "run", "step"))))
+    asked = ("kind", "run", "step")
+    saves(session.files, component, lambda who, event: made(session, who, *(sent(event, name) for name in asked)))
     parts.shown.change(
         on_shown(session), parts.shown, component, queue=False, show_progress="hidden", api_visibility="private"
     )

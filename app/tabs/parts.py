@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,23 +14,31 @@ from app.controls import Controls
 from app.examples import Tile
 from app.hint import Hint
 from app.pace import pause_after
+from app.presence import visitors_of
 from app.rail.rail import Rail
 from app.session import Session
 from app.stepper.stepper import Stepper
 from app.strength import Strength
 from app.views import Update
 
-MODEL_QUEUE = "model"
-"""`concurrency_id` of every event that runs a model: together they get no more than CONCURRENT_RUNS at once."""
+DRAWS: Mapping[str, Any] = {"concurrency_id": "draws", "concurrency_limit": None}
+"""Of every event that draws: they wait in `app.decoding`, where it is known what for and how long."""
 
-CONCURRENT_RUNS = 2
+BRINGS: Mapping[str, Any] = {"concurrency_id": "brings", "concurrency_limit": 8}
+"""Of every event that takes a visitor's pictures: they take turns, slice by slice."""
+
+READS: Mapping[str, Any] = {"concurrency_id": "reads", "concurrency_limit": 2}
+"""Of every event that runs a model in its own thread: together they get no more than so many at once."""
 
 FROM = "Model, database, seed and settings are those of %s."
 """What is told of settings that something else than the visitor's hand has set."""
 
 FAILED = """
 () => document.querySelector("#%s").loupe?.fail(
-  "The server did not take this: a setting is out of its range, or the connection was cut. Check them and try again.")
+  "unreached" in document.documentElement.dataset
+    ? "The server cannot be reached. Try again when it can."
+    : "The server did not take this: a setting is out of its range, or too much waits there. Check them and try again.",
+  "%s")
 """
 
 
@@ -54,16 +62,22 @@ class Parts:
     rail: Rail
 
 
-def visitor(request: gr.Request) -> str:
-    """Who is asking: one browser tab."""
+def tab(request: gr.Request) -> str:
+    """Which tab of a browser, or which client of a script, is asking."""
     return str(request.session_hash)
 
 
+def visitor(request: gr.Request) -> str:
+    """Who is asking: the name of a visit, which the tabs of one browser share."""
+    visitors, who = visitors_of(request.request), tab(request)
+    return visitors.of(who) if visitors else who
+
+
 def on_stop(session: Session) -> Callable[[gr.Request], None]:
-    """The handler of a Stop button: what the visitor has under way ends."""
+    """The handler of a Stop button: what the visitor has under way in this tab ends."""
 
     def stop(request: gr.Request) -> None:
-        session.runs.stop(visitor(request))
+        session.runs.stop(visitor(request), tab(request))
 
     return stop
 
@@ -99,25 +113,28 @@ def draws(parts: Parts, event: Callable[..., Any]) -> None:
         on_draw(parts.session),
         inputs=[begun, parts.pace, parts.prompt, *parts.settings.inputs],
         outputs=[parts.stepper, parts.shown],
-        concurrency_id=MODEL_QUEUE,
-        concurrency_limit=CONCURRENT_RUNS,
+        **DRAWS,
         trigger_mode="multiple",
         show_progress="hidden",
         api_visibility="private",
     )
-    recovers(drawn, parts.stepper)
+    recovers(started, parts.stepper, "#generate")
+    recovers(drawn, parts.stepper, "#generate")
 
 
-def recovers(event: Any, component: gr.HTML) -> None:
-    """Where Gradio refuses an event before its handler runs, or loses it, the component waits for it no longer."""
-    event.failure(None, js=FAILED % component.elem_id, api_visibility="private")
+def recovers(event: Any, component: gr.HTML, again: str = "") -> None:
+    """Where Gradio refuses an event before its handler runs, or loses it, the component waits for it no longer.
+
+    again: selector of the button, or of the component, that does it once more; "" where nothing does.
+    """
+    event.failure(None, js=FAILED % (component.elem_id, again), api_visibility="private")
 
 
 def on_begin(session: Session) -> Callable[[str, gr.Request], tuple[Update, int]]:
     """The handler of Generate's first, immediate part; the number of its answer tells its click from others."""
 
     def begin(prompt: str, request: gr.Request) -> tuple[Update, int]:
-        update = session.drawing.begin(visitor(request), prompt)
+        update = session.drawing.begin(visitor(request), prompt, tab(request))
         return update, update.run
 
     return begin
@@ -129,8 +146,9 @@ def on_draw(session: Session) -> Callable[..., Iterator[tuple[Update, Any]]]:
     def draw(
         request: gr.Request, begun: int | None, pace: str | None, prompt: str, *values: Any
     ) -> Iterator[tuple[Update, Any]]:
-        who, pause = visitor(request), pause_after(pace)
-        for update in session.drawing.draw(who, prompt, lambda: controls.asked_from(values), begun=begun, pause=pause):
+        who, here, pause = visitor(request), tab(request), pause_after(pace)
+        drawn = session.drawing.draw(who, prompt, lambda: controls.asked_from(values), here, begun, pause)
+        for update in drawn:
             yield update, update.kept or gr.skip()
 
     return draw

@@ -12,7 +12,7 @@ from app.session import Session
 from app.share.making import several
 from app.share.saved import saves
 from app.sheets import Sheet
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, on_stop, recovers, visitor
+from app.tabs.parts import DRAWS, Parts, on_stop, recovers, tab, visitor
 from app.views import Update
 
 SHOW_STEPPER = """
@@ -42,13 +42,13 @@ def draws(
         draw,
         inputs=[parts.prompt, *inputs, *parts.settings.inputs],
         outputs=list(outputs),
-        concurrency_id=MODEL_QUEUE,
-        concurrency_limit=CONCURRENT_RUNS,
+        **DRAWS,
         trigger_mode="multiple",
         show_progress="hidden",
         api_visibility="private",
     )
-    recovers(drawn, outputs[0])
+    for event in (begun, drawn):
+        recovers(event, outputs[0], f"#{button.elem_id}")
 
 
 def stops(parts: Parts, button: gr.Button) -> None:
@@ -70,14 +70,19 @@ def opens(parts: Parts, component: Any) -> None:
 
 def savable(parts: Parts, component: Any, what: str) -> None:
     """The component's event "save" saves a figure of the runs that it names, in as many columns as it says."""
-    saves(component, lambda who, event: several(parts.session, who, what, sent(event, "runs"), sent(event, "columns")))
+    session = parts.session
+    saves(
+        session.files,
+        component,
+        lambda who, event: several(session, who, what, sent(event, "runs"), sent(event, "columns")),
+    )
 
 
 def on_begin(session: Session) -> Callable[[str, gr.Request], Sheet]:
     """The handler of a button's first, immediate part."""
 
     def begin(prompt: str, request: gr.Request) -> Sheet:
-        return session.drawing.begin_together(visitor(request), prompt)
+        return session.drawing.begin_together(visitor(request), prompt, tab(request))
 
     return begin
 

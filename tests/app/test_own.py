@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
+import time
 import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,7 @@ from app.examples import examples
 from app.library import Library
 from app.session import Session
 from app.views import Asked, Update
+from core.inputs.picture import effort
 from core.types import ConfigError, DecodeSettings
 from tests.app.fake import FakeBackend, code_of, fake_database
 from tests.app.test_views import unpack
@@ -91,13 +96,67 @@ def test_nobody_else_reaches_them_and_leaving_drops_them(session: Session, tmp_p
     assert last(session, "ann", own.YOURS).state == "error"
 
 
-def test_who_came_first_makes_room(session: Session, tmp_path: Path) -> None:
+def test_nobody_makes_room_for_another(session: Session, tmp_path: Path) -> None:
     brought(session, "ann", [picture(tmp_path, "a.png")])
-    found = session.library.own.databases("ann")
-    few = own.Collections(visitors_kept=2)
-    for visitor in ("a", "b", "c"):
-        few.keep(visitor, found)
-    assert [bool(few.databases(visitor)) for visitor in ("a", "b", "c")] == [False, True, True]
+    found = session.library.own.database("ann", own.YOURS)
+    assert found is not None
+    few = own.Collections(bytes_kept=2 * found.nbytes)
+    for visitor in ("a", "b", "b"):  # one's own place is free for what one brings anew
+        few.keep(few.begin(visitor), found)
+    with pytest.raises(ConfigError, match="no room for yours"):
+        few.keep(few.begin("c"), found)
+    assert [bool(few.databases(visitor)) for visitor in ("a", "b", "c")] == [True, True, False]
+    few.forget("a")
+    few.keep(few.begin("c"), found)
+
+
+def test_few_databases_of_both_stay_in_memory_and_others_are_made_again(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "JOINED_KEPT", 1)
+    for visitor in ("ann", "bob"):
+        brought(session, visitor, [picture(tmp_path, f"{visitor}.png")])
+    first, other = (session.library.databases_of(visitor)[own.BOTH] for visitor in ("ann", "bob"))
+    assert session.library.databases_of("bob")[own.BOTH] is other
+    again = session.library.databases_of("ann")[own.BOTH]
+    assert again is not first
+    assert again.fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize("ends", ["forget", "leave", "stop", "newer"])
+def test_what_has_ended_takes_no_pictures(session: Session, tmp_path: Path, ends: str) -> None:
+    """Whoever ends it at whichever slice: nothing of it is kept, though it was nearly done."""
+    paths = [picture(tmp_path, f"{i}.png") for i in range(3)]
+    stopped = threading.Event()
+    bringing = session.library.bring("ann", paths, stopped.is_set)
+    assert next(bringing) == own.Progress("Reading", 0, 3)
+    assert next(bringing) == own.Progress("Encoding", 0, 3)
+    if ends == "newer":
+        brought(session, "ann", [picture(tmp_path, "newer.png")])
+    else:
+        {"forget": lambda: session.library.own.forget("ann"), "leave": lambda: session.leave("ann"),
+         "stop": stopped.set}[ends]()  # fmt: skip
+    with pytest.raises(own.Stopped):
+        next(bringing)
+    found = session.library.own.database("ann", own.YOURS)
+    assert [info.caption for info in found.metadata] == ["newer"] if found else ends != "newer"
+
+
+def test_pixels_are_counted_before_they_are_decoded(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert effort(picture(tmp_path, "a.png", size=(300, 200)).read_bytes()) == 60_000
+    assert effort(picture(tmp_path, "a.jpg", size=(800, 100)).read_bytes()) == 10_000  # it is decoded small
+    assert effort(png_header(tmp_path / "wide.png", 60_000, 900).read_bytes()) == 54_000_000
+    assert effort(b"hello") == 0
+    frames = [Image.new("RGB", (20, 10), (50 * number, 0, 0)) for number in range(5)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    assert effort((tmp_path / "moving.gif").read_bytes()) == 5 * 200
+    monkeypatch.setattr(own, "MAX_PIXELS", 4_000)
+    paths = [picture(tmp_path, f"{i}.png") for i in range(3)]  # 1,600 each
+    result = brought(session, "ann", [*paths, picture(tmp_path, "small.png", size=(20, 20))])
+    assert result.captions == ("0", "1", "small")
+    assert result.refused[0].startswith("2.png: got more than 0 million pixels")
 
 
 def test_a_run_is_shown_again_after_its_pictures_are_gone(session: Session, tmp_path: Path) -> None:
@@ -216,3 +275,25 @@ def test_the_example_set_is_taken_as_it_is(session: Session) -> None:
     assert result.refused == ()
     assert "small house" in result.captions
     assert all(tile.picture.is_file() for tile in examples().own)
+
+
+def test_those_who_bring_many_pictures_take_turns() -> None:
+    turn, order = threading.Lock(), list[str]()
+
+    def slices(name: str) -> Iterator[int]:
+        for number in range(4):
+            assert turn.locked()
+            order.append(name)
+            time.sleep(0.01)
+            yield number
+
+    def bring(name: str) -> list[int]:
+        done = []
+        for number in own.in_turns(slices(name), turn):
+            done.append(number)
+            time.sleep(0.002)
+        return done
+
+    with ThreadPoolExecutor(2) as both:
+        assert [one.result() for one in [both.submit(bring, name) for name in "ab"]] == [[0, 1, 2, 3]] * 2
+    assert order != sorted(order)

@@ -11,7 +11,7 @@ from core.inputs.formats import READ_NAMES
 
 TIPS = {
     "#bring-files": f"Choose up to {MAX_PICTURES} files ({READ_NAMES}), each up to {MAX_BYTES >> 20} MB",
-    "#bring-forget": "Drop your pictures from the server now; closing the page does the same",
+    "#bring-forget": "Remove your pictures from the server now; they go by themselves 15 minutes after you leave",
     "#bring-status": "How many pictures were taken, and which files were refused and why",
     "#bring-closely": "Draw the prompt, most of it copied from the one of your pictures that fits it best",
     "#bring-loosely": "Draw the prompt, with look-ups into the few of your pictures that fit it best",

@@ -8,6 +8,7 @@
 import { hideButton, offerAgain, partsOf, setText } from "../../client/dom.js";
 import { lifetimeOf, onThemeChange, until } from "../../client/lifetime.js";
 import { Newest } from "../../client/newest.js";
+import { doAgain, Patience, SILENT } from "../../client/patience.js";
 import { plural, short } from "../../client/numbers.js";
 import { say } from "../../client/speech.js";
 import { Asking } from "../../share/asking.js";
@@ -44,6 +45,7 @@ class Compare {
     this.root = this.parts.root;
     this.host = /** @type {any} */ (element.closest("#compare")) || this.root;
     this.newest = new Newest();
+    this.patience = new Patience(() => this.fail(SILENT));
     this.host.loupe = this;
     this.runs = [];
     this.traces = [];
@@ -68,7 +70,9 @@ class Compare {
 
   /** Take one update; older ones are dropped. */
   async receive(update) {
-    if (this.newest.take(update)) await this.follow(update);
+    if (!this.newest.take(update)) return;
+    this.patience.heard(update.state === "streaming");
+    await this.follow(update);
   }
 
   /** Show what an update brings; where that fails, the visitor can try again. */
@@ -88,12 +92,12 @@ class Compare {
   async showProgress(update) {
     const sheet = update.picture ? await bitmapFromBase64(update.picture) : null;
     if (!this.newest.is(update)) return sheet?.close();
-    this.showMessage("", "streaming");
+    this.showMessage(update.message, "streaming");
     if (!update.labels.length) return;
     const grid = { height: update.height, width: update.width };
     if (!this.drawing || this.drawing.run !== update.run) this.build(update.labels, null);
     this.drop();
-    this.drawing = { run: update.run, sheet, grid, steps: update.steps };
+    this.drawing = { run: update.run, sheet, grid, steps: update.steps, counts: update.counts };
     setText(this.parts.title, update.prompt);
     setText(this.parts.summary, `${update.steps} of ${grid.width * grid.height} patches of each`);
     this.setStep(update.steps - 1);
@@ -159,9 +163,11 @@ class Compare {
   }
 
   /** What was asked for did not come about, and no answer will say so. */
-  fail(message) {
+  fail(message, again = "") {
     this.asking.end({ name: "", problem: message });
-    if (this.root.dataset.state === "streaming") this.showMessage(message, this.traces.length ? "ready" : "error");
+    this.patience.heard(false);
+    this.showMessage(message, this.traces.length ? "ready" : "error");
+    if (again) offerAgain(this.parts.again, () => doAgain(again));
   }
 
   /* ---- state that the outside can see */
@@ -302,10 +308,10 @@ class Compare {
   }
 
   renderDrawing(cell) {
-    const { grid, sheet, steps } = this.drawing, size = sheet ? sheet.width / this.pictures.length : 0;
+    const { grid, sheet, steps, counts } = this.drawing, size = sheet ? sheet.width / this.pictures.length : 0;
     this.pictures.forEach(({ canvas }, i) => {
-      const context = this.paper(canvas, grid, cell, steps);
-      if (sheet) drawPatches(context, sheet, grid, cell, steps, [i * size, 0, size]);
+      const count = counts[i] ?? 0, context = this.paper(canvas, grid, cell, count);
+      if (sheet) drawPatches(context, sheet, grid, cell, count, [i * size, 0, size]);
       drawGrid(context, grid, cell, this.colours);
     });
     this.paper(this.map.canvas, grid, cell, 0);

@@ -8,7 +8,8 @@ from typing import Any
 from gradio.data_classes import FileData, GradioModel
 from pydantic import Field
 
-from app.scripted import Message, Scripted, said
+from app.handed import Files
+from app.scripted import Message, Scripted, fetched, said
 from app.sheets import Comparison, Sheet
 
 FOLDER = Path(__file__).parent
@@ -35,15 +36,16 @@ class Compare(Scripted):
 
     data_model = CompareData
 
-    def __init__(self, elem_id: str = "compare", render: bool = True) -> None:
+    def __init__(self, files: Files | None = None, elem_id: str = "compare", render: bool = True) -> None:
         super().__init__(FOLDER / "compare.html", FOLDER / "compare.js", elem_id, render, events=["open", "save"])
+        self._files = files or Files()
 
     def postprocess(self, value: Any) -> Any:
-        """A `Sheet`, a `Comparison` or None as CompareData, its files in Gradio's cache."""
+        """A `Sheet`, a `Comparison` or None as CompareData, its files to be fetched."""
         if isinstance(value, Sheet):
             return CompareData(**said(value), labels=list(value.plan.across))
         if isinstance(value, Comparison):
-            files = [(found, self.cached(found.file, "trace.bin")) for found in value.compared]
+            files = [(found, fetched(self._files, value.owner, found.file, "trace.bin")) for found in value.compared]
             return CompareData(
                 run=value.run,
                 number=value.number,
@@ -51,6 +53,6 @@ class Compare(Scripted):
                 message=value.message,
                 prompt=value.prompt,
                 runs=[RunData(id=found.id, label=found.label, file=file) for found, file in files if file],
-                atlas=self.cached(value.atlas, "atlas.webp"),
+                atlas=fetched(self._files, value.owner, value.atlas, "atlas.webp"),
             )
         return None

@@ -14,7 +14,7 @@ from app.rail.rail import Kepts
 from app.session import Session
 from app.sheets import Comparison, Sheet
 from app.tabs.compare.compare import Compare
-from app.tabs.parts import Parts, visitor
+from app.tabs.parts import Parts, tab, visitor
 from app.tabs.together import draws, opens, savable, sent, stops
 from app.views import Asked
 
@@ -46,7 +46,7 @@ def build(parts: Parts) -> None:
             for text, (name, plan) in CHOICES.items()
         ]
         stop = gr.Button("Stop", size="sm", min_width=0, scale=0, elem_id="compare-stop")
-    compare = Compare()
+    compare = Compare(session.files)
     for button, planning in buttons:
         draws(parts, button, on_draw(session, planning), inputs=[], outputs=[compare, parts.rail])
     stops(parts, stop)
@@ -70,7 +70,7 @@ def on_draw(session: Session, planning: Planning) -> Callable[..., Iterator[tupl
         def plan() -> Batch:
             return planning(session.library, controls.asked_from(values))
 
-        for answer in session.drawing.draw_compared(who, prompt, plan):
+        for answer in session.drawing.draw_compared(who, prompt, plan, tab(request)):
             chosen = tuple(run.id for run in answer.compared) if isinstance(answer, Comparison) else ()
             yield answer, Kepts(session.visits.runs(who), chosen) if chosen else gr.skip()
 

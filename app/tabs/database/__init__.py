@@ -15,7 +15,7 @@ TIPS = {
     "[data-db=how]": "Words contained in captions and styles, or captions that the encoder takes for alike",
     "[data-db=form] button": "Search the captions",
     "[data-db=here]": "Look up the neighbourhood at which the stepper stands",
-    "[data-db=upload]": "Look for pictures that share neighbourhoods with one of yours; it is not kept",
+    "[data-db=upload]": "Look for pictures that share neighbourhoods with one of yours, which is deleted when read",
     "[data-db=like]": "Look for pictures that share neighbourhoods with this one",
     ".db-kinds label": "What brings pictures near to each other on the map",
     "[data-db=map]": "Each dot is a picture; arrow keys go to the next one, Enter opens it",

@@ -18,7 +18,8 @@ from app.own import BOTH, YOURS
 from app.presenting import error_message
 from app.session import Session
 from app.tabs.database.holding import Holdings
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, visitor
+from app.tabs.parts import READS, Parts, visitor
+from app.uploads import FileButton
 from app.views import CHOICE_NAMES
 from app.visits import Kept
 from core.analysis.provenance import provenance
@@ -46,7 +47,7 @@ def build(parts: Parts) -> None:
         apply_default_css=False,
         server_functions=served(session, places),
     )
-    upload = gr.UploadButton("Upload an image", elem_id="database-upload")
+    upload = FileButton("Upload an image", elem_id="database-upload")
     chosen: Any = parts.settings.widgets["database"]
     model = parts.settings.widgets["model"]
     gr.on(
@@ -58,7 +59,7 @@ def build(parts: Parts) -> None:
         trigger_mode="always_last",
         **QUIET,
     )
-    models: dict[str, Any] = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS, **QUIET}
+    models: dict[str, Any] = {**READS, **QUIET}
     panel.meaning(on_meaning(session, places), inputs=model, outputs=panel, trigger_mode="always_last", **models)
     upload.upload(on_upload(session), inputs=[upload, model], outputs=panel, **models)
 
@@ -84,7 +85,7 @@ def offers(session: Session, places: Holdings, who: str, shown: str, chosen: str
     run = databases.get(name)
     if kept and run is not None and not arrivals.holds(run, kept.trace):
         run = None
-    found = [offer(places, who, chosen, databases[chosen], "settings")] if chosen in databases else []
+    found = [offer(places, who, chosen, databases[chosen], "settings")] if chosen and chosen in databases else []
     if run is not None and name != chosen:
         found.append(offer(places, who, name, run, "run"))
     used = None
@@ -268,9 +269,10 @@ def on_upload(session: Session) -> Callable[..., Answer]:
 
     def read(path: str | None, model: str) -> Answer:
         def answer(_: Answer) -> Answer:
-            if not path:
-                raise ConfigError("picture: got nothing, expected a file; choose one")
-            return {"codes": session.library.codes_of(model, Path(path)).ravel().tolist()}
+            with session.uploads.read(path) as files:
+                if not files:
+                    raise ConfigError("picture: got nothing, expected a file; choose one")
+                return {"codes": session.library.codes_of(model, files[0]).ravel().tolist()}
 
         return {"kind": "uploaded", **answered({}, answer)}
 

@@ -98,10 +98,11 @@ class Fan extends Together {
   /** Each picture as far as it is drawn, with the patch from which the ways part. */
   draw() {
     if (!this.shown) return;
-    const { sheet, steps, height, width, position, ways } = this.shown, grid = { height, width }, cell = TILE / width;
+    const { sheet, counts, height, width, position, ways } = this.shown, grid = { height, width }, cell = TILE / width;
     const colours = coloursOf(this.root), size = sheet ? sheet.width / this.tiles.length : 0, side = size / width;
     this.tiles.forEach(({ canvas, swatch }, i) => {
       const context = prepare(canvas, TILE, Math.round(cell * height));
+      const steps = counts[i] ?? 0;
       drawPaper(context, grid, cell, steps, colours);
       if (!sheet) return;
       drawPatches(context, sheet, grid, cell, steps, [i * size, 0, size]);

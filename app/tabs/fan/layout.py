@@ -11,7 +11,7 @@ from app.fan import KINDS, MOST, fan
 from app.session import Session
 from app.sheets import Sheet
 from app.tabs.fan.fan import FanOut
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, recovers, visitor
+from app.tabs.parts import DRAWS, Parts, recovers, tab, visitor
 from app.tabs.together import on_begin, opens, stops
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -38,10 +38,10 @@ def build(parts: Parts) -> None:
     pictures = FanOut()
     begun = draw.click(on_begin(parts.session), inputs=parts.prompt, outputs=pictures, queue=False, **QUIET)
     drawn = begun.then(
-        on_draw(parts.session), [run, step, kind, count], pictures, js=HERE, concurrency_id=MODEL_QUEUE,
-        concurrency_limit=CONCURRENT_RUNS, trigger_mode="multiple", **QUIET,
+        on_draw(parts.session), [run, step, kind, count], pictures, js=HERE, trigger_mode="multiple", **DRAWS, **QUIET,
     )  # fmt: skip
-    recovers(drawn, pictures)
+    for event in (begun, drawn):
+        recovers(event, pictures, "#fan-draw")
     stops(parts, stop)
     opens(parts, pictures)
 
@@ -50,9 +50,9 @@ def on_draw(session: Session) -> Callable[..., Iterator[Sheet]]:
     """The handler that draws all ways of going on."""
 
     def draw(request: gr.Request, run: str, step: float | None, kind: str, count: float | None) -> Iterator[Sheet]:
-        who = visitor(request)
+        at, many = int(-1 if step is None else step), int(count or 0)
         yield from session.drawing.draw_fan(
-            who, str(run), lambda kept: fan(kept, int(-1 if step is None else step), kind, int(count or 0))
+            visitor(request), str(run), lambda kept: fan(kept, at, kind, many), tab(request)
         )
 
     return draw

@@ -17,7 +17,7 @@ from app import inside
 from app.presenting import error_message
 from app.scripted import Scripted
 from app.session import Session
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, recovers, visitor
+from app.tabs.parts import READS, Parts, recovers, tab, visitor
 from app.tabs.together import sent
 from core.types import ArragError, ConfigError
 
@@ -42,7 +42,7 @@ def build(parts: Parts) -> None:
     """Lay the tab out and wire its events."""
     panel: Any = Inside(at=at_of(parts.session))
     quiet: Answer = {"outputs": panel, "show_progress": "hidden", "api_visibility": "private"}
-    runs: Answer = {**quiet, "concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
+    runs: Answer = {**quiet, **READS}
     for event, handler in ((panel.look, on_look), (panel.patches, on_patches), (panel.keep, on_keep)):
         recovers(event(handler(parts.session), trigger_mode="always_last", **runs), panel)
 
@@ -73,7 +73,7 @@ def on_look(session: Session) -> Callable[..., Answer]:
         who = visitor(request)
 
         def seen(run: str) -> Answer:
-            session.looking.look(who, run)
+            session.looking.look(who, run, tab(request))
             return {"quick": session.looking.is_quick(who, run)}
 
         return told(session, "look", sent(event, "run"), seen)
@@ -89,7 +89,7 @@ def on_patches(session: Session) -> Callable[..., Answer]:
 
         def shown(run: str) -> Answer:
             at = number({"step": step}, "step")
-            made = session.looking.patches(visitor(request), run, -1 if at is None else at)
+            made = session.looking.patches(visitor(request), run, -1 if at is None else at, tab(request))
             picture = base64.b64encode(made.picture).decode()
             return {"step": step, "codes": made.codes, "corner": list(made.corner), "picture": picture}
 
@@ -103,7 +103,7 @@ def on_keep(session: Session) -> Callable[..., Answer]:
 
     def keep(event: gr.EventData, request: gr.Request) -> Answer:
         def kept(run: str) -> Answer:
-            session.looking.keep(visitor(request), run)
+            session.looking.keep(visitor(request), run, tab(request))
             return {}
 
         return told(session, "keep", sent(event, "run"), kept)

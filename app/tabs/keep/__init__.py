@@ -1,4 +1,4 @@
-"""The tab "Keep and share": a link, downloads, and a trace from a file."""
+"""The tab "Keep and share": a link, downloads, a trace from a file, and the end of what the server keeps."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ TIPS = {
     "#save-picture": "The picture, with prompt, settings and link inside, where image programs show them",
     "#save-page": "One file that replays this run from disk, with its pictures, without a server",
     "#save-trace": "Everything that decided each code, as a plain npz file for Python or for this page",
+    "#forget-all": "End this visit now: runs, own pictures and files go from the server, and the page begins anew",
     "#open-trace": f"Show a trace (.npz, up to {MAX_FILE_BYTES >> 20} MB) that this page or the command line has saved",
 }
 TAB = Tab(

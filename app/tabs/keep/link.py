@@ -12,15 +12,18 @@ from app import controls, links
 from app.hint import Told
 from app.links import Link
 from app.session import Session
-from app.tabs.parts import CONCURRENT_RUNS, FROM, MODEL_QUEUE, Parts, recovers, visitor
+from app.tabs.parts import DRAWS, FROM, Parts, recovers, tab, visitor
 from app.views import Update, sentences
 from core.types import ArragError, ConfigError
 
 
-def open_link(parts: Parts, page: gr.Blocks) -> None:
-    """When the page was opened by a link: the widgets take its values, and its run is drawn."""
+def open_link(parts: Parts, arrived: Callable[..., Any]) -> Callable[..., Any]:
+    """When the page was opened by a link: the widgets take its values, and its run is drawn.
+
+    arrived: once it is known whose page it is. Returns what follows once the address has been read.
+    """
     link = gr.State(None, time_to_live=3600)
-    page.load(  # in the queue: elsewhere a changed state does not start what waits for it
+    loaded = arrived(  # in the queue: elsewhere a changed state does not start what waits for it
         on_load(parts.session),
         outputs=[link, parts.stepper, parts.prompt, *parts.settings.inputs, parts.origin],
         show_progress="hidden",
@@ -30,12 +33,13 @@ def open_link(parts: Parts, page: gr.Blocks) -> None:
         on_link(parts.session),
         inputs=link,
         outputs=[parts.stepper, parts.shown],
-        concurrency_id=MODEL_QUEUE,
-        concurrency_limit=CONCURRENT_RUNS,
+        **DRAWS,
         show_progress="hidden",
         api_visibility="private",
     )
-    recovers(drawn, parts.stepper)
+    recovers(drawn, parts.stepper, "#generate")
+    then: Callable[..., Any] = loaded.then
+    return then
 
 
 def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
@@ -53,8 +57,10 @@ def on_load(session: Session) -> Callable[[gr.Request], list[Any]]:
             return [gr.skip(), session.presenting.tell(f"{error}. The page shows its own settings."), *untouched]
         came = Told(FROM % "the link") if link.asked != start else Told("")
         values = [link.prompt, *controls.values_of(link.asked), came]
+        if link.prompt and links.drawn_by(link, session.visits.runs(visitor(request))):
+            return [gr.skip(), gr.skip(), *values]  # a page that comes back shows it as it is
         if link.prompt:
-            return [link, session.drawing.begin(visitor(request), link.prompt), *values]
+            return [link, session.drawing.begin(visitor(request), link.prompt, tab(request)), *values]
         ignored = f"link: left out what this page does not know: {', '.join(link.ignored)}." if link.ignored else ""
         return [gr.skip(), session.presenting.tell(ignored) if ignored else gr.skip(), *values]
 
@@ -69,12 +75,14 @@ def check_offered(link: Link, session: Session) -> None:
         raise ConfigError(f"link: {error}") from None
 
 
-def on_link(session: Session) -> Callable[[Link, gr.Request], Iterator[tuple[Update, Any]]]:
+def on_link(session: Session) -> Callable[[Link | None, gr.Request], Iterator[tuple[Update, Any]]]:
     """The handler that draws what a link asks for, and stands at its position."""
 
-    def follow(link: Link, request: gr.Request) -> Iterator[tuple[Update, Any]]:
+    def follow(link: Link | None, request: gr.Request) -> Iterator[tuple[Update, Any]]:
+        if link is None:  # the event was not begun by an address
+            return
         who = visitor(request)
-        for update in session.drawing.draw(who, link.prompt, lambda: link.asked):
+        for update in session.drawing.draw(who, link.prompt, lambda: link.asked, tab(request)):
             if not update.kept:
                 yield update, gr.skip()
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from core.analysis.explain import explain
 from core.assets import ASSETS
 from core.trace import Trace
 from core.types import ConfigError, Grid
+
+logger = logging.getLogger(__name__)
 
 FOLDER = ASSETS / "traces"
 TRACE, ATLAS, STOPS = "tour.bin", "atlas.webp", "tour.json"
@@ -41,11 +44,15 @@ class Recording:
 
     @classmethod
     def load(cls) -> Recording:
-        """What `app.record` has written into assets/traces."""
-        about = json.loads((FOLDER / STOPS).read_text(encoding="utf-8"))
-        grid, stops = Grid(**about["grid"]), tuple(Stop(**stop) for stop in about["stops"])
-        trace, atlas = (FOLDER / TRACE).read_bytes(), (FOLDER / ATLAS).read_bytes()
-        return cls(about["prompt"], grid, about["steps"], trace, atlas, stops)
+        """What `app.record` has written into assets/traces; ConfigError when that is missing or damaged."""
+        try:
+            about = json.loads((FOLDER / STOPS).read_text(encoding="utf-8"))
+            grid, stops = Grid(**about["grid"]), tuple(Stop(**stop) for stop in about["stops"])
+            trace, atlas = (FOLDER / TRACE).read_bytes(), (FOLDER / ATLAS).read_bytes()
+            return cls(about["prompt"], grid, about["steps"], trace, atlas, stops)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            logger.warning("the tour could not be read: %r", error)
+            raise ConfigError("tour: its recording is missing or damaged on this server; tell its owner") from None
 
     def save(self, folder: Path) -> None:
         """Write the files that `load` reads."""

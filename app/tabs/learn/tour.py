@@ -14,8 +14,9 @@ from gradio.data_classes import GradioModel
 from app.scripted import Scripted
 from app.session import Session
 from app.tabs.learn.recording import TOUR_ID, Recording
-from app.tabs.parts import Parts, visitor
+from app.tabs.parts import Parts, tab, visitor
 from app.views import Update
+from core.types import ArragError
 
 FOLDER = Path(__file__).parent
 
@@ -55,12 +56,15 @@ def recording() -> Recording:
     return Recording.load()
 
 
-def on_tour(session: Session) -> Callable[[gr.Request], tuple[Update, str, TourData]]:
+def on_tour(session: Session) -> Callable[[gr.Request], tuple[Update, Any, Any]]:
     """The handler that opens the recorded run and starts the tour."""
 
-    def start(request: gr.Request) -> tuple[Update, str, TourData]:
-        found = recording()
-        update = session.opening.recorded(visitor(request), found.update)
+    def start(request: gr.Request) -> tuple[Update, Any, Any]:
+        try:
+            found = recording()
+        except ArragError as error:
+            return session.presenting.refusal(error), gr.skip(), gr.skip()
+        update = session.opening.recorded(visitor(request), found.update, tab(request))
         return update, "", TourData(number=update.run, run=TOUR_ID, stops=[asdict(stop) for stop in found.stops])
 
     return start

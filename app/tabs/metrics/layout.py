@@ -14,7 +14,6 @@ from typing import Any
 import gradio as gr
 from gradio.components.plot import PlotData
 
-from app.caching import cached_file
 from app.charts import CHARTS, Chart
 from app.paper import ALL, WIDTHS, Format, paper_figure, rendered
 from app.session import Session
@@ -48,7 +47,7 @@ def build(parts: Parts) -> None:
     )
     for kind, button in buttons.items():
         made = button.click(
-            on_download(parts.session, kind, file.GRADIO_CACHE),
+            on_download(parts.session, kind),
             inputs=[parts.shown, figure, width],
             outputs=file,
             show_progress="hidden",
@@ -102,15 +101,16 @@ def on_show(session: Session) -> Callable[..., list[Any]]:
     return show
 
 
-def on_download(session: Session, kind: Format, cache: str) -> Callable[..., str]:
-    """The handler of a download: the figure as a file in the component's cache."""
+def on_download(session: Session, kind: Format) -> Callable[..., str]:
+    """The handler of a download: the figure as a file to be fetched."""
 
     def download(shown: str, figure: str, width: str, request: gr.Request) -> str:
-        metrics = metrics_of(session, visitor(request), shown)
+        who = visitor(request)
+        metrics = metrics_of(session, who, shown)
         if metrics is None:
             raise gr.Error("This picture is not kept any more: draw it again.", print_exception=False)
         data = rendered(paper_figure(metrics, figure, width), kind)
-        return cached_file(data, f"{figure}.{kind}", cache)
+        return session.files.put(who, data, f"{figure}.{kind}", once=True)
 
     return download
 

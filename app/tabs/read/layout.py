@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,15 +14,15 @@ from app.branches import Plan
 from app.presenting import error_message
 from app.reading import Given, Reading, completions, from_database, held_out, made, read, uploaded
 from app.session import Session
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, Parts, recovers, visitor
+from app.tabs.parts import DRAWS, Parts, recovers, tab, visitor
 from app.tabs.read.reading import HeldOut, Readings, Said
 from app.tabs.together import sent
+from app.uploads import FileButton
 from app.views import Asked
 
 STATE_SECONDS = 3600
 QUEUED: dict[str, Any] = {
-    "concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS, "trigger_mode": "multiple",
-    "show_progress": "hidden", "api_visibility": "private",
+    **DRAWS, "trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private",
 }  # fmt: skip
 HEAD = """
 <div lang="en" class="tab-text">
@@ -39,8 +41,7 @@ def build(parts: Parts) -> None:
     shelf = HeldOut(parts.session.library.first, pictures) if pictures else None
     last, height = gr.State(None, time_to_live=STATE_SECONDS), parts.session.library.grid.height
     with gr.Row(elem_id="image-ask", elem_classes="tab-ask"):
-        # without file_types, which go by the name: what a file is, its content says
-        upload = gr.UploadButton("Upload an image", size="sm", scale=0, min_width=0, elem_id="image-upload")
+        upload = FileButton("Upload an image", size="sm", scale=0, min_width=0, elem_id="image-upload")
         number = gr.Number(0, label="A picture of the database, by number", precision=0, minimum=0, min_width=120,
                            elem_id="image-number", scale=0)  # fmt: skip
         take = gr.Button("Read this one", size="sm", scale=0, min_width=0, elem_id="image-take")
@@ -67,7 +68,10 @@ def on_upload(session: Session) -> Callable[..., Iterator[tuple[Any, ...]]]:
     """The handler of an uploaded picture."""
 
     def upload(request: gr.Request, path: str | None, prompt: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        yield from show(session, visitor(request), values, lambda asked: uploaded(session.library, asked, path, prompt))
+        def given(asked: Asked, files: Sequence[Path]) -> Given:
+            return uploaded(session.library, asked, files[0] if files else None, prompt)
+
+        yield from show(session, request, values, given, session.uploads.read(path))
 
     return upload
 
@@ -77,7 +81,7 @@ def on_take(session: Session) -> Callable[..., Iterator[tuple[Any, ...]]]:
 
     def take(request: gr.Request, number: Any, prompt: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         who = visitor(request)
-        yield from show(session, who, values, lambda asked: from_database(session.library, who, asked, number))
+        yield from show(session, request, values, lambda asked, _: from_database(session.library, who, asked, number))
 
     return take
 
@@ -88,22 +92,31 @@ def on_held_out(session: Session, pictures: Sequence[Given]) -> Callable[..., It
     def take(event: gr.EventData, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         place = sent(event, "picture")
         if isinstance(place, int) and 0 <= place < len(pictures):
-            yield from show(session, visitor(request), values[1:], lambda asked: pictures[place])
+            yield from show(session, request, values[1:], lambda asked, _: pictures[place])
 
     return take
 
 
 def show(
-    session: Session, who: str, values: Sequence[Any], given: Callable[[Asked], Given]
+    session: Session,
+    request: gr.Request,
+    values: Sequence[Any],
+    given: Callable[[Asked, Sequence[Path]], Given],
+    upload: AbstractContextManager[Sequence[Path]] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
-    """Read a picture: what the stepper, the state of the shown run, the verdict and the last reading become."""
+    """Read a picture: what the stepper, the state of the shown run, the verdict and the last reading become.
+
+    upload: gives the visitor's files, which are gone when it is left, also when something else is refused.
+    """
     try:
-        asked = controls.asked_from(values)
-        picture = given(asked)
+        with upload or nullcontext(()) as files:
+            asked = controls.asked_from(values)
+            picture = given(asked, files)
     except Exception as error:
         yield session.presenting.refusal(error), gr.skip(), Said(message=error_message(error)), gr.skip()
         return
-    for found in read(session, who, asked, picture):
+    who = visitor(request)
+    for found in read(session, who, asked, picture, tab(request)):
         if isinstance(found, Reading):
             shown = session.opening.show(who, found.kept.id)
             yield shown, shown.kept, Said(reading=found), (found.given, found.kept.id)
@@ -123,16 +136,16 @@ def on_complete(session: Session) -> Callable[..., Iterator[tuple[Any, ...]]]:
         except Exception as error:
             yield session.presenting.refusal(error), gr.skip()
             return
-        yield from draw_each(session, visitor(request), plans)
+        yield from draw_each(session, visitor(request), tab(request), plans)
 
     return complete
 
 
-def draw_each(session: Session, who: str, plans: Sequence[Plan]) -> Iterator[tuple[Any, ...]]:
+def draw_each(session: Session, who: str, here: str, plans: Sequence[Plan]) -> Iterator[tuple[Any, ...]]:
     """Draw one plan after the other, as long as nothing fails, and nothing newer takes the place of one."""
     for plan in plans:
         kept = ""
-        for update in session.drawing.carry_out(who, made(plan)):
+        for update in session.drawing.carry_out(who, made(plan), here):
             yield update, update.kept or gr.skip()
             kept = update.kept if update.state == "ready" else ""
         if not kept:

@@ -12,7 +12,7 @@ from app import controls
 from app.plans import AXES, MOST_VALUES, Axis, sweep_plan
 from app.session import Session
 from app.sheets import Sheet
-from app.tabs.parts import Parts, visitor
+from app.tabs.parts import Parts, tab, visitor
 from app.tabs.sweep.sweep import Sweep
 from app.tabs.together import draws, opens, savable, stops
 
@@ -66,6 +66,7 @@ def on_draw(session: Session) -> Callable[..., Iterator[Sheet]]:
             visitor(request),
             prompt,
             lambda: sweep_plan(controls.asked_from(values), across, across_values, down, down_values),
+            tab(request),
         )
 
     return draw

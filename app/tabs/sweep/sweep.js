@@ -44,9 +44,9 @@ class Sweep extends Together {
     return shown.ids.length;
   }
 
-  fail(message) {
+  fail(message, again) {
     this.asking.end({ name: "", problem: message });
-    super.fail(message);
+    super.fail(message, again);
   }
 
   /** Make the table with its headings. */
@@ -124,11 +124,12 @@ class Sweep extends Together {
   /** Each picture as far as it is drawn. */
   draw() {
     if (!this.shown || this.room <= 0) return;
-    const { sheet, across, down, steps, height, width } = this.shown, grid = { height, width };
+    const { sheet, across, down, counts, height, width } = this.shown, grid = { height, width };
     const colours = coloursOf(this.root), size = sheet ? sheet.width / across.length : 0;
     const tile = Math.floor(Math.min(Math.max(this.room / across.length - GAP, SMALLEST), LARGEST)), cell = tile / width;
     this.tiles.forEach(({ canvas }, i) => {
       const context = prepare(canvas, tile, Math.round(cell * height));
+      const steps = counts[i] ?? 0;
       drawPaper(context, grid, cell, steps, colours);
       if (sheet) drawPatches(context, sheet, grid, cell, steps, [(i % across.length) * size, Math.floor(i / across.length) * (sheet.height / down.length), size]);
     });

@@ -12,7 +12,7 @@ from app import branches, whatif
 from app.delivery import loader
 from app.sent import fields_of, position, text
 from app.session import Session
-from app.tabs.parts import MODEL_QUEUE, Parts, recovers, visitor
+from app.tabs.parts import DRAWS, Parts, recovers, tab, visitor
 from core.types import ArragError, Change
 
 FOLDER = Path(__file__).parent
@@ -28,10 +28,10 @@ def build(parts: Parts) -> None:
     for event in (panel.branch, panel.choose):
         started = event(on_wish(parts.session), outputs=[parts.stepper, wish], queue=False, **QUIET)
         drawn = started.then(
-            on_branch(parts.session), wish, [parts.stepper, parts.shown], concurrency_id=MODEL_QUEUE,
-            trigger_mode="multiple", **QUIET,
+            on_branch(parts.session), wish, [parts.stepper, parts.shown], trigger_mode="multiple", **DRAWS, **QUIET,
         )  # fmt: skip
-        recovers(drawn, parts.stepper)
+        for each in (started, drawn):
+            recovers(each, parts.stepper, "#whatif")
 
 
 def client(
@@ -108,9 +108,12 @@ def on_branch(session: Session) -> Callable[..., Iterator[tuple[Any, Any]]]:
             yield gr.skip(), gr.skip()
             return
         run, what = wish
-        who = visitor(request)
-        draw = session.drawing
-        updates = draw.branch(who, run, what) if isinstance(what, Change) else draw.go_on(who, run, "patch", what)
+        who, here, drawing = visitor(request), tab(request), session.drawing
+        updates = (
+            drawing.branch(who, run, what, here)
+            if isinstance(what, Change)
+            else drawing.go_on(who, run, "patch", what, here)
+        )
         for update in updates:
             yield update, update.kept or gr.skip()
 

@@ -194,8 +194,9 @@ class WhatIf {
   send(kind, code) {
     if (!this.answer) return;
     const { run, step } = this.answer;
-    if (kind === "choose") this.trigger("choose", { run, code });
-    else this.trigger("branch", { run, step, change: this.change() });
+    const wish = kind === "choose" ? { run, code } : { run, step, change: this.change() };
+    this.redo = () => this.trigger(kind, wish);
+    this.redo();
   }
 
   /** Take a code: at once where it is the next one, and as a change to branch with elsewhere. */
