@@ -1,10 +1,10 @@
 /* Gives the stepper what is in this file, as a server would. */
 
-import { make } from "../client/dom.js";
 import { mount } from "../stepper/stepper.js";
 import { parseTrace } from "../stepper/trace.js";
 import { mount as mountInside } from "../tabs/inside/inside.js";
 import { recordedAt } from "../tabs/inside/recorded.js";
+import { showSettings } from "./settings.js";
 
 /** The content of a data block as an ArrayBuffer. */
 function blockBytes(id) {
@@ -12,15 +12,6 @@ function blockBytes(id) {
   const bytes = Uint8Array.from(atob(node.textContent.trim()), (character) => character.charCodeAt(0));
   node.remove();
   return bytes.buffer;
-}
-
-/** List the prompt and all settings of a trace. */
-function showSettings(list, { prompt, settings }) {
-  for (const [name, value] of Object.entries({ prompt, ...settings })) {
-    const pair = make("div");
-    pair.append(make("dt", "", name), make("dd", "", Array.isArray(value) ? value.join(", ") || "all" : String(value)));
-    list.append(pair);
-  }
 }
 
 document.body.classList.toggle("dark", matchMedia("(prefers-color-scheme: dark)").matches);

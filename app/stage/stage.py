@@ -11,7 +11,7 @@ import gradio as gr
 from app.examples import Tile
 from app.session import Session
 from app.stage.recording import example, strengths
-from app.tabs.parts import MODEL_QUEUE, Parts, draws, fills, recovers, visitor
+from app.tabs.parts import DRAWS, Parts, draws, fills, recovers, tab, visitor
 from app.views import Update
 from core.types import Change
 
@@ -35,26 +35,26 @@ def stage_buttons(parts: Parts) -> None:
         on_branch(parts.session),
         inputs=position,
         outputs=[parts.stepper, parts.shown],
-        concurrency_id=MODEL_QUEUE,
+        **DRAWS,
         trigger_mode="once",
         show_progress="hidden",
         api_visibility="private",
     )
-    recovers(drawn, parts.stepper)
+    recovers(drawn, parts.stepper, "#stage-branch")
 
 
 def on_branch(session: Session) -> Callable[[int | None, gr.Request], Iterator[tuple[Update, Any]]]:
     """The handler that draws the example, and then goes on from a position without look-ups."""
 
     def branch(position: int | None, request: gr.Request) -> Iterator[tuple[Update, Any]]:
-        who, tile, kept = visitor(request), example(), ""
-        for update in session.drawing.draw(who, tile.prompt, lambda: tile.asked):
+        who, here, tile, kept = visitor(request), tab(request), example(), ""
+        for update in session.drawing.draw(who, tile.prompt, lambda: tile.asked, here):
             kept = update.kept
             yield update, kept or gr.skip()
         if not kept:
             return
         off = Change(int(position or 0), settings=replace(tile.asked.settings, method="model"))
-        for update in session.drawing.branch(who, kept, off):
+        for update in session.drawing.branch(who, kept, off, here):
             yield update, update.kept or gr.skip()
 
     return branch

@@ -1,0 +1,1 @@
+"""A folder that can be pushed to a Gradio Space as it is: `python -m app.space FOLDER`."""
