@@ -2,7 +2,8 @@
 
 ARRAG_BACKEND: embedded (default) | janus | package.module:function | the name of an installed one, see
 docs/backend.md. With another one: ARRAG_MODEL and ARRAG_FAID (for janus, folder or hub repository), ARRAG_DATABASE
-(folder), ARRAG_DEVICE, ARRAG_DTYPE. ARRAG_THREADS and ARRAG_ASSETS: see core/threads.py and core/assets.py.
+(folder), ARRAG_DEVICE, ARRAG_DTYPE. ARRAG_THREADS and ARRAG_ASSETS: see core/threads.py and core/assets.py;
+ARRAG_METRICS and ARRAG_LOG: see app/command_line.py.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _INJECTED: Final = re.compile(
     r"(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
 _FIELDS: Final = {"model": "MODEL", "faid": "FAID", "device": "DEVICE", "dtype": "DTYPE"}
-_ELSEWHERE: Final = ("THREADS", "ASSETS")
-"""Read by core/threads.py and core/assets.py."""
+_ELSEWHERE: Final = ("THREADS", "ASSETS", "METRICS", "LOG")
+"""Read by core/threads.py, core/assets.py, and app/command_line.py."""
 
 
 @dataclass(frozen=True, slots=True)

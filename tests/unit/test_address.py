@@ -7,12 +7,24 @@ import os
 import socket
 import subprocess
 import sys
+from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from app.command_line import check_proxies, default_port, host_name, write_for_a_moment
+from app.command_line import (
+    HEARTBEAT,
+    Options,
+    add_arguments,
+    check_proxies,
+    default_port,
+    host_name,
+    options_of,
+    root_path,
+    settle,
+    write_for_a_moment,
+)
 from core.types import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -110,3 +122,53 @@ def test_a_proxy_must_not_stand_before_the_page_itself(
     monkeypatch.setattr("app.command_line.find_spec", lambda _: None)
     with nullcontext() if fits else pytest.raises(ConfigError, match="set no_proxy="):
         check_proxies(host)
+
+
+def test_a_path_of_a_proxy_is_a_path_or_an_address() -> None:
+    told = ("", "/", "/loupe/", " /a/b.c ", "https://example.org", "http://example.org:8443/loupe/")
+    assert [root_path(text) for text in told] == [
+        "", "", "/loupe", "/a/b.c", "https://example.org", "http://example.org:8443/loupe",
+    ]  # fmt: skip
+    for text in ("loupe", "//evil.example", "/a b", "ftp://example.org", "/a?b", "javascript:x", "/a\n/b"):
+        with pytest.raises(ArgumentTypeError, match="expected a path such as /loupe"):
+            root_path(text)
+    assert "argument --root-path: got 'loupe'" in refusal(GRADIO_ROOT_PATH="loupe")
+
+
+def test_variables_of_gradio_that_mean_nothing_here_are_passed_over() -> None:
+    harmful = {
+        "GRADIO_ALLOWED_PATHS": "/etc", "GRADIO_SHARE": "true", "GRADIO_NUM_PORTS": "abc", "GRADIO_DEBUG": "x",
+        "GRADIO_NUM_WORKERS": "x", "GRADIO_SERVER_PORT_80_TCP": "tcp://10.0.0.5:80", "GRADIO_WATCH_DIRS": "/",
+    }  # fmt: skip
+    followed = {"GRADIO_TEMP_DIR": "/t", "GRADIO_SERVER_NAME": "::", "GRADIO_SERVER_PORT": "tcp://10.0.0.5:80"}
+    environment = {"PATH": "/bin", **harmful, **followed}
+    assert settle(environment, Options("::", 8000)) == tuple(sorted(harmful))
+    assert environment == {
+        "PATH": "/bin", **followed, "GRADIO_SERVER_PORT": "8000", "GRADIO_HEARTBEAT_INTERVAL": HEARTBEAT,
+    }  # fmt: skip
+
+
+def test_streams_show_signs_of_life_at_a_pace_that_is_one() -> None:
+    environment = {"GRADIO_HEARTBEAT_INTERVAL": "2.5"}
+    settle(environment, Options("::", 8000))
+    assert environment["GRADIO_HEARTBEAT_INTERVAL"] == "2.5"
+    for text in ("abc", "0", "-1", "nan", "1e9", "٣"):
+        with pytest.raises(ConfigError, match="GRADIO_HEARTBEAT_INTERVAL: got"):
+            settle({"GRADIO_HEARTBEAT_INTERVAL": text}, Options("::", 8000))
+
+
+def chosen(*arguments: str, **environment: str) -> Options:
+    parser = ArgumentParser()
+    add_arguments(parser)
+    return options_of(parser.parse_args(arguments), environment)
+
+
+def test_counts_and_the_look_of_the_log_are_asked_for_in_two_ways() -> None:
+    assert (chosen().metrics, chosen().log, chosen().log_prompts) == (False, "plain", False)
+    for yes in (chosen("--metrics", "--log-json"), chosen(ARRAG_METRICS="1", ARRAG_LOG="JSON")):
+        assert (yes.metrics, yes.log) == (True, "json")
+    assert not chosen(ARRAG_METRICS="0", ARRAG_METRICS_PORT="tcp://10.0.0.5:80").metrics
+    assert chosen("--log-prompts").log_prompts
+    for name, value in (("ARRAG_METRICS", "perhaps"), ("ARRAG_LOG", "xml")):
+        with pytest.raises(ConfigError, match=f"{name}: got '{value}'"):
+            chosen(**{name: value})
