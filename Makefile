@@ -1,16 +1,22 @@
-# make run: serve the page; make test: lint, type-check and run every test.
+# make run: serve the page; make test: lint, type-check and run every test; make static, make space: folders for the
+# Hugging Face Hub; make space-check: start the latter in an environment of its own.
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 7860
+STATIC ?= build/static
+SPACE_FOLDER ?= build/space
+MODEL ?= embedded
+HARDWARE ?= zero
 BIN := .venv/bin
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench load abuse static space space-check clean
 
 run: .venv/run.stamp
 	$(BIN)/python app.py --host $(HOST) --port $(PORT)
 
 test: .venv/dev.stamp lint
 	./tests/browser/ensure_chromium.sh
+	./tests/proxies/ensure_nginx.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	$(BIN)/python -m tests.processors  # the reference tests, as on other processors and with two threads
 
@@ -23,6 +29,21 @@ lint: .venv/dev.stamp
 bench: .venv/run.stamp
 	$(BIN)/python -m core bench --json --page "$(BIN)/python app.py"
 
+load: .venv/dev.stamp  # LOAD holds its options, such as --visitors 8 or --hostile
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.load $(LOAD)
+
+abuse: .venv/dev.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.abuse $(ABUSE)
+
+static: .venv/run.stamp  # SPACE=owner/name: the static Space that it is for; LIVE=owner/name: one that draws, to link to
+	$(BIN)/python -m app.gallery $(STATIC) --space "$(SPACE)" --live "$(LIVE)"
+
+space: .venv/run.stamp  # SPACE=owner/name; MODEL=janus; HARDWARE=cpu
+	$(BIN)/python -m app.space $(SPACE_FOLDER) --space "$(SPACE)" --model $(MODEL) --hardware $(HARDWARE)
+
+space-check: .venv/dev.stamp
+	$(BIN)/python -m tests.space.trial
+
 .venv/run.stamp: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
@@ -34,4 +55,4 @@ bench: .venv/run.stamp
 	touch $@ .venv/run.stamp
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis

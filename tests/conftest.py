@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from core.engine import decode
 from core.patches.database import PatchDatabase
 from core.trace import Trace
 from core.types import DecodeSettings
+from tests.browser.chromium import FLAGS, NAME, find_chromium
 from tests.tiny import tiny_backend, tiny_database
 
 # no deadline, because machines are noisy; in continuous integration the same examples every time
@@ -27,6 +30,18 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # two on a s
 def pytest_report_header() -> str:
     """What is not tested here, said aloud."""
     return "Janus is not tested: there is no transformers, which needs Python 3.11" if collect_ignore else ""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, one for all tests of a process, which can have no more; it takes NAME for this machine."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only where there are browser tests
+
+    rules = f"--host-resolver-rules=MAP {NAME} 127.0.0.1"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=find_chromium(), args=[*FLAGS, rules])
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -20,6 +22,7 @@ from urllib.request import urlopen
 import faiss
 import torch
 
+from app.decoding.lines import InProcess
 from app.library import Library
 from app.reading import Given
 from app.session import Session
@@ -28,6 +31,7 @@ from app.ui import build, launch_options
 from core.patches.released import ReleasedDatabase
 from core.types import Grid
 from tests.app.fake import FakeBackend, code_of, disc, fake_database
+from tests.app.stocked import stock
 from tests.released import write_released
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +57,43 @@ def served(pause: float, kind: str = "usual", *modes: str) -> Iterator[str]:
         process.join()
 
 
+@contextmanager
+def served_on(folder: Path) -> Iterator[str]:
+    """Address of a page whose temporary files, its own and Gradio's, lie in a folder."""
+    with running_on(folder) as (_, url):
+        yield url
+
+
+@contextmanager
+def running_on(folder: Path, pause: float = 0.0, kind: str = "usual") -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The same with its process, which may have children."""
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder), "TMPDIR": str(folder), "TEMP": str(folder)}
+    port = free_port()
+    command = [sys.executable, "-m", "tests.app.serving", str(port), str(pause), kind]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        yield process, wait_for(lambda: process.poll() is None, f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def files_in(folder: Path) -> dict[Path, bytes]:
+    """Everything that lies in a folder, but for kept runs, see `runs_in`."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not is_of_runs(path))
+    return {path: path.read_bytes() for path in found}
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The files of kept runs below a folder."""
+    return [path for path in folder.rglob("*") if path.is_file() and is_of_runs(path) and path.name != "lock"]
+
+
+def is_of_runs(path: Path) -> bool:
+    """Whether a path is below where runs are kept."""
+    return any(part.startswith("loupe-runs-") for part in path.parts)
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.socket() as probe:
@@ -71,6 +112,18 @@ def wait_for(alive: Callable[[], bool], url: str) -> str:
         except URLError:
             time.sleep(0.1)
     raise RuntimeError(f"the page did not start within {START_SECONDS} s")
+
+
+def wait_for_port(alive: Callable[[], bool], port: int) -> None:
+    """Return once something listens on a port of this machine."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and alive():
+        try:
+            with socket.create_connection(("127.0.0.1", port)):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}")
 
 
 def usual(backend: FakeBackend) -> Session:
@@ -95,14 +148,22 @@ def held_out(backend: FakeBackend) -> Session:
     return usual(backend)
 
 
+def beside(pause: float) -> Session:
+    """Small pictures, drawn in a process beside the server, which is started at once; see `running_on`."""
+    session = Session.over(stock(), InProcess(partial(stock, pause)))
+    session.decoder.warm()
+    return session
+
+
 SESSIONS: Mapping[str, Callable[[float], Session]] = {
     "usual": lambda pause: usual(FakeBackend(pause)),
     "plain": lambda pause: usual(FakeBackend(pause, faid=None)),
     "large": lambda pause: usual(FakeBackend(pause, grid=Grid(24, 24))),
     "released": lambda pause: released(FakeBackend(pause)),
     "held out": lambda pause: held_out(FakeBackend(pause)),
+    "beside": lambda pause: beside(pause),
 }
-"""Kinds of pages. plain: no blenders; large: as many positions as Janus-Pro draws; released, held out: see there."""
+"""Kinds of pages. plain: no blenders; large: as many positions as Janus-Pro draws; the others: see there."""
 
 
 def serve(port: int, pause: float, kind: str, *modes: str) -> None:
@@ -110,9 +171,12 @@ def serve(port: int, pause: float, kind: str, *modes: str) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
-    options = {**launch_options(), "ssr_mode": "ssr" in modes, "mcp_server": "mcp" in modes, "quiet": True}
+    session = SESSIONS[kind](pause)
+    if "mcp" in modes:
+        session.files.serve_agents()
+    options = {**launch_options(session), "ssr_mode": "ssr" in modes, "mcp_server": "mcp" in modes, "quiet": True}
     options["root_path"] = "/demo" if "demo" in modes else None
-    build(SESSIONS[kind](pause)).launch(server_name="127.0.0.1", server_port=port, **options)
+    build(session).launch(server_name="127.0.0.1", server_port=port, **options)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from app.library import Library
 from app.plans import MOST_COMPARED
 from app.schemas import input_schemas
 from app.session import Session
-from app.visits import RUNS_KEPT
+from app.visits import Limits
 from core.analysis.copying import copying, regions_of
 from core.analysis.provenance import provenance
 from core.daid import neighbour_shares
@@ -121,7 +121,7 @@ def test_files_are_files_and_lists_have_typed_items(info: dict[str, Any]) -> Non
 
 
 def test_the_words_name_the_limits_that_hold(info: dict[str, Any]) -> None:
-    assert f"newest {RUNS_KEPT} runs" in info["/generate"]["description"]
+    assert f"newest {Limits().runs} runs" in info["/generate"]["description"]
     assert f"1 to {MOST_LISTED}" in parameter(info, "/step", "limit")["python_type"]["description"]
     assert f"2 to {MOST_COMPARED} pictures" in parameter(info, "/compare", "variants")["python_type"]["description"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -25,13 +26,14 @@ from app.api import (
     provenance_endpoint,
     step_endpoint,
 )
+from app.command_line import Options
 from app.library import Library
 from app.session import Session
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE
+from app.tabs.parts import DRAWS, READS
 from app.ui import launch
 from app.views import Asked
 from core.types import DecodeSettings
-from tests.app.asking import PROMPT, STRONG, somebody
+from tests.app.asking import PROMPT, STRONG, last, somebody
 from tests.app.fake import FakeBackend, FakeDecoding, fake_database
 
 
@@ -249,15 +251,14 @@ def test_what_a_client_asks_for_at_once_is_all_drawn(client: Client) -> None:
     assert alone["codes"] == runs[3]["codes"]
 
 
-def test_whatever_runs_a_model_waits_in_one_queue(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
+def test_whatever_draws_waits_for_the_model_alone(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
     queues: dict[str, dict[str, Any]] = {}
     monkeypatch.setattr("app.api.api", lambda answer, **options: queues.update({answer.__name__: options}))
     monkeypatch.setattr("app.api.describe", lambda *_: None)
     endpoints(session, cast(gr.Blocks, None))
-    models = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
-    drawing = ("generate", "branch", "compare", "inside")
+    drawing = ("generate", "branch", "compare")
     reading = ("step", "provenance", "find_pictures", "find_patches")
-    assert queues == {**dict.fromkeys(drawing, models), **{name: {} for name in reading}}
+    assert queues == {**dict.fromkeys(drawing, DRAWS), "inside": READS, **{name: {} for name in reading}}
 
 
 @pytest.mark.parametrize("route", ["run", "api"])
@@ -270,18 +271,17 @@ def test_no_request_gets_past_the_queue(url: str, route: str) -> None:
     assert refused.value.code == 404
 
 
-def test_runs_of_scripts_do_not_end_each_other_and_the_page_still_does(session: Session) -> None:
-    beside = [session.drawing.draw("bob", prompt, lambda: asked(session), beside=True) for prompt in ("sun", "moon")]
-    for run in beside:
-        next(run)
-    assert [list(run)[-1].state for run in beside] == ["ready", "ready"]
-    older = session.drawing.draw("bob", "sun", lambda: asked(session), beside=True)
-    next(older)
-    newer = session.drawing.draw("bob", "moon", lambda: asked(session))
-    next(newer)
-    assert not list(older)  # superseded: nothing is left of it
-    session.runs.stop("bob")
-    assert list(newer)[-1].state == "stopped"
+def test_runs_of_scripts_do_not_end_each_other_and_the_page_still_does(slow: Session) -> None:
+    with ThreadPoolExecutor(2) as both:
+        draw = [both.submit(last, slow.drawing.draw("bob", prompt, lambda: asked(slow), None)) for prompt in "ab"]
+    assert [job.result().state for job in draw] == ["ready", "ready"]
+    with ThreadPoolExecutor(1) as one:
+        older = one.submit(list, slow.drawing.draw("bob", "sun", lambda: asked(slow), None))
+        newer = slow.drawing.draw("bob", "moon", lambda: asked(slow))
+        assert next(newer).state == "streaming"
+        assert older.result() == []  # superseded: nothing is left of it
+    slow.runs.stop("bob", "")
+    assert last(newer).state == "stopped"
 
 
 def asked(session: Session) -> Asked:
@@ -297,7 +297,7 @@ def test_mcp_without_its_package_says_how_to_get_it(
 ) -> None:
     monkeypatch.setattr("app.ui.find_spec", lambda name: None)
     with pytest.raises(SystemExit) as ended:
-        launch("127.0.0.1", 1, mcp=True)
+        launch(Options("127.0.0.1", 1, mcp=True))
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
         "error: --mcp: the package mcp is not installed; run pip install -r requirements-mcp.txt\n"

@@ -31,7 +31,7 @@ from core.patches.protocol import ImageInfo
 from core.patches.released import ReleasedDatabase
 from core.trace import Trace, neighbours
 from core.types import ConfigError
-from tests.app.asking import PROMPT, defaults, last, somebody
+from tests.app.asking import PROMPT, defaults, last, somebody, uploaded
 from tests.app.fake import SIDE, FakeBackend, disc, fake_database
 from tests.released import write_released
 
@@ -72,7 +72,8 @@ def bring(session: Session, who: str, seed: int) -> None:
     image = disc(BACKEND.grid, seed).repeat(SIDE, axis=0).repeat(SIDE, axis=1)
     brought = own.Brought((f"mine {seed}",), (image,), ())
     grids = BACKEND.encode_images(image[None])
-    session.library.own.keep(who, own.databases_of(BACKEND, brought, grids, DISCS))
+    collections = session.library.own
+    collections.keep(collections.begin(who), own.database_of(BACKEND, brought, grids))
 
 
 def drawn(session: Session, who: str, database: str = "all") -> str:
@@ -350,10 +351,14 @@ def test_a_model_without_captions_of_its_own_says_so(places: Holdings) -> None:
 def test_an_uploaded_picture_becomes_codes_or_a_line(session: Session, tmp_path: Path) -> None:
     image = disc(BACKEND.grid, 4).repeat(SIDE, axis=0).repeat(SIDE, axis=1)
     Image.fromarray(image).save(tmp_path / "a.png")
-    (tmp_path / "bad.png").write_bytes(b"nothing")
+    good = uploaded(session, "a.png", (tmp_path / "a.png").read_bytes())
+    bad = uploaded(session, "bad.png", b"nothing")
     read = layout.on_upload(session)
-    assert read(str(tmp_path / "a.png"), "fake") == {"kind": "uploaded", "codes": DISCS.grids[4].ravel().tolist()}
-    assert "bad.png" in read(str(tmp_path / "bad.png"), "fake")["error"]
+    assert read(str(good), "fake") == {"kind": "uploaded", "codes": DISCS.grids[4].ravel().tolist()}
+    assert "bad.png" in read(str(bad), "fake")["error"]
+    assert not good.parent.exists()
+    assert not bad.parent.exists()
+    assert "got nothing" in read(str(tmp_path / "a.png"), "fake")["error"]  # no upload
     assert "got nothing" in read(None, "fake")["error"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from app import zerogpu
 from app.deployment import Deployment
 from app.hint import hint_of
 from app.library import Library
+from app.presenting import error_message
 from app.session import Session
 from core import threads
 from core.backends import EMBEDDED, ModelSource
@@ -113,19 +115,112 @@ def test_a_model_of_ones_own_is_served(tmp_path: Path, monkeypatch: pytest.Monke
 def test_gpus_are_lent_only_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def gpu(duration: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        asked.append(duration)
-        return lambda function: lambda *arguments: (f"lent {value}" for value in function(*arguments))
+    def gpu(duration: Callable[..., int]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def lend(function: Callable[..., Any]) -> Callable[..., Any]:
+            def lent(*arguments: Any) -> Iterator[str]:
+                asked.append(duration(*arguments))
+                return (f"lent {value}" for value in function(*arguments))
+
+            return lent
+
+        return lend
 
     def steps(count: int) -> Iterator[int]:
         yield from range(count)
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
     monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
-    assert zerogpu.with_gpu(steps, 576) is steps
+    assert zerogpu.with_gpu(steps, lambda count: count) is steps
     assert zerogpu.pixels_device() == ""
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    assert list(zerogpu.with_gpu(steps, 576)(2)) == ["lent 0", "lent 1"]
+    assert list(zerogpu.with_gpu(steps, lambda count: 288 * count)(2)) == ["lent 0", "lent 1"]
     assert asked == [zerogpu.seconds_for(576)]
     assert zerogpu.pixels_device() == "cpu"
     assert zerogpu.seconds_for(256) < zerogpu.seconds_for(576) <= zerogpu.seconds_for(10_000) == zerogpu.LONGEST
+
+
+def in_place(monkeypatch: pytest.MonkeyPatch, asked: list[int]) -> list[str]:
+    """A stand-in for `spaces` that lends at once, in this process; the names of what is registered with it."""
+    registered: list[str] = []
+
+    def gpu(duration: int | Callable[..., int]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def lend(function: Callable[..., Any]) -> Callable[..., Any]:
+            def lent(*given: Any) -> Any:
+                asked.append(duration(*given) if callable(duration) else duration)
+                return function(*given)
+
+            registered.append(function.__name__)
+            return lent
+
+        return lend
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    return registered
+
+
+def test_the_models_that_ship_never_ask_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered = in_place(monkeypatch, [])
+    zerogpu.prepare()
+    assert registered == ["unused"]
+    shipped, other = (SimpleNamespace(grid=None, backends=dict.fromkeys(names)) for names in (EMBEDDED, ("janus",)))
+    assert [Library(found.backends, {}).is_lent for found in (shipped, other)] == [False, True]
+    monkeypatch.setenv("SPACES_ZERO_GPU", "false")
+    assert not zerogpu.is_lent()
+    assert not Library(other.backends, {}).is_lent
+    zerogpu.prepare()
+    assert registered == ["unused"]
+
+
+def test_without_its_package_the_start_ends_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setitem(sys.modules, "spaces", None)
+    with pytest.raises(ConfigError, match="run pip install spaces"):
+        zerogpu.prepare()
+
+
+def test_the_time_that_is_asked_for_follows_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [100.0], list[int]()
+    monkeypatch.setattr(zerogpu.time, "perf_counter", lambda: now[0])
+    in_place(monkeypatch, asked)
+
+    def steps(count: int, each: float) -> Iterator[tuple[int]]:
+        for number in range(count):
+            now[0] += each
+            yield (number,)
+
+    lent = zerogpu.with_gpu(steps, lambda count, each: count)
+    assert len(list(lent(100, 0.2))) == 100
+    left_early = lent(100, 0.01)
+    next(left_early)
+    left_early.close()  # nothing was measured
+    list(lent(100, 0.01))
+    assert asked == [15 + 6, 15 + 30, 15 + 30]  # 0.06 s each, and then 1.5 times what was measured
+    for _ in range(zerogpu.MEASURED):
+        list(lent(100, 0.02))
+    list(lent(100, 0.02))
+    assert asked[-1] == 15 + 3
+
+
+def test_what_the_service_says_reaches_the_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_place(monkeypatch, [])
+
+    def refused(error: Exception) -> Iterator[tuple[int]]:
+        raise error
+        yield (0,)
+
+    lent = zerogpu.with_gpu(refused, lambda error: 1)
+    said = gr.Error("You have 3s left.  [Subscribe](https://huggingface.co/subscribe) for more.", title="ZeroGPU quota")
+    with pytest.raises(zerogpu.NoGpu) as told:
+        next(lent(said))
+    assert error_message(told.value) == (
+        "ZeroGPU quota: You have 3s left. Subscribe (https://huggingface.co/subscribe) for more."
+    )
+    with pytest.raises(ConfigError, match="of our own"):
+        next(lent(ConfigError("of our own")))
+    with pytest.raises(ZeroDivisionError):
+        next(lent(ZeroDivisionError()))
+    whole = zerogpu.with_gpu(lambda count: 1 // count, lambda count: 1)
+    assert whole(1) == 1
+    with pytest.raises(ZeroDivisionError):
+        whole(0)

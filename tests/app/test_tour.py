@@ -10,6 +10,7 @@ from app.tabs.learn.recording import TOUR_ID, Recording, stops_of
 from app.views import Asked
 from core.trace import Trace
 from core.types import ConfigError, DecodeSettings
+from tests.app.asking import first_run
 from tests.app.fake import FakeBackend
 from tests.app.test_views import unpack
 
@@ -26,7 +27,7 @@ SETTINGS = DecodeSettings(
 @pytest.fixture(scope="module")
 def trace(session: Session) -> Trace:
     list(session.drawing.draw("ann", "sun", lambda: Asked("fake", "all", SETTINGS)))
-    return session.visits.runs("ann")[0].trace
+    return first_run(session, "ann").trace
 
 
 def test_the_words_hold_the_numbers_of_the_trace(trace: Trace) -> None:

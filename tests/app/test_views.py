@@ -27,6 +27,7 @@ from core.types import (
     Skipped,
     StepRecord,
 )
+from tests.app.asking import first_run
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.125, 0.125], np.float32))
 NO_TIME = Seconds(0.0, 0.0, 0.0)
@@ -142,7 +143,7 @@ def test_whoever_is_furthest_in_the_listed_race_is_who_the_arrays_name(session: 
         seed=5, method=method, n_neighbours=8, retrieval_weight=0.5, gate=0.0, record_unblended=method == "faid"
     )
     list(session.drawing.draw(f"racer {method}", "sun", lambda: Asked("fake", "all", asked)))
-    trace = session.visits.runs(f"racer {method}")[0].trace
+    trace = first_run(session, f"racer {method}").trace
     arrays = views.step_arrays(trace)
     before = "blank" if method == "faid" else "model"
     lanes = [("blended", "pick", 1), (before, "without", 0)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+NAME = "loupe.example"
+"""A name that the browser of the tests takes for this machine."""
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--headless",

@@ -10,19 +10,9 @@ from tests.app.serving import served
 
 pytest.importorskip("playwright", reason="no browser tests: playwright is not installed (requirements-dev.txt)")
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import FLAGS, find_chromium
 from tests.browser.visitor import PHONE, ready, visitor
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")

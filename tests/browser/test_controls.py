@@ -28,6 +28,9 @@ from tests.browser.visitor import (
 if find_chromium() is None:
     pytest.skip("no browser tests: no Chromium found; apt-get install chromium", allow_module_level=True)
 
+TRIES = 4
+"""How often the stepper fetches a trace before it says that it cannot."""
+
 MISSED = """
 (room) => {
   const wanted = "button, input, textarea, select, summary, a[href], [role=tab], [role=combobox], [tabindex='0']";
@@ -213,7 +216,7 @@ def test_a_trace_that_cannot_be_fetched_is_fetched_again(page: Page, quick: str)
     ready(page, quick, "a red disc")
     stand(page, 100)
     first = page.locator("#stepper").get_attribute("data-trace-id")
-    failures = [True, True]
+    failures = [True] * TRIES
 
     def fail(route: Route) -> None:
         if failures:
@@ -230,8 +233,6 @@ def test_a_trace_that_cannot_be_fetched_is_fetched_again(page: Page, quick: str)
     at(page, 100)
     page.keyboard.press("ArrowLeft")  # the old picture is there to be stepped through
     at(page, 99)
-    again.click()
-    expect(again).to_be_enabled()
     assert not failures
     again.click()
     wait_for(page, "ready")

@@ -70,11 +70,13 @@ async () => {
 """
 LISTENING = {
     "stepper", "page-head", "whatif", "image-maps", "compare", "sweep", "sources", "tour", "database-place", "rail",
-    "typeahead", "fan", "inside", "share",
+    "typeahead", "fan", "inside", "share", "following",
 }  # fmt: skip
 """Components that listen to or watch something outside of their own elements."""
 
-COMPONENTS = (*sorted(LISTENING), "hint", "came-from", "share-saved", "compare-saved", "sweep-saved")
+COMPONENTS = (
+    *sorted(LISTENING), "hint", "came-from", "share-saved", "compare-saved", "sweep-saved", "bring-seen",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def test_own_pictures_are_drawn_from_closely_loosely_and_by_a_click_on_one(
     expect(page.locator("#bring-status textarea")).to_have_value(
         "2 pictures are in your database; file names are the captions."
     )
-    page.locator("#bring-seen .thumbnail-lg").first.click()
+    page.locator("#bring-seen .bs-picture").first.click()
     drawn(page, "blue kite")
     strength(page, "Follow one picture")
     expect(page.locator("#database label.selected")).to_have_text("Yours")

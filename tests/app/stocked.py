@@ -1,0 +1,13 @@
+"""What a decoding process of the tests loads: a module of little, as such a process imports it anew."""
+
+from __future__ import annotations
+
+from app.library import Library
+from core.types import Grid
+from tests.app.fake import FakeBackend, fake_database
+
+
+def stock(pause: float = 0.0) -> Library:
+    """The fake model, which draws 64 codes of `pause` seconds each, with twelve pictures to look up."""
+    backend = FakeBackend(pause, grid=Grid(8, 8))
+    return Library({"fake": backend}, {"all": fake_database(backend, images=12)})

@@ -1,0 +1,1 @@
+"""How the page serves many at once: `python -m tests.load` (`make load`) sends visitors who check what they get."""
