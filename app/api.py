@@ -12,11 +12,9 @@ from typing import Any, Final
 
 import gradio as gr
 from gradio.events import api
-from gradio.utils import get_upload_folder
 
 from app import answers, branches, controls, findings, holdings, links
 from app.answers import Branched, Comparison, Drawn, File, FileMark, Inside, Position, Sources
-from app.caching import cached_file
 from app.files import file_name, picture_file, trace_file
 from app.findings import FoundPatches, FoundPictures
 from app.library import Library
@@ -24,7 +22,7 @@ from app.plans import MOST_COMPARED, Batch, methods_plan
 from app.presenting import error_message
 from app.schemas import describe, input_schemas
 from app.session import Session
-from app.tabs.parts import CONCURRENT_RUNS, MODEL_QUEUE, visitor
+from app.tabs.parts import DRAWS, READS, visitor
 from app.views import Asked, Update
 from app.visits import Kept
 from core.patches.protocol import Database
@@ -45,14 +43,12 @@ LONGEST_MESSAGE: Final = 500
 def endpoints(session: Session, page: gr.Blocks) -> None:
     """Offer the endpoints of a page that is being built; before other events, which would take their names."""
     schemas = input_schemas(session.library)
-    queue: Mapping[str, Any] = {"concurrency_id": MODEL_QUEUE, "concurrency_limit": CONCURRENT_RUNS}
-    drawing = (
-        generate_endpoint(session), branch_endpoint(session), compare_endpoint(session), inside_endpoint(session),
-    )  # fmt: skip
+    drawing = (generate_endpoint(session), branch_endpoint(session), compare_endpoint(session))
     reading = (step_endpoint(session), provenance_endpoint(session))
     finding = (find_pictures_endpoint(session), find_patches_endpoint(session))
     for answer, options in [
-        *((answer, queue) for answer in drawing),
+        *((answer, DRAWS) for answer in drawing),
+        (inside_endpoint(session), READS),
         *((answer, {}) for answer in (*reading, *finding)),
     ]:
         describe(page, api(answer, **options), answer, schemas)
@@ -90,8 +86,8 @@ def generate_endpoint(session: Session) -> Callable[..., tuple[Drawn, File]]:
         with refusals():
             who, saved = visitor(request), flag("trace", trace)
             asked = wanted(session.library, who, model, database, settings)
-            kept = finished(session, who, session.drawing.draw(who, prompt, lambda: asked, beside=True))
-            return drawn(session.library, kept, saved), picture_of(kept)
+            kept = finished(session, who, session.drawing.draw(who, prompt, lambda: asked, tab=None))
+            return drawn(session, who, kept, saved), picture_of(session, who, kept)
 
     return generate
 
@@ -149,8 +145,9 @@ def branch_endpoint(session: Session) -> Callable[..., tuple[Branched, File]]:
             who, saved = visitor(request), flag("trace", trace)
             parent = session.visits.find(who, run)
             new = changed(session.library, who, parent, position, change)
-            kept = finished(session, who, session.drawing.branch(who, run, new, beside=True))
-            return answers.branched(kept, parent, trace_of(kept, saved)), picture_of(kept)
+            kept = finished(session, who, session.drawing.branch(who, run, new, tab=None))
+            saved_trace = trace_of(session, who, kept, saved)
+            return answers.branched(kept, parent, saved_trace), picture_of(session, who, kept)
 
     return branch
 
@@ -189,13 +186,12 @@ def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]
             who, saved = visitor(request), flag("trace", trace)
             asked = wanted(session.library, who, model, database, settings)
             batch = together(session.library, who, asked, settings, variants)
-            *_, sheet = session.drawing.draw_together(who, prompt, lambda: batch, beside=True)
+            *_, sheet = session.drawing.draw_together(who, prompt, lambda: batch, tab=None)
             if not sheet.runs:
                 raise ConfigError(sheet.message)
-            runs = [drawn(session.library, kept, saved) for kept in sheet.runs]
-            return answers.compared(sheet.runs, runs), file(
-                sheet.picture, f"{file_name(sheet.runs[0], 'compared')}.webp"
-            )
+            runs = [drawn(session, who, kept, saved) for kept in sheet.runs]
+            name = f"{file_name(sheet.runs[0], 'compared')}.webp"
+            return answers.compared(sheet.runs, runs), file(session, who, name, sheet.picture)
 
     return compare
 
@@ -423,30 +419,26 @@ def finished(session: Session, who: str, updates: Iterator[Update]) -> Kept:
     return session.visits.find(who, final[0].kept)
 
 
-def drawn(library: Library, kept: Kept, trace: bool) -> Drawn:
+def drawn(session: Session, who: str, kept: Kept, trace: bool) -> Drawn:
     """The answer about a run, with its trace if that is wanted."""
     try:
-        link = links.link_of(kept, library.backends, library.databases)
+        link = links.link_of(kept, session.library.backends, session.library.databases)
     except ConfigError:  # pictures that only the caller has
         link = None
-    return answers.drawn(kept, link, trace_of(kept, trace))
+    return answers.drawn(kept, link, trace_of(session, who, kept, trace))
 
 
-def trace_of(kept: Kept, trace: bool) -> File | None:
+def trace_of(session: Session, who: str, kept: Kept, trace: bool) -> File | None:
     """The trace of a run as a file, if it is wanted."""
-    if not trace:
-        return None
-    name, data = trace_file(kept)
-    return file(data, name)
+    return file(session, who, *trace_file(kept)) if trace else None
 
 
-def picture_of(kept: Kept) -> File:
+def picture_of(session: Session, who: str, kept: Kept) -> File:
     """The picture of a run as a file."""
-    name, data = picture_file(kept)
-    return file(data, name)
+    return file(session, who, *picture_file(kept))
 
 
-def file(data: bytes, name: str) -> File:
-    """A file that Gradio serves; its folder is named by a hash of its content."""
-    path = cached_file(data, name, get_upload_folder())
+def file(session: Session, who: str, name: str, data: bytes) -> File:
+    """A file that the caller may fetch, at an address that nobody can guess."""
+    path = session.files.put(who, data, name)
     return File(path=path, orig_name=name, meta=FileMark(_type="gradio.FileData"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.views import Asked
 from core.assets import ASSETS
-from core.types import DecodeSettings
+from core.types import ConfigError, DecodeSettings
 
 FOLDER = ASSETS / "examples"
 FILE = FOLDER.with_suffix(".json")
@@ -37,10 +37,13 @@ class Examples:
 
 
 def examples() -> Examples:
-    """All of them."""
-    found = json.loads(FILE.read_text(encoding="utf-8"))
-    brought = sorted((FOLDER / found["own"]["folder"]).glob("*.png"))
-    return Examples(tuple(found["prompts"]), _tiles(found["swap"]), _tiles(found["own"]["tiles"]), tuple(brought))
+    """All of them; ConfigError when their file is missing or damaged."""
+    try:
+        found = json.loads(FILE.read_text(encoding="utf-8"))
+        brought = sorted((FOLDER / found["own"]["folder"]).glob("*.png"))
+        return Examples(tuple(found["prompts"]), _tiles(found["swap"]), _tiles(found["own"]["tiles"]), tuple(brought))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(f"{FILE}: got {error!r:.120}, expected what the page offers; restore it") from None
 
 
 def _tiles(rows: Sequence[Mapping[str, Any]]) -> tuple[Tile, ...]:

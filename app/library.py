@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +14,8 @@ from app import own, zerogpu
 from app.deployment import Deployment
 from app.views import Asked
 from core import threads
-from core.backends.protocol import Backend
+from core.backends import EMBEDDED
+from core.backends.protocol import Backend, never
 from core.patches.database import PatchDatabase
 from core.patches.protocol import Database
 from core.types import METHODS, CodeArray, ConfigError, Grid
@@ -27,8 +30,9 @@ class Library:
     """
 
     def __init__(self, backends: Mapping[str, Backend], databases: Mapping[str, Database]) -> None:
-        self.backends, self.databases = backends, databases
-        self.own = own.Collections()
+        self.backends, self.databases, self._turn = backends, databases, threading.Lock()
+        first = next(iter(databases.values()), None)
+        self.own = own.Collections(first if isinstance(first, PatchDatabase) else None)
 
     @classmethod
     def load(cls) -> Library:
@@ -38,6 +42,16 @@ class Library:
 
     # -----------------------------------------------------------------------------------------------------------------
     # What can be chosen
+
+    @property
+    def small(self) -> bool:
+        """Whether all models are small enough to be loaded by a second process, too: those that ship with us are."""
+        return set(self.backends) <= set(EMBEDDED)
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether a GPU is lent to what its models do: those that ship with us draw on the CPU everywhere."""
+        return zerogpu.is_lent() and not self.small
 
     @property
     def first(self) -> Backend:
@@ -97,19 +111,20 @@ class Library:
         """The model of that name; ConfigError when there is none."""
         return _one_of(self.backends, "model", name)
 
-    def databases_of(self, visitor: str) -> dict[str, Database]:
+    def databases_of(self, visitor: str) -> Mapping[str, Database]:
         """What a visitor can choose from: the databases of all, then those of the pictures that they brought."""
-        return {**self.databases, **self.own.databases(visitor)}
+        return own.Reached(self.databases, self.own, visitor)
 
     def database_of(self, visitor: str, asked: Asked) -> Database:
         """The database of a request, without the image that may not be retrieved from; ConfigError without one."""
         return self.database(asked, self.own.databases(visitor))
 
-    def database(self, asked: Asked, theirs: Mapping[str, PatchDatabase]) -> Database:
+    def database(self, asked: Asked, theirs: Mapping[str, Database]) -> Database:
         """`database_of` for a visitor of whom nothing is known but `theirs`: the databases of their own pictures."""
         if asked.database in (own.YOURS, own.BOTH) and asked.database not in theirs:
             raise ConfigError("database: your pictures are not here any more; bring them again, or choose another one")
-        database = _one_of({**self.databases, **theirs}, "database", asked.database)
+        chosen = theirs if asked.database in theirs else self.databases
+        database = _one_of(chosen, "database", asked.database)
         if asked.without < 0:
             return database
         return database.subset(database.images[database.images != asked.without])
@@ -117,29 +132,46 @@ class Library:
     def theirs(self, visitor: str, asked: Sequence[Asked]) -> dict[str, PatchDatabase]:
         """Those databases of a visitor's own pictures that some requests ask."""
         wanted = {one.database for one in asked}
-        return {name: found for name, found in self.own.databases(visitor).items() if name in wanted}
+        found = {name: self.own.database(visitor, name) for name in self.own.names(visitor) if name in wanted}
+        return {name: database for name, database in found.items() if database is not None}
 
     # -----------------------------------------------------------------------------------------------------------------
     # What visitors bring
 
-    def bring(self, visitor: str, paths: Sequence[Path]) -> Iterator[own.Progress | own.Brought]:
-        """Encode a visitor's pictures into databases of their own: progress, then what came of it.
+    def bring(
+        self,
+        visitor: str,
+        paths: Sequence[Path],
+        stopped: Callable[[], bool] = never,
+        held: AbstractContextManager[object] | None = None,
+    ) -> Iterator[own.Progress | own.Brought]:
+        """Encode a visitor's pictures into a database of their own: progress, then what came of it.
 
-        Raises ConfigError when none of the files can be taken.
+        Who brings many takes turns with the others.
+
+        stopped: asked between slices of the work, which the visitor may end, or who comes after; held: holds the files,
+        and is left when all are read. Raises ConfigError when none of the files can be taken, Stopped at an end.
         """
-        backend = self.first
-        for read in own.read_pictures(paths, backend.pixels):
-            if isinstance(read, own.Progress):
-                yield read
-                continue
-            for encoded in own.encode(backend, read.images):
-                if isinstance(encoded, own.Progress):
-                    yield encoded
-                    continue
-                first = next(iter(self.databases.values()), None)
-                embedded = first if isinstance(first, PatchDatabase) else None
-                self.own.keep(visitor, own.databases_of(backend, read, encoded, embedded))
-            yield read
+        backend, turn = self.first, self.own.begin(visitor)
+
+        def over() -> bool:
+            return turn.over or stopped()
+
+        with held or nullcontext():
+            found = None
+            for read in own.in_turns(own.read_pictures(paths, backend.pixels, over), self._turn):
+                if isinstance(read, own.Progress):
+                    yield read
+                else:
+                    found = read
+        if found is None:
+            return
+        for encoded in own.in_turns(own.encode(backend, found.images, over), self._turn):
+            if isinstance(encoded, own.Progress):
+                yield encoded
+            else:
+                self.own.keep(turn, own.database_of(backend, found, encoded))
+        yield found
 
     def codes_of(self, model: str, image: Path) -> CodeArray:
         """Token grid [H, W] of an image file that a visitor brought; ConfigError for what is none."""

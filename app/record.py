@@ -58,7 +58,7 @@ def taken(backend: Backend) -> PatchDatabase:
     assert isinstance(brought, own.Brought)
     *_, grids = own.encode(backend, brought.images)
     assert not isinstance(grids, own.Progress)
-    return own.databases_of(backend, brought, grids, None)[own.YOURS]
+    return own.database_of(backend, brought, grids)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,19 +14,27 @@ from typing import Any, Literal, NoReturn
 import gradio as gr
 from starlette.middleware import Middleware
 
-from app import controls, delivery, strength
+from app import controls, delivery, handed, logs, strength, tidying, uploads, zerogpu
 from app.api import endpoints
 from app.arrivals import MAX_FILE_BYTES
 from app.branches import Onward
+from app.command_line import Options
 from app.controls import Controls
+from app.counts import Counts
+from app.decoding.lines import InProcess
 from app.delivery import address
+from app.doors import Doors
+from app.ending import CLOSING, to_be_asked, wait, wind_up
 from app.examples import examples
 from app.head.head import Head
 from app.hint import Hint, Told, told_of
+from app.journal import Journal
 from app.library import Library
 from app.pace import pace_widget
+from app.presence import Presence, Streams, here
 from app.rail.events import wire_rail
 from app.rail.rail import Rail
+from app.returning import arrival, returns
 from app.session import Session
 from app.share.share import share
 from app.stage.stage import stage_buttons
@@ -33,7 +42,7 @@ from app.stepper.stepper import Stepper
 from app.tabs import found
 from app.tabs.keep.link import open_link
 from app.tabs.learn.tour import guide
-from app.tabs.parts import MODEL_QUEUE, Parts, draws, on_stop, visitor
+from app.tabs.parts import DRAWS, Parts, draws, on_stop, recovers, tab, visitor
 from app.tabs.tab import Tab
 from app.things import things_of
 from app.typeahead import Typeahead
@@ -42,7 +51,11 @@ from core.inputs.prompt import MAX_PROMPT
 from core.patches.protocol import Database
 from core.types import ArragError, DecodeSettings
 
+logger = logging.getLogger("arrag")
+
 STATE_SECONDS = 3600
+MOST_EVENTS, MOST_THREADS = 400, 160
+"""That wait, and that are dealt with at the same time: each of `app.runs.MOST` drawings takes one."""
 CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS = 3600, 6 * 3600
 COLOURS = {  # of light and of dark
     "body_background_fill": ("#fcfdfd", "#12181e"),
@@ -69,19 +82,58 @@ GO_ON = """
 """
 
 
-def launch(host: str, port: int, mcp: bool) -> None:
-    """Load everything and serve the page until interrupted; exit status 2 with one line when something is missing.
+def launch(options: Options, passed_over: Sequence[str] = ()) -> None:
+    """Load everything and serve the page until it is to end; exit status 2 with one line when something is missing.
 
-    mcp: whether the public endpoints are served as tools for agents, too.
+    passed_over: variables that somebody has set to no effect, which the log tells.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    if mcp and find_spec("mcp") is None:
+    if options.mcp and find_spec("mcp") is None:
         give_up("--mcp: the package mcp is not installed; run pip install -r requirements-mcp.txt")
     try:
-        session = Session.over(Library.load())
-        build(session).launch(server_name=host, server_port=port, mcp_server=mcp, **launch_options())
+        zerogpu.prepare()
+        library = Library.load()
+        place = InProcess(Library.load) if library.small else None
+        journal = Journal(counts_of(options), options.log_prompts)
+        session = Session.over(library, place, journal)
+        with logs.kept(options.log):
+            if passed_over:
+                logger.info("these variables mean nothing here: %s", ", ".join(passed_over))
+            serve(session, options)
     except (ArragError, OSError) as error:
         give_up(" ".join(str(error).split()))
+
+
+def serve(session: Session, options: Options) -> None:
+    """Serve the page until it is to end, and end it."""
+    session.decoder.warm()
+    if options.mcp:
+        session.files.serve_agents()
+    page, asked = build(session), to_be_asked()
+    page.launch(
+        server_name=options.host,
+        server_port=options.port,
+        root_path=options.root_path or None,
+        mcp_server=options.mcp,
+        quiet=True,
+        prevent_thread_lock=True,
+        **launch_options(session),
+    )
+    logs.take_over()
+    logger.info("serving on %s", page.local_url)
+    wait(asked)
+    wind_up(session.health)
+    page.server.config.timeout_graceful_shutdown = CLOSING
+    page.close(verbose=False)
+
+
+def counts_of(options: Options) -> Counts:
+    """What counts: nothing, unless that is asked for."""
+    if not options.metrics:
+        return Counts()
+    from app.prometheus import PrometheusCounts  # noqa: PLC0415  (only where it is asked for)
+
+    return PrometheusCounts()
 
 
 def give_up(reason: str) -> NoReturn:
@@ -90,18 +142,32 @@ def give_up(reason: str) -> NoReturn:
     sys.exit(2)
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(session: Session) -> dict[str, Any]:
     """How the page is served: no history, no shared paths, no tracebacks, nothing from other hosts."""
+    streams = Streams()
+    middleware = [
+        Middleware(Presence, session.visitors, streams),
+        *(Middleware(part) for part in delivery.MIDDLEWARE),
+        Middleware(Doors, session.uploads),
+    ]
+    ours = (
+        here(session.visitors, streams), delivery.route(), uploads.route(session.uploads), handed.route(session.files),
+        session.health.route(),
+    )  # fmt: skip
+    routes = [*ours, *session.journal.counts.routes()]
     return {
         "theme": theme(),
         "head": delivery.links(),
-        "app_kwargs": {"routes": [delivery.route()], "middleware": [Middleware(delivery.Squeezed)]},
+        "app_kwargs": {"routes": routes, "middleware": middleware, "lifespan": tidying.lifespan(session)},
         "footer_links": [],
         "run_history": False,
         "show_error": False,
         "enable_monitoring": False,
+        "max_threads": MOST_THREADS,
         "max_file_size": MAX_FILE_BYTES,
         "ssr_mode": False,
+        "share": False,
+        "state_session_capacity": tidying.SESSIONS_KEPT,
     }
 
 
@@ -119,12 +185,24 @@ def theme() -> gr.themes.Base:
     return base.set(**light, **dark, input_border_width="1px")
 
 
+class Page(gr.Blocks):
+    """A page whose clients hold no connection while they wait for nothing.
+
+    Gradio's hold one each to tell that they are there, and a browser has six for each server over HTTP/1.1: the sixth
+    tab would hang. Pages say by themselves that they are there (`app/connection/`).
+    """
+
+    def get_config_file(self) -> Any:
+        """What clients are told of the page."""
+        return {**super().get_config_file(), "connect_heartbeat": False}
+
+
 def build(session: Session, tabs: Sequence[Tab] | None = None) -> gr.Blocks:
     """The whole page over a session; tabs: those below the stepper, by default all that there are."""
     tabs = found() if tabs is None else tabs
     library, offered = session.library, examples()
     defaults = library.start.settings
-    page = gr.Blocks(
+    page = Page(
         title="AR-RAG Loupe",
         analytics_enabled=False,
         fill_width=True,
@@ -150,7 +228,7 @@ def build(session: Session, tabs: Sequence[Tab] | None = None) -> gr.Blocks:
         with gr.Row(elem_id="bench", equal_height=False):
             with gr.Column(elem_id="view", scale=1, min_width=0):
                 onward = onward_row()
-                stepper = Stepper()
+                stepper = Stepper(session.files)
             with gr.Column(elem_id="panel", scale=0, min_width=280):
                 widgets = {"seed": seed, **panel(library)}
                 pace = pace_widget()
@@ -170,12 +248,11 @@ def build(session: Session, tabs: Sequence[Tab] | None = None) -> gr.Blocks:
         wire_choice(parts, typeahead)
         wire_strength(parts)
         wire_hint(parts, hint)
-        open_link(parts, page)
+        returns(parts, open_link(parts, arrival(parts, page)))
         share(parts)
         guide(parts, tour)
         wire_small(parts, dice, more, reset)
-        page.unload(on_leave(session))
-    page.queue(api_open=False)  # so that no request gets past the queue, its limit and its sessions
+    page.queue(max_size=MOST_EVENTS, api_open=False)  # so that no request gets past the queue and its sessions
     return page
 
 
@@ -272,15 +349,16 @@ def wire(parts: Parts, generate: gr.Button, stop: gr.Button, chips: Sequence[tup
 def wire_onward(parts: Parts, buttons: Mapping[Onward, gr.Button]) -> None:
     """Each button goes on with the picture in the stepper, which is a paused one."""
     for how, button in buttons.items():
-        button.click(
+        gone_on = button.click(
             on_go_on(parts.session, how),
             inputs=parts.shown,
             outputs=[parts.stepper, parts.shown],
-            concurrency_id=MODEL_QUEUE,
+            **DRAWS,
             trigger_mode="once",
             show_progress="hidden",
             api_visibility="private",
         )
+        recovers(gone_on, parts.stepper, f"#{button.elem_id}")
 
 
 def wire_choice(parts: Parts, typeahead: Typeahead) -> None:
@@ -363,16 +441,7 @@ def on_go_on(session: Session, how: Onward) -> Callable[[str, gr.Request], Itera
     """The handler of a button that goes on."""
 
     def go_on(shown: str, request: gr.Request) -> Iterator[tuple[Update, Any]]:
-        for update in session.drawing.go_on(visitor(request), shown, how):
+        for update in session.drawing.go_on(visitor(request), shown, how, tab=tab(request)):
             yield update, update.kept or gr.skip()
 
     return go_on
-
-
-def on_leave(session: Session) -> Callable[[gr.Request], None]:
-    """The handler of a closed page: its run ends, and what it kept is forgotten."""
-
-    def leave(request: gr.Request) -> None:
-        session.leave(visitor(request))
-
-    return leave

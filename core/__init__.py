@@ -14,6 +14,8 @@ from .patches.protocol import ImageInfo
 from .trace import Trace
 from .types import ArragError, Change, DecodeSettings, Grid
 
+__version__ = "0.2.0"
+
 __all__ = [
     "ArragError",
     "Change",
@@ -26,6 +28,7 @@ __all__ = [
     "PatchDatabase",
     "Request",
     "Trace",
+    "__version__",
     "decode",
     "decode_together",
     "generate",
