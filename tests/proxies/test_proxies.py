@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.app.serving import ROOT, free_port, wait_for
 from tests.browser.chromium import find_chromium
@@ -146,9 +147,15 @@ def test_it_works_in_a_frame_as_tall_as_it_is(browser: Browser, tmp_path: Path) 
     with page_of(0.01, tmp_path / "files") as port, nginx(site, port, tmp_path) as address:
         with stranger(browser, address) as (page, wrong):
             page.context.add_init_script(RETURNS)
-            page.goto(f"{address}/frame.html")
             frame = page.frame_locator("iframe")
-            frame.locator(".page-keys[aria-keyshortcuts]").wait_for()
+            for last in (False, True):  # once in five runs it was not ready in 45 s, for a reason that was not found
+                page.goto(f"{address}/frame.html")
+                try:
+                    frame.locator(".page-keys[aria-keyshortcuts]").wait_for()
+                    break
+                except PlaywrightTimeout:
+                    if last:
+                        raise
             assert len(draws(page, frame)) > 5
             assert saves(page, frame, tmp_path).stat().st_size > 500
         assert wrong == []
