@@ -65,11 +65,6 @@ class _Batch:
         """Whose pictures it has."""
         return {place.visitor for place, _ in self.rows.values()}
 
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it is many pictures of one visitor."""
-        return len(self.rows) > 1 and len(self.visitors) == 1
-
     def left(self) -> int:
         """How many records are to come."""
         return sum(place.jobs[number].positions - self.had[row] for row, (place, number) in self.rows.items())
@@ -212,14 +207,14 @@ class Scheduler:
 
     def _may_begin(self, visitor: str, key: Hashable, short: bool) -> bool:
         """Whether a batch may begin beside the others: no more of them than are good for all, and none that could wait
-        for a fuller one; somebody else's sweep is not waited for."""
+        for a fuller one; what is drawn for one visitor alone is not waited for."""
         beside = [batch for batch in self._batches.values() if batch.short == short]
         if len(beside) >= (SHORT_BATCHES if short else MOST_BATCHES):
             return False
         if any(visitor in batch.visitors for batch in beside):  # who sweeps takes turns with the others
             return False
         alike = [batch for batch in beside if batch.key == key]
-        return short or not alike or (len(alike) == 1 and alike[0].is_sweep)
+        return short or not alike or (len(alike) == 1 and len(alike[0].visitors) == 1)
 
     def _begin(self, key: Hashable) -> None:
         """Begin a batch of what may be drawn in that way."""

@@ -168,10 +168,10 @@ def test_a_waiting_visitor_hears_how_long_it_will_be_and_can_go(scheduler: Sched
     said = scheduler.ahead(waiting)
     assert said.before == 3
     assert 0 < said.seconds < 60
-    assert scheduler.waiting == 3  # the next batch is fuller than three of one picture
+    assert scheduler.waiting == 2  # the first two draw, each in a batch of one visitor
     iter(waiting).close()
     scheduler.leave(waiting)
-    assert scheduler.waiting == 2
+    assert scheduler.waiting == 1
     assert all(len(records(ticket)[0]) == POSITIONS for ticket in busy)
 
 

@@ -70,6 +70,7 @@ def test_nothing_of_a_visitor_is_left(page: Page, disk: Path, mine: list[Path], 
         generate(page, "a red disc")
         wait_for(page, "ready")
         assert runs_in(disk)
+        page.wait_for_function("document.querySelector('#stepper').loupe.trace?.id")
         run = page.evaluate("document.querySelector('#stepper').loupe.trace.id")
         assert page.request.get(fetched[-1]).ok
         open_tab(page, "Keep and share")
