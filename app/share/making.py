@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from PIL import Image
 
@@ -15,6 +16,9 @@ from app.visits import Kept
 from core.analysis.metrics import measure
 from core.picture_file import AboutSeveral
 from core.types import ConfigError
+
+SAVED = "saved"
+"""What a run is called in a page that its visitor may pass on."""
 
 File = tuple[str, bytes]
 """A name and what is in it."""
@@ -38,8 +42,8 @@ def position(session: Session, who: str, kept: Kept, step: int) -> File:
 
 
 def page(session: Session, who: str, kept: Kept, step: int) -> File:
-    """A page of one file that replays the run."""
-    return page_file(kept, *session.presenting.packed(who, kept))
+    """A page of one file that replays the run, without its id: whoever has that reads the run while it is kept."""
+    return page_file(kept, *session.presenting.packed(who, replace(kept, id=SAVED)))
 
 
 def trace(session: Session, who: str, kept: Kept, step: int) -> File:

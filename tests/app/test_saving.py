@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from PIL import Image
 
 from app import links
 from app.library import Library
+from app.packing import MAGIC, header_of
 from app.plans import sweep_plan
 from app.session import Session
 from app.share.citation import BIBTEX
@@ -66,6 +68,13 @@ def test_every_kind_of_file_is_made(session: Session, kept: Kept, kind: str) -> 
     name, data = made(session, "saver", kind, kept.id, 5)
     assert name.startswith("a-disc_")
     assert len(data) > 500
+
+
+def test_a_page_that_may_be_passed_on_does_not_open_the_run_to_whoever_has_it(session: Session, kept: Kept) -> None:
+    _, data = made(session, "saver", "page", kept.id, 0)
+    packed = [base64.b64decode(part) for part in re.findall(rb"[A-Za-z0-9+/=]{1000,}", data)]
+    assert any(header_of(one)["id"] == "saved" for one in packed if one.startswith(MAGIC))
+    assert not [one for one in (data, *packed) if kept.id.encode() in one]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ def build(parts: Parts) -> None:
             page, trace = off("Download page (.html)", "save-page"), off("Download trace (.npz)", "save-trace")
             opened = FileButton("Open a trace", elem_id="open-trace", min_width=0, scale=0)
         gr.HTML(html_template=PRIVACY, js_on_load=None, apply_default_css=False, elem_id="keep-privacy")
-        forget = gr.Button("Forget everything of mine", elem_id="forget-all", min_width=0, scale=0)
+        with gr.Row(elem_id="keep-forget"):
+            forget = gr.Button("Forget everything of mine", elem_id="forget-all", min_width=0, scale=0)
     session = parts.session
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     parts.shown.change(on_shown(session), inputs=parts.shown, outputs=[link, copy, picture, page, trace], **quiet)
