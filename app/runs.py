@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from app.counts import Reason
+from app.decoding.scheduler import STOPPING
 from core.types import ArragError
 
 MOST_OF_ONE: Final = 8
@@ -21,7 +22,6 @@ MOST: Final = 64
 
 BUSY: Final = "the server is busy: %d drawings are waiting or under way; try again in a minute"
 TOO_MANY: Final = "you have %d drawings under way already; wait for one of them, or stop it"
-STOPPING: Final = "the server is being stopped; try again in a minute"
 
 Message = TypeVar("Message")
 

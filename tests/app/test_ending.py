@@ -22,8 +22,8 @@ import pytest
 from gradio_client import Client
 
 from app import ending
+from app.decoding.scheduler import STOPPING
 from app.health import Health
-from app.runs import STOPPING
 from tests.app.serving import ROOT, free_port, wait_for
 from tests.app.test_health import Under
 
