@@ -20,19 +20,22 @@ from .trace import Trace
 from .types import ConfigError, FloatArray, Neighbours
 
 PROMPTS: Final = ("a small heart", "a big pizza")
+"""What is drawn where nothing else is said: a model that knows certain words only is checked with two of its own."""
+
 RELATIVE: Final = 1e-4
 LEAST_SIZE: Final = 1e-6
 HALF: Final = 1e-3
 """What numbers in half precision that sum to one may be off by."""
 
 
-def check_backend(backend: SmallBackend) -> None:
-    """All checks, in turn; AssertionError says what does not hold."""
+def check_backend(backend: SmallBackend, prompts: Sequence[str] = PROMPTS) -> None:
+    """All checks, in turn; AssertionError says what does not hold. prompts: two that the model takes."""
+    assert len(prompts) == 2, f"prompts: got {len(prompts)}, expected two that the model takes"
     for check in CHECKS:
-        check(complete(backend))
+        check(complete(backend), prompts)
 
 
-def members(backend: Backend) -> None:
+def members(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """It says what it is, and its sizes fit together."""
     assert backend.name, "name: got nothing, expected a short one"
     assert backend.fingerprint, "fingerprint: got nothing, expected a hash of all that decides what it draws"
@@ -46,14 +49,14 @@ def members(backend: Backend) -> None:
     assert backend.pixels % backend.grid.height == 0, "pixels: expected a whole number of them for every code"
 
 
-def logits(backend: Backend) -> None:
+def logits(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """One row a prompt, one column a code, with a finite maximum; asked for again, they are the same."""
     for guided in (True, False):
-        decoding = backend.start(PROMPTS, guided)
+        decoding = backend.start(prompts, guided)
         predicted = decoding.logits()
         assert (predicted.unconditional is not None) == guided, "unconditional logits are for guidance, and only for it"
         for rows in _rows(predicted):
-            size = (len(PROMPTS), backend.codebook.size)
+            size = (len(prompts), backend.codebook.size)
             assert rows.shape == size, f"logits: got {rows.shape}, expected {size}"
             assert rows.dtype == np.float32, f"logits: got {rows.dtype}, expected float32"
             assert np.isfinite(rows.max(axis=1)).all(), "logits: got a row without a finite maximum"
@@ -61,23 +64,23 @@ def logits(backend: Backend) -> None:
         decoding.close()
 
 
-def independence(backend: Backend) -> None:
+def independence(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """Rows do not depend on each other, and neither do generations that take turns."""
-    together = _course(backend, PROMPTS, [[3, 8], [4, 9], [5, 1]])
-    alone = [list(_course(backend, [prompt], codes)) for prompt, codes in zip(PROMPTS, _COLUMNS, strict=True)]
-    courses = [_course(backend, [prompt], codes) for prompt, codes in zip(PROMPTS, _COLUMNS, strict=True)]
+    together = _course(backend, prompts, [[3, 8], [4, 9], [5, 1]])
+    alone = [list(_course(backend, [prompt], codes)) for prompt, codes in zip(prompts, _COLUMNS, strict=True)]
+    courses = [_course(backend, [prompt], codes) for prompt, codes in zip(prompts, _COLUMNS, strict=True)]
     turns = zip(*courses, strict=True)
     for step, (both, taking_turns) in enumerate(zip(together, turns, strict=True)):
-        for row in range(len(PROMPTS)):
+        for row in range(len(prompts)):
             _close("logits of a generation that takes turns", taking_turns[row], alone[row][step])
             _close("logits of one row of two", both[:, row : row + 1], alone[row][step])
 
 
-def replays(backend: Backend) -> None:
+def replays(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """Codes that are read at once leave off where codes that are appended one by one do."""
     count = min(backend.grid.width + 1, backend.grid.positions - 2)
     codes = np.random.default_rng(0).integers(0, backend.codebook.size, (2, count))
-    slow, fast = (backend.start(PROMPTS, guided=True) for _ in range(2))
+    slow, fast = (backend.start(prompts, guided=True) for _ in range(2))
     replay_in_turn(slow, codes, None)
     fast.replay(codes, None)
     for _ in range(2):
@@ -88,16 +91,16 @@ def replays(backend: Backend) -> None:
         decoding.close()
 
 
-def a_picture(backend: Backend) -> None:
+def a_picture(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """A whole picture is drawn with its default settings and no database; the same seed draws it again."""
     settings = replace(backend.defaults, method="model", seed=1)
-    first, again = ([step[0] for step in decode(backend, None, PROMPTS[:1], settings)] for _ in range(2))
-    trace = Trace.record(backend, None, PROMPTS[0], settings, first)
+    first, again = ([step[0] for step in decode(backend, None, prompts[:1], settings)] for _ in range(2))
+    trace = Trace.record(backend, None, prompts[0], settings, first)
     assert trace.complete, f"picture: got {len(first)} codes, expected {backend.grid.positions}"
     assert [r.code for r in first] == [r.code for r in again], "picture: got other codes from the same seed"
 
 
-def pictures(backend: Backend) -> None:
+def pictures(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """Where it encodes pictures: they become codes, and what these decode to becomes mostly the same ones."""
     shown = discs(backend.pixels)
     try:
@@ -113,7 +116,7 @@ def pictures(backend: Backend) -> None:
     assert kept > 0.6, f"encode_images: got back {kept:.0%} of the codes of a decoded picture, expected most"
 
 
-def captions(backend: Backend) -> None:
+def captions(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """Where it embeds captions: unit vectors, or zero where no word is known; and what made them has a name."""
     if not backend.caption_encoder:
         return
@@ -122,11 +125,11 @@ def captions(backend: Backend) -> None:
     assert len(lengths) == 3, f"embed_captions: got {len(lengths)} vectors, expected one for each text"
 
 
-def blenders(backend: Backend) -> None:
+def blenders(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """Where it has blenders: neighbours, their absence and no blenders are three things, told in its records."""
     if backend.faid is None:
         return
-    decoding = backend.start(PROMPTS, True, faid_neighbours=3)
+    decoding = backend.start(prompts, True, faid_neighbours=3)
     blank, bare = decoding.counterfactuals()
     _close("logits on blank features", decoding.logits([None, None]).conditional, blank)
     _close("logits without blenders", decoding.logits(None).conditional, bare)
@@ -143,7 +146,7 @@ def blenders(backend: Backend) -> None:
     decoding.close()
 
 
-def inside(backend: Backend) -> None:
+def inside(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
     """Where it shows its inside: attention sums to 1 over what came before, and the last lens is its own prediction."""
     codes = np.array([3, 8, 4, 9]) % backend.codebook.size
     try:
@@ -152,12 +155,12 @@ def inside(backend: Backend) -> None:
         return
     for found in (None, [None, near(5, 6, 7), None, None]) if backend.faid else (None,):
         features = 2 if found else 0
-        seen = shown.inspect(PROMPTS[0], codes, found, features)
+        seen = shown.inspect(prompts[0], codes, found, features)
         weights, words = seen.attention.astype(np.float64), len(seen.words)
         _close("sum of the attention", weights.sum(axis=-1), np.ones(weights.shape[:-1]), HALF)
         later = np.triu(np.ones((len(codes), len(codes) - 1)))
         assert not (weights[..., words:] * later).any(), "attention: got some to codes that were not there yet"
-        decoding = backend.start(PROMPTS[:1], False, features)
+        decoding = backend.start(prompts[:1], False, features)
         for position, code in enumerate(codes):
             row = decoding.logits([found[position]] if found else None).conditional[0].astype(np.float64)
             chances = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
@@ -167,7 +170,7 @@ def inside(backend: Backend) -> None:
         decoding.close()
 
 
-CHECKS: Final[tuple[Callable[[Backend], None], ...]] = (
+CHECKS: Final[tuple[Callable[[Backend, Sequence[str]], None], ...]] = (
     members, logits, independence, replays, a_picture, pictures, captions, blenders, inside,
 )  # fmt: skip
 

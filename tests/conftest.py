@@ -16,12 +16,14 @@ from core.engine import decode
 from core.patches.database import PatchDatabase
 from core.trace import Trace
 from core.types import DecodeSettings
+from tests.as_installed import rename
 from tests.browser.chromium import FLAGS, NAME, find_chromium
 from tests.tiny import tiny_backend, tiny_database
 
 # no deadline, because machines are noisy; in continuous integration the same examples every time
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("project")
+rename()
 JANUS = ("unit/test_janus.py", "unit/test_sizes.py", "reference/test_janus.py")
 collect_ignore = [] if find_spec("transformers") else list(JANUS)
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # two on a shared machine are slower than one
