@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .backends.complete import complete
+from .backends.complete import complete, prompt_limit
 from .backends.protocol import Backend, Decoding, Predicted, SmallBackend
 from .context import context_codes, skip_reason
 from .daid import blend_step
@@ -198,8 +198,8 @@ class _Sequences:
 
 def _batch(backend: SmallBackend, requests: Sequence[Request], first: int) -> Steps:
     """The run of requests that share every pass of the model, from position `first` on."""
-    model = complete(backend)
-    requests = [replace(request, backend=model, prompt=clean_prompt(request.prompt)) for request in requests]
+    model, limit = complete(backend), prompt_limit(backend)
+    requests = [replace(request, backend=model, prompt=clean_prompt(request.prompt, limit)) for request in requests]
     parts = _parts(requests, first)
     if any(part.settings.blends for part in parts) and model.faid is None:
         raise ConfigError(f"backend {model.name}: got no FAiD weights, expected some; take method model or daid")

@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from .backends.complete import complete
 from .backends.protocol import SmallBackend
-from .inputs.prompt import clean_prompt
+from .inputs.prompt import ANY_LIMIT, clean_prompt
 from .trace import Trace
 from .types import ArragError, ConfigError, DecodeSettings
 
@@ -201,7 +201,7 @@ def _about_in(text: str) -> About:
     if not isinstance(position, int):
         raise TypeError
     settings = DecodeSettings.from_json(values["settings"])
-    return About(clean_prompt(values["prompt"]), settings=settings, position=position, **named)
+    return About(clean_prompt(values["prompt"], ANY_LIMIT), settings=settings, position=position, **named)
 
 
 def _facts(said: About) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .backends.complete import complete
+from .backends.complete import complete, prompt_limit
 from .backends.protocol import Inspection, SmallBackend, why_unfiltered
 from .context import Context, entry_places, retrieving_positions
 from .daid import Blend, blend_step
@@ -111,7 +111,7 @@ class Trace:
         The prompt is recorded as it was read, see `clean_prompt`. Raises TraceError for records that are not those of
         the first positions, or that this model and this database cannot have made.
         """
-        prompt = clean_prompt(prompt)
+        prompt = clean_prompt(prompt, prompt_limit(backend))
         changes = check_changes(settings, changes, backend.grid, backend.codebook.size)
         everything = [settings, *(c.settings for c in changes if c.settings is not None)]
         used = database if any(part.retrieves for part in everything) else None

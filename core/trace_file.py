@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .context import Context, retrieving_positions
 from .draw import Rule
+from .inputs.prompt import LONGEST_PROMPT
 from .trace import Origin, Source, Trace, neighbours
 from .trace_arrays import ARRAYS, FAID, INSIDE, Arrays, Sizes, check_arrays, empty_arrays, read_array
 from .trace_inside import check_inside, inside_arrays, inside_from, inside_meta, inside_sizes
@@ -259,7 +260,7 @@ def _check_meta(meta: dict[str, Any], origin: Origin, grid: Grid) -> None:
     """TraceError unless the JSON part has the types that the rest relies on."""
     optional = [text for text in (origin.faid, origin.database, origin.machine) if text is not None]
     texts = (meta["prompt"], origin.backend, origin.model, origin.codebook, *optional)
-    if not all(isinstance(text, str) and len(text) <= 2000 for text in texts):
+    if not all(isinstance(text, str) and len(text) <= LONGEST_PROMPT for text in texts):
         raise TraceError("meta.json: expected short texts for prompt and origin")
     numbers = (origin.codes, grid.height, grid.width)
     if not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 65536 for n in numbers):

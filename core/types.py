@@ -250,7 +250,7 @@ MEANINGS: Mapping[str, str] = {
     "temperature": "sampling temperature of the model's distribution",
     "top_k": "keep the k likeliest codes of the model; 0: off",
     "top_p": "keep the fewest codes of the model that hold this share of the mass; 1: off",
-    "cfg_scale": "classifier-free guidance; 1: off, and twice as fast",
+    "cfg_scale": "classifier-free guidance; 1: off, which saves time",
     "negative_share": "how much of what guidance turns away from is a negative prompt (the embedded model's own: "
     "without the colour, in the style that it mixes up) instead of no prompt; 0: off",
     "retrieval_weight": "lambda: share of the retrieval distribution in the blend, 0..1",

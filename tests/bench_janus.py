@@ -2,7 +2,9 @@
 
 Times are CPU time of one thread, so that other programs disturb them less; run with OMP_NUM_THREADS=1. Own loop against
 transformers' `generate` (width 256, 8 layers, 576 positions); what DAiD adds on a database of a million entries; the
-collapsed blender against its definition at width 2048, its memory, and what keeps both from being faster.
+collapsed blender against its definition at width 2048, its memory, and what keeps both from being faster; a code and
+the start of a branch at Janus-Pro-1B's true shape, with matrices laid out as measured at load against all of them
+transposed, as they once were (two layers, and what 24 take by these figures).
 """
 
 from __future__ import annotations
@@ -11,23 +13,27 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from core.backends import Backend, ModelSource, load_backend
+from core.backends.janus.backend import JanusBackend
+from core.backends.janus.llama import Cache
+from core.backends.janus.matrices import Layout
 from core.codebook import Codebook
 from core.context import Context, context_codes, retrieving_positions
-from core.daid import blend_step
+from core.daid import blend_step, model_distribution
 from core.engine import decode, guide
 from core.evaluation.bench_faid import NEIGHBOURS, collapse_speedup, seconds
 from core.faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
 from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
-from core.types import DecodeSettings, Grid
-from tests import tiny_janus
+from core.types import DecodeSettings, Grid, IntArray
+from tests import real_janus, tiny_janus
 from tests.tiny_janus import Size
 
 SIZE = Size(side=24, codes=16384, width=256, hidden=704, layers=8, heads=8, key_heads=8)
@@ -175,14 +181,108 @@ def limit_figures(rounds: int) -> dict[str, float]:
     return {f"blender_{name}": round(value, 2) for name, value in figures.items() if value}
 
 
+REAL_LAYERS = 24
+BRANCH = 560
+
+
+def real_figures(folder: Path | None, runs: int, dtypes: Sequence[str], branch: bool) -> dict[str, float | str]:
+    """At Janus-Pro-1B's true shape: milliseconds of a guided code or, if `branch`, seconds until a branch starts."""
+    torch.set_num_threads(1)
+    figures: dict[str, float | str] = {"processor": torch.backends.cpu.get_cpu_capability()}
+    measure = branch_figures if branch else code_figures
+    with tempfile.TemporaryDirectory() as made:
+        source = folder or real_janus.save(Path(made), real_janus.config(2))
+        for dtype in dtypes:
+            models = loaded(source, dtype, Layout("columns")), loaded(source, dtype, None)
+            figures[f"layout_{dtype}"] = models[1].parts.llama.layers[0].gates.layout.kind
+            figures |= {f"{name}_{dtype}": value for name, value in measure(models, runs).items()}
+    return figures
+
+
+def code_figures(models: tuple[JanusBackend, JanusBackend], runs: int) -> dict[str, float]:
+    """Of a code at position 560 with guidance: medians of pairs, and what 24 layers take by these."""
+    times = np.array([[layers_and_rest(model) for model in models] for _ in range(runs + 1)])[1:]
+    here = np.median(times.sum(axis=2), axis=0)
+    layers, rest = np.median(times, axis=0).T
+    whole = layers * REAL_LAYERS / len(models[0].parts.llama.layers) + rest
+    return {
+        "code_ms_before": round(1e3 * float(here[0]), 1), "code_ms": round(1e3 * float(here[1]), 1),
+        "code_24_layers_ms_before": round(1e3 * float(whole[0])), "code_24_layers_ms": round(1e3 * float(whole[1])),
+        "code_speedup": round(float(np.median(times[:, 0].sum(axis=1) / times[:, 1].sum(axis=1))), 2),
+        "code_24_layers_speedup": round(float(whole[0] / whole[1]), 2),
+    }  # fmt: skip
+
+
+@torch.inference_mode()
+def layers_and_rest(model: JanusBackend) -> tuple[float, float]:
+    """CPU seconds of a code: in the layers, on keys and values that are zero; and for its feature and the head."""
+    parts = model.parts
+    cache = Cache(parts.llama.config, BRANCH + 16, torch.zeros(2, dtype=torch.long), parts.words)
+    cache._held.zero_()
+    begin = time.process_time()
+    entries = parts.features(torch.zeros(2, 1, dtype=torch.long))
+    entered = time.process_time()
+    hidden = parts.llama(entries, BRANCH, cache)
+    passed = time.process_time()
+    parts.head(hidden)
+    return passed - entered, time.process_time() - passed + entered - begin
+
+
+def branch_figures(models: tuple[JanusBackend, JanusBackend], runs: int) -> dict[str, float]:
+    """Until a branch at position 560 has its first logits: medians, and what 24 layers take by these."""
+    codes = np.random.default_rng(0).integers(0, 16384, (1, BRANCH))
+    before, after = np.median([[branch_seconds(model, codes) for model in models] for _ in range(runs)], axis=0)
+    more = REAL_LAYERS / len(models[0].parts.llama.layers)
+    return {
+        "branch_seconds_before": round(float(before), 2), "branch_seconds": round(float(after), 2),
+        "branch_24_layers_seconds_before": round(float(before * more), 1),
+        "branch_24_layers_seconds": round(float(after * more), 1),
+    }  # fmt: skip
+
+
+def branch_seconds(model: JanusBackend, codes: IntArray) -> float:
+    """CPU seconds to read the codes so far, and to predict the next one."""
+    begin = time.process_time()
+    decoding = model.start([PROMPT], guided=True)
+    decoding.replay(codes, None)
+    decoding.logits()
+    return time.process_time() - begin
+
+
+def loaded(folder: Path, dtype: str, layout: Layout | None) -> JanusBackend:
+    """The model with its matrices in one layout, or in the one that is fastest."""
+    source = ModelSource(model=str(folder), device="cpu", dtype=dtype)
+    if layout is None:
+        return JanusBackend.load(source)
+    with patch("core.backends.janus.loading.choose_layout", lambda *_: layout):
+        return JanusBackend.load(source)
+
+
+def truncation_figures(rounds: int = 200) -> dict[str, float]:
+    """Milliseconds that top-p below 1 adds to a code, at three spreads of the logits of 16,384 codes."""
+    rng = np.random.default_rng(0)
+    added = []
+    for spread in (1, 3, 6):
+        logits = (spread * rng.normal(size=16384)).astype(np.float32)
+        for _ in range(rounds):
+            begin = time.process_time()
+            model_distribution(logits, 1.0, top_p=0.95)
+            truncated = time.process_time()
+            model_distribution(logits, 1.0)
+            added.append((truncated - begin) - (time.process_time() - truncated))
+    return {"top_p_added_ms": round(1e3 * float(np.median(added)), 3)}
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--part", choices=("loop", "daid", "blender", "limits", "all"), default="all")
+    parser.add_argument("--part", choices=("loop", "daid", "blender", "limits", "real", "branch", "all"), default="all")
+    parser.add_argument("--model", type=Path, help="for real and branch: a folder that tests.real_janus wrote")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], help="for real and branch")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
-    figures: dict[str, float] = {}
+    figures: dict[str, float | str] = {}
     if chosen.part in ("loop", "all"):
         figures |= loop_figures(chosen.runs)
     if chosen.part in ("daid", "all"):
@@ -191,6 +291,10 @@ def main() -> int:
         figures |= blender_figures(chosen.runs)
     if chosen.part in ("limits", "all"):
         figures |= limit_figures(chosen.runs)
+    if chosen.part in ("real", "all"):
+        figures |= real_figures(chosen.model, chosen.runs, chosen.dtypes, branch=False) | truncation_figures()
+    if chosen.part in ("branch", "all"):
+        figures |= real_figures(chosen.model, chosen.runs, chosen.dtypes, branch=True)
     print(json.dumps(figures) if chosen.json else "\n".join(f"{name:32} {value}" for name, value in figures.items()))
     return 0
 

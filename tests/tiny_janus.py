@@ -145,7 +145,7 @@ def save_model(folder: Path, model: JanusForConditionalGeneration, shard: str = 
     return folder
 
 
-# -- Released FAiD checkpoints ----------------------------------------------------------------------------------------
+# -- DeepSeek's format, which the released FAiD checkpoints keep ------------------------------------------------------
 
 _RELEASED = (
     (r"^model\.language_model\.", "language_model.model."),
@@ -190,6 +190,46 @@ def released_config(every: int, hops: tuple[int, ...]) -> dict[str, Any]:
         "model_type": "multi_modality",
         "language_config": {"model_type": "llama", "num_SmoothPatchBlender": every, "num_hop": list(hops)},
     }
+
+
+VQ_TINY = {
+    "VQ-tiny": {"base_channels": 64, "channel_multiplier": [1, 1, 1], "num_res_blocks": 1, "latent_channels": 64}
+}
+"""The tokenizer of these models, of which DeepSeek's config gives the name alone: for config.VQ_MODELS."""
+
+
+def deepseek_config(size: Size = Size()) -> dict[str, Any]:
+    """DeepSeek's config.json of a tiny model."""
+    return {
+        "model_type": "multi_modality",
+        "language_config": {
+            "model_type": "llama", "vocab_size": size.words, "hidden_size": size.width, "torch_dtype": "bfloat16",
+            "intermediate_size": size.hidden, "num_hidden_layers": size.layers, "num_attention_heads": size.heads,
+            "num_key_value_heads": size.key_heads, "max_position_embeddings": 2048,
+        },
+        "vision_config": {"cls": "CLIPVisionTower", "params": {"image_size": 4 * size.side}},
+        "gen_vision_config": {
+            "cls": "VQ-tiny", "params": {"image_token_size": size.codes, "n_embed": size.code_dim},
+        },
+        "gen_aligner_config": {
+            "cls": "MlpProjector",
+            "params": {"projector_type": "mlp_gelu", "depth": 2, "input_dim": size.code_dim, "n_embed": size.width},
+        },
+        "gen_head_config": {
+            "cls": "vision_head",
+            "params": {"n_embed": size.width, "image_token_embed": size.width, "image_token_size": size.codes},
+        },
+    }  # fmt: skip
+
+
+def save_deepseek(
+    folder: Path, tensors: Mapping[str, Tensor], size: Size = Size(), files: int = 1, suffix: str = ".bin"
+) -> Path:
+    """A model folder as DeepSeek's: config, tensors under its names, a tokenizer without a template."""
+    save_released(folder, tensors, deepseek_config(size), files, suffix)
+    save_tokenizer(folder, None)
+    (folder / "processor_config.json").write_text('{"sft_format": "deepseek"}', encoding="utf-8")
+    return folder
 
 
 def save_released(

@@ -11,7 +11,17 @@ from ..types import ArragError, ConfigError
 from .complete import complete
 from .protocol import Backend, Decoding, ModelSource, SmallBackend
 
-__all__ = ["BACKENDS", "EMBEDDED", "Backend", "Decoding", "ModelSource", "SmallBackend", "installed", "load_backend"]
+__all__ = [
+    "BACKENDS",
+    "EMBEDDED",
+    "Backend",
+    "Decoding",
+    "ModelSource",
+    "SmallBackend",
+    "check_blenders",
+    "installed",
+    "load_backend",
+]
 
 Maker = Callable[[ModelSource], SmallBackend]
 
@@ -53,6 +63,13 @@ def load_backend(name: str, source: ModelSource | None = None) -> Backend:
             raise
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         raise ConfigError(f"backend {name:.80}: its function failed ({reason}); mend it") from error
+
+
+def check_blenders(name: str, faid: str) -> None:
+    """ConfigError for FAiD with Janus-Pro and without weights for it, told before anything is loaded."""
+    if name == "janus" and not faid:
+        got, expected = "got a method with FAiD and no weights for it", "expected a folder or repository of some"
+        raise ConfigError(f"backend janus: {got}, {expected}; give --faid, or take method model or daid")
 
 
 def installed() -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..codebook import Codebook
+from ..inputs.prompt import USUAL_LIMIT, PromptLimit
 from ..types import CodeArray, ConfigError, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
 from .protocol import Backend, Inspecting, Predicted, SmallBackend, SmallDecoding, replay_in_turn
 
@@ -37,6 +38,13 @@ def inspecting(backend: SmallBackend) -> Inspecting:
     if not _has(inner, "inspect"):
         raise ConfigError(f"backend {complete(backend).name}: it shows nothing of its inside; add inspect to it")
     return cast(Inspecting, inner)
+
+
+def prompt_limit(backend: SmallBackend) -> PromptLimit:
+    """The longest prompt that a backend takes: what it says as `prompt_limit`, or the usual one."""
+    inner = backend.inner if isinstance(backend, Completed) else backend
+    limit: PromptLimit = getattr(inner, "prompt_limit", USUAL_LIMIT)
+    return limit
 
 
 def _has(thing: object, name: str) -> bool:

@@ -23,9 +23,9 @@ from ..types import CodeArray, DecodeSettings, FaidStep, FloatArray, Grid, IntAr
 class ModelSource:
     """Where the weights of a backend that does not ship with them come from, and where they go.
 
-    model, faid: a folder, or the name of a repository on the Hugging Face hub; faid may be empty. device: auto, cpu,
-    cuda or mps; dtype: auto, float32, bfloat16 or float16; pixels_device: where pictures are encoded and decoded, if it
-    is another one than `device`.
+    model, faid: a folder, or a repository on the Hugging Face hub, OWNER/NAME or OWNER/NAME@REVISION; no faid is "".
+    device: auto, cpu, cuda or mps; dtype: auto, float32, bfloat16 or float16; pixels_device: where pictures are encoded
+    and decoded, if it is another one than `device`.
     """
 
     model: str = ""

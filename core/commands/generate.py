@@ -10,12 +10,19 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from ..backends.facts import FACTS
 from ..types import MEANINGS, DecodeSettings
 from .command import Command, later
 from .model import DATABASES, add_model
 
 INSIDE = "--inside"
-HELP = {**MEANINGS, "neighbours": MEANINGS["n_neighbours"]}
+HELP = {
+    **MEANINGS,
+    "neighbours": MEANINGS["n_neighbours"],
+    "cfg_scale": "; ".join(
+        [MEANINGS["cfg_scale"], *(f"with {name}, {FACTS[name].guidance}" for name in ("emoji", "janus"))]
+    ),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if isinstance(default, bool):
             parser.add_argument(_flag(name), action="store_true", help=HELP[name])
             continue
-        shown = ",".join(default) if isinstance(default, tuple) else default
-        parser.add_argument(_flag(name), help=f"{HELP[name]} (default: the model's own, of emoji: {shown})")
+        # a help text is a format for argparse, which a lone % is not
+        parser.add_argument(_flag(name), help=f"{HELP[name]} (default: {_defaults(name)})".replace("%", "%%"))
     parser.add_argument("--out", type=Path, default=Path("out.png"), help="picture to write")
     parser.add_argument("--trace", type=Path, help="trace to write, .npz")
     parser.add_argument(INSIDE, action="store_true", help="keep in the trace what the model looked at, and its lens")
@@ -67,6 +74,18 @@ def _options() -> list[tuple[str, Any]]:
     """Names and defaults of the settings on the command line."""
     defaults = DecodeSettings()
     return [("neighbours" if f.name == "n_neighbours" else f.name, getattr(defaults, f.name)) for f in fields(defaults)]
+
+
+def _defaults(name: str) -> str:
+    """What a setting is if it is not given, for each model that says it."""
+    field = "n_neighbours" if name == "neighbours" else name
+    found: dict[str, list[str]] = {}
+    for model, facts in FACTS.items():
+        value = getattr(facts.defaults, field)
+        found.setdefault((",".join(value) or "none") if isinstance(value, tuple) else str(value), []).append(model)
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{', '.join(models)}: {value}" for value, models in found.items())
 
 
 def _flag(name: str) -> str:

@@ -13,7 +13,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Options that choose a model; see ModelSource."""
     source = ModelSource()
     parser.add_argument("--backend", default="emoji", help=f"{' | '.join(BACKENDS)}, or package.module:function")
-    parser.add_argument("--model", default=source.model, help="janus: folder or hub repository (default: Janus-Pro-1B)")
+    parser.add_argument(
+        "--model", default=source.model,
+        help="janus: folder or hub repository, with @REVISION if need be (default: deepseek-community/Janus-Pro-1B)",
+    )  # fmt: skip
     parser.add_argument("--faid", default=source.faid, help="janus: folder or hub repository of released FAiD weights")
     parser.add_argument("--device", default=source.device, help="janus: auto | cpu | cuda | mps (default: auto)")
     parser.add_argument("--dtype", default=source.dtype, help="janus: auto | float32 | bfloat16 | float16")

@@ -19,7 +19,10 @@ from ..assets import ASSETS
 from ..types import CheckpointError, ConfigError
 
 MAX_PROMPT: Final = 300
-"""Longest prompt, in characters after cleaning."""
+"""Longest prompt of models that do not say otherwise, in characters after cleaning."""
+
+LONGEST_PROMPT: Final = 4000
+"""Longest prompt of any model, in characters after cleaning: about twice what 512 tokens of English are."""
 
 LONGEST_TEXT: Final = 20_000
 """What is longer is not even cleaned: no prompt comes of it, and it would take seconds."""
@@ -46,6 +49,25 @@ HYPHENS = "\u2043\u02d7\u2212"
 
 _IGNORED = re.compile(f"[{IGNORABLE}]")
 _NEVER_NEEDED = re.compile(f"(?![{JOINER}{SELECTOR}\U000e0020-\U000e007f])[{IGNORABLE}]")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimit:
+    """The longest prompt that a model takes: characters after cleaning, and tokens of its own, 0 where none count."""
+
+    characters: int = MAX_PROMPT
+    tokens: int = 0
+
+    @property
+    def words(self) -> str:
+        """The limit for people."""
+        tokens = f" that are at most {self.tokens:,} tokens" if self.tokens else ""
+        return f"1 to {self.characters:,} characters{tokens}"
+
+
+USUAL_LIMIT: Final = PromptLimit()
+ANY_LIMIT: Final = PromptLimit(LONGEST_PROMPT)
+"""Where it is not known yet which model reads a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +123,17 @@ def emoji_names() -> EmojiNames:
     return EmojiNames.load()
 
 
-def clean_prompt(prompt: object) -> str:
-    """Prompt in one spelling, see `clean`; raises ConfigError unless 1 to 300 characters are left."""
+def clean_prompt(prompt: object, limit: PromptLimit = USUAL_LIMIT) -> str:
+    """Prompt in one spelling, see `clean`; raises ConfigError unless it has 1 to limit.characters then.
+
+    Tokens are counted by the model that reads it.
+    """
     if not isinstance(prompt, str):
-        raise ConfigError(f"prompt: got {type(prompt).__name__}, expected text of 1 to {MAX_PROMPT} characters")
+        raise ConfigError(f"prompt: got {type(prompt).__name__}, expected text of 1 to {limit.characters:,} characters")
     text = clean(prompt) if len(prompt) <= LONGEST_TEXT else prompt
-    if not 1 <= len(text) <= MAX_PROMPT:
+    if not 1 <= len(text) <= limit.characters:
         remedy = "shorten it" if text else "say what to draw, such as 'a red heart'"
-        raise ConfigError(f"prompt: got {len(text)} characters, expected 1 to {MAX_PROMPT}; {remedy}")
+        raise ConfigError(f"prompt: got {len(text)} characters, expected 1 to {limit.characters:,}; {remedy}")
     return text
 
 

@@ -25,6 +25,7 @@ FORMAT: Final = "ar-rag-loupe patch database"
 VERSION: Final = 1
 OWNER: Final = "patch database"
 REMEDY: Final = "copy it again"
+MANIFEST: Final = "manifest.json"
 
 _LARGEST_JSON: Final = 64 << 20
 
@@ -64,7 +65,7 @@ def write_folder(folder: Path, store: Store, images: IntArray) -> None:
         manifest = asdict(_manifest_of(store, len(images))) | {"files": moved}
         if not moved:
             del manifest["files"]
-        _replace(folder / "manifest.json", lambda file: file.write(_json_bytes(manifest)))
+        _replace(folder / MANIFEST, lambda file: file.write(_json_bytes(manifest)))
     except OSError as error:
         raise DatabaseError(f"{folder}: got {error}, expected a folder that can be written") from error
 
@@ -184,7 +185,7 @@ def _is_count(value: object) -> bool:
 
 def _read_manifest(folder: Path, codebook: Codebook) -> _Manifest:
     """The manifest of a database folder; DatabaseError unless it is of this version and this codebook."""
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     values = _read_json(path)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DatabaseError(f"{path}: got something else, expected the manifest of a patch database")

@@ -7,6 +7,7 @@ an OpenMP of their own, which is why it keeps to one thread there (facebookresea
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -89,21 +90,20 @@ class QuantizerIndex:
 class SavedIndex:
     """A faiss index in a file, over the keys of entries; its answers are only as exact as its kind.
 
-    lists: how many inverted lists a query looks at (nprobe), for an index that has them. It is set on the inverted file
-    itself: on the transformation in front of it, faiss ignores it. Raises DatabaseError for a file that is no index,
-    or one by another measure than squared L2.
+    Inverted lists stay in the file, which is mapped; all else is read. lists: how many of them a query looks at
+    (nprobe), for an index that has some. It is set on the inverted file itself: on the transformation in front of it,
+    faiss ignores it. Raises DatabaseError for a file that is no index, one by another measure than squared L2, one
+    whose lists lie in yet another file, and one that does not fit into memory.
     """
 
     def __init__(self, path: Path, lists: int) -> None:
         self._index = _read_index(path)
-        try:
-            inverted = _faiss().extract_index_ivf(self._index)
-        except RuntimeError:  # another kind: there is nothing to set
-            self.lists = None
-        else:
+        inverted = _inverted_file(self._index)
+        self.lists: int | None = None
+        if inverted is not None:
+            _check_measure(path, inverted)
+            _settle_lists(path, inverted)
             self.lists = inverted.nprobe = min(lists, inverted.nlist)
-
-    lists: int | None
 
     @property
     def size(self) -> int:
@@ -123,21 +123,86 @@ class SavedIndex:
 
 
 def _read_index(path: Path) -> Any:
-    """The index in a file; DatabaseError when it cannot be read, or is not by squared L2."""
+    """The index in a file; DatabaseError when it cannot be read, or is not by squared L2.
+
+    Without the precomputed table of a product quantizer in inverted lists: it is 1 KB for each list and part of a key,
+    and gains little for queries that come one by one.
+    """
     faiss = _faiss()
     try:
         with path.open("rb") as file:  # faiss does not say why it cannot
-            # On Windows faiss finds no path beyond ASCII, which Python does.
-            index = faiss.read_index(str(path) if str(path).isascii() else faiss.PyCallbackIOReader(file.read))
+            flags = faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE | faiss.IO_FLAG_READ_ONLY
+            if _has_plain_name(path):
+                index = faiss.read_index(str(path), flags | faiss.IO_FLAG_MMAP)
+            else:
+                index = faiss.read_index(faiss.PyCallbackIOReader(file.read), flags)
     except OSError as error:
         raise unreadable(path, error, "released database", "download it again") from None
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        raise _unread(path, error) from None
+    _check_measure(path, index)
+    return index
+
+
+def _has_plain_name(path: Path) -> bool:
+    """Whether faiss finds a path, which Python does in any case: not beyond ASCII on Windows, nor what is no UTF-8."""
+    try:
+        str(path).encode("ascii" if os.name == "nt" else "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unread(path: Path, error: Exception) -> DatabaseError:
+    """Why faiss could not read a file: what it says, or that there is too little memory for one of that size."""
+    if not isinstance(error, MemoryError) and "bad_alloc" not in str(error):
         reason = str(error).split(" at ")[0][-120:]
-        raise DatabaseError(f"{path}: not a readable faiss index ({reason}); download it again") from None
+        return DatabaseError(f"{path}: not a readable faiss index ({reason}); download it again")
+    size, free = path.stat().st_size, available()
+    if free is not None and size < free:  # a whole file asks for what it holds
+        return DatabaseError(f"{path}: not a readable faiss index (it asks for more than it holds); download it again")
+    fits = "" if free is None else f", expected at most the {free / 1e9:.1f} GB that are free"
+    remedy = "close other programs, or take an index of inverted lists (IVF), which stay in their file"
+    return DatabaseError(f"{path}: got an index of {size / 1e9:.1f} GB to keep in memory{fits}; {remedy}")
+
+
+def available() -> int | None:
+    """Bytes of memory that are free or can be freed, None where the system does not say (all but Linux)."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None
+
+
+def _inverted_file(index: Any) -> Any:
+    """The part of an index that has inverted lists, None for another kind."""
+    faiss = _faiss()
+    try:
+        return faiss.downcast_index(faiss.extract_index_ivf(index))
+    except RuntimeError:
+        return None
+
+
+def _check_measure(path: Path, index: Any) -> None:
+    """DatabaseError unless an index, or a part of one, is by squared L2."""
+    faiss = _faiss()
     if index.metric_type != faiss.METRIC_L2:
         measure = "inner product" if index.metric_type == faiss.METRIC_INNER_PRODUCT else "another measure"
         raise DatabaseError(f"{path}: got an index by {measure}, expected one by squared L2; build it with METRIC_L2")
-    return index
+
+
+def _settle_lists(path: Path, inverted: Any) -> None:
+    """Let a query read mapped lists itself: faiss starts 32 threads for each, which cost more than the search.
+
+    Raises DatabaseError for lists in another file than the index: it may be any, and faiss ends the process over one
+    that does not fit.
+    """
+    lists = _faiss().downcast_InvertedLists(inverted.invlists)
+    if getattr(lists, "filename", ""):
+        raise DatabaseError(f"{path}: got an index whose lists lie in another file, expected one file; write it as one")
+    if hasattr(lists, "prefetch_nthread"):
+        lists.prefetch_nthread = 0
 
 
 INDEX_KINDS: Final[dict[str, type[ContextIndex]]] = {"scan": ScanIndex, "quantizer": QuantizerIndex}

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..codebook import Codebook
 from ..context import Context, context_codes, keys, retrieving_positions
 from ..inputs.arrays import open_array
-from ..types import CodeArray, ConfigError, DatabaseError, FloatArray, Grid, IntArray, Neighbours
+from ..types import CodeArray, ConfigError, DatabaseError, DecodeSettings, FloatArray, Grid, IntArray, Neighbours
 from .database import PatchDatabase
 from .index import SavedIndex
 from .protocol import ImageInfo
@@ -27,14 +27,39 @@ INDEX_FILE: Final = "faiss_ivf_pq_opq.index"
 CODES_FILE: Final = "next_codes.npy"
 GRIDS_FILE: Final = "grids.npy"
 LISTS: Final = 128
-MOST_NEIGHBOURS: Final = 1024
+MOST_NEIGHBOURS: Final = 2048
+"""As many as the released example of DAiD asks for."""
 BLOCK: Final = 4096
 SOURCE: Final = "released database"
+UNSUPPORTED: Final[Mapping[str, str]] = {
+    "styles": "This database knows of no styles.",
+    "caption_filter": "This database has no captions.",
+    "position_weight": "This database cannot add anything to its distances.",
+}
+"""The settings that it cannot search by, each with the reason."""
 
 
 def is_released(folder: Path) -> bool:
     """Whether a folder holds a released database."""
     return (folder / INDEX_FILE).is_file()
+
+
+def entries_of(folder: Path) -> int | None:
+    """How many entries a folder has, of which the header of a file tells; None where that cannot be read."""
+    try:
+        return len(_read(folder / CODES_FILE, 1))
+    except DatabaseError:  # told when the database is opened
+        return None
+
+
+def check_released(settings: DecodeSettings) -> None:
+    """ConfigError for settings that no released database can search by."""
+    for name, reason in UNSUPPORTED.items():
+        if value := getattr(settings, name):
+            shown = ", ".join(value) if isinstance(value, tuple) else value
+            raise ConfigError(f"{name}: got {shown}, but a {SOURCE} cannot search by it; leave it out ({reason})")
+    if not 1 <= settings.n_neighbours <= MOST_NEIGHBOURS:
+        raise ConfigError(f"n_neighbours: got {settings.n_neighbours}, expected 1..{MOST_NEIGHBOURS} for a {SOURCE}")
 
 
 class ReleasedDatabase:
@@ -99,11 +124,7 @@ class ReleasedDatabase:
     @property
     def unsupported_settings(self) -> Mapping[str, str]:
         """Whatever needs captions, styles or exact distances."""
-        return {
-            "styles": "This database knows of no styles.",
-            "caption_filter": "This database has no captions.",
-            "position_weight": "This database cannot add anything to its distances.",
-        }
+        return UNSUPPORTED
 
     @property
     def can_return_all(self) -> bool:
@@ -145,6 +166,9 @@ class ReleasedDatabase:
     def _near(self, key: FloatArray, k: int) -> Neighbours:
         """Neighbours of one key."""
         distances, entries = self._index.nearest(key, min(k, len(self)))
+        if entries.size and entries.max() >= len(self):
+            got = f"got entry {entries.max()}, expected 0..{len(self) - 1}"
+            raise DatabaseError(f"{self.folder / INDEX_FILE}: {got}; download it again")
         return Neighbours(self._values[entries].astype(np.int64), distances, entries)
 
     def provenance(self, entries: IntArray) -> tuple[IntArray, IntArray, IntArray]:

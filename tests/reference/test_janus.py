@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.backends import Backend, ModelSource, load_backend
+from core.backends.janus import config
 from core.context import Context, skip_reason
 from core.engine import decode
 from core.faid import Faid
@@ -65,6 +66,28 @@ def test_logits_equal_a_teacher_forced_pass(tmp_path: Path) -> None:
         assert predicted.unconditional is not None
         assert_close(predicted.unconditional[0], expected[1, position])
         decoding.append(np.array([code]))
+
+
+@pytest.mark.parametrize(("files", "suffix"), [(1, ".bin"), (3, ".bin"), (2, ".safetensors")])
+def test_deepseeks_format_gives_the_same_codes_and_logits(
+    files: int, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "VQ_MODELS", config.VQ_MODELS | tiny_janus.VQ_TINY)
+    model = tiny_janus.tiny_janus()
+    tiny_janus.save_model(tmp_path / "theirs", model)
+    tiny_janus.save_deepseek(tmp_path / "own", tiny_janus.released_tensors(model), files=files, suffix=suffix)
+    theirs, own = (load_backend("janus", ModelSource(str(tmp_path / name), device="cpu")) for name in ("theirs", "own"))
+    prompts = ["a red heart", "one"]
+    logits = [backend.start(prompts, guided=True).logits(None) for backend in (theirs, own)]
+    np.testing.assert_array_equal(logits[0].conditional, logits[1].conditional)
+    np.testing.assert_array_equal(logits[0].unconditional, logits[1].unconditional)
+    codes = [
+        [record.code for step in decode(backend, None, prompts, GREEDY) for record in step] for backend in (theirs, own)
+    ]
+    assert codes[0] == codes[1]
+    pictures = theirs.decode_codes(tiny_janus.random_grids(2))
+    np.testing.assert_array_equal(own.decode_codes(tiny_janus.random_grids(2)), pictures)
+    np.testing.assert_array_equal(own.encode_images(pictures), theirs.encode_images(pictures))
 
 
 # -- Released FAiD checkpoints ----------------------------------------------------------------------------------------
@@ -221,7 +244,9 @@ def test_codes_survive_decoding_and_encoding_only_when_normalised(tmp_path: Path
         expected = model.decode_image_tokens(torch.from_numpy(grids.astype(np.int64)).flatten(1))
         pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1
         unnormalised = model.model.vqmodel.encode(pixels).image_tokens.view(grids.shape).numpy()
-    np.testing.assert_array_equal(pictures, ((expected.clamp(-1, 1) + 1) * 127.5).round().numpy())
+    official = np.clip((expected.numpy() + 1) / 2 * 255, 0, 255).astype(np.uint8)  # as generation_inference.py does
+    np.testing.assert_array_equal(pictures, official)
+    assert (pictures != ((expected.clamp(-1, 1) + 1) * 127.5).round().numpy()).mean() > 0.3
     normalised = (backend.encode_images(pictures) == grids).mean()
     assert normalised > 0.99
     assert (unnormalised == grids).mean() < 0.6

@@ -15,6 +15,7 @@ import pytest
 
 from app.command_line import (
     HEARTBEAT,
+    NO_ANALYTICS,
     Options,
     add_arguments,
     check_proxies,
@@ -144,7 +145,8 @@ def test_variables_of_gradio_that_mean_nothing_here_are_passed_over() -> None:
     environment = {"PATH": "/bin", **harmful, **followed}
     assert settle(environment, Options("::", 8000)) == tuple(sorted(harmful))
     assert environment == {
-        "PATH": "/bin", **followed, "GRADIO_SERVER_PORT": "8000", "GRADIO_HEARTBEAT_INTERVAL": HEARTBEAT,
+        "PATH": "/bin", **followed, **NO_ANALYTICS,
+        "GRADIO_SERVER_PORT": "8000", "GRADIO_HEARTBEAT_INTERVAL": HEARTBEAT,
     }  # fmt: skip
 
 

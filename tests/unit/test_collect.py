@@ -78,7 +78,7 @@ def test_the_command_builds_a_database_for_janus(
     assert main(["database", "info", *janus, "--database", str(tmp_path / "made")]) == 0
     assert json.loads(capsys.readouterr().out)["fingerprint"] == report["fingerprint"]
     assert main(["database", "info", "--database", str(tmp_path / "made")]) == 2  # of another codebook
-    assert "build it with the tokenizer of this model" in capsys.readouterr().err
+    assert "build one of your own pictures with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

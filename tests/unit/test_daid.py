@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from core.daid import (
+    _truncate,
     blend,
     blend_step,
     gated_weight,
@@ -21,6 +22,7 @@ from core.daid import (
     neighbour_shares,
     retrieval_distribution,
 )
+from core.draw import Distribution
 from core.trace import kl_divergence
 from core.types import Aggregate, ConfigError, DecodeSettings, FloatArray, Neighbours
 
@@ -249,3 +251,24 @@ def test_the_ceiling_is_reached_where_retrieval_gives_nothing_to_what_the_model_
     assert kl_divergence(model, blend(model, retrieval, 0.75)) == pytest.approx(kl_ceiling(0.75))
     assert kl_ceiling(0.75) == pytest.approx(math.log(4))
     assert (kl_ceiling(0.0), kl_ceiling(1.0)) == (0.0, math.inf)
+
+
+def sorted_codes(mass: Distribution, top_k: int, top_p: float) -> Distribution:
+    """Truncation by its rule: all codes in falling order, equal ones lowest first, until they hold their share."""
+    order = np.argsort(-mass, kind="stable")[: top_k or None]
+    if top_p < 1:
+        cumulative = np.cumsum(mass[order])
+        order = order[: int(np.searchsorted(cumulative, top_p * cumulative[-1])) + 1]
+    kept = np.zeros_like(mass)
+    kept[order] = mass[order]
+    return kept
+
+
+@CHEAP
+@given(
+    arrays(np.float64, st.integers(1, 40), elements=st.sampled_from([0.0, 0.1, 0.25, 0.3, 1.0]) | st.floats(0, 1)),
+    st.integers(0, 41),
+    st.floats(0.001, 1),
+)
+def test_truncation_follows_its_rule_with_ties(mass: Distribution, top_k: int, top_p: float) -> None:
+    np.testing.assert_array_equal(_truncate(mass, top_k, top_p), sorted_codes(mass, top_k, top_p))

@@ -20,10 +20,11 @@ from core.__main__ import main
 from core.backends import Backend, ModelSource, load_backend
 from core.backends.emoji.backend import EmojiBackend
 from core.backends.janus.backend import JanusBackend
-from core.backends.janus.device import choose_device, choose_dtype, enough_memory
+from core.backends.janus.device import check_dtype, choose_device, choose_dtype
 from core.backends.janus.llama import Cache, LlamaConfig
-from core.backends.janus.loading import fetch
+from core.backends.janus.memory import enough_memory
 from core.backends.janus.prompter import PLAIN_TEMPLATE, Prompter
+from core.backends.janus.sizes import Model
 from core.backends.janus.weights import Weights, transformers_name
 from core.inputs.prompt import clean
 from core.types import CheckpointError, ConfigError, Neighbours
@@ -112,7 +113,7 @@ def test_a_config_that_says_otherwise_is_an_error(
         (lambda f: (f / "config.json").write_text("{", encoding="utf-8"), "not JSON"),
         (lambda f: (f / "config.json").write_text("[]", encoding="utf-8"), "expected a JSON object"),
         (lambda f: (f / "config.json").unlink(), r"config\.json: cannot be read \(No such file"),
-        (lambda f: edit(f, model_type="llama"), "got a model of type 'llama', expected 'janus'"),
+        (lambda f: edit(f, model_type="llama"), "got a model of type 'llama', expected 'janus' or,"),
         (lambda f: edit(f, vision_config=3), "no Janus config"),
         (lambda f: edit(f, "text_config", hidden_act="gelu"), "got hidden_act 'gelu', expected 'silu'"),
         (lambda f: edit(f, "text_config", attention_bias=True), "got attention_bias True"),
@@ -140,7 +141,7 @@ def test_sharded_files_are_all_needed(tmp_path: Path) -> None:
     tiny_janus.save_released(tmp_path, tensors, None, 3)
     assert set(Weights.open(tmp_path).tensors) == set(Weights.open(tmp_path).tensors)
     (tmp_path / "pytorch_model-00002-of-00003.bin").unlink()
-    with pytest.raises(CheckpointError, match=r"got no pytorch_model-00002-of-00003\.bin, which pytorch_model"):
+    with pytest.raises(CheckpointError, match=r"got no pytorch_model-00002-of-00003\.bin, which its index lists"):
         Weights.open(tmp_path)
     (tmp_path / "pytorch_model.bin.index.json").write_text('{"weight_map": {"a": 3}}', encoding="utf-8")
     with pytest.raises(CheckpointError, match="got no weight_map"):
@@ -156,6 +157,8 @@ def test_nothing_is_unpickled(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     torch.save({"a": Evil()}, tmp_path / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="not a readable weight file"):
         Weights.open(tmp_path)
+    with pytest.raises(CheckpointError, match=r"\(it holds print, and only tensors are read\); take one of"):
+        Weights.open(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(CheckpointError, match="not a readable weight file"):
         Weights.open(tmp_path)
@@ -163,6 +166,36 @@ def test_nothing_is_unpickled(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(CheckpointError, match="expected named tensors"):
         Weights.open(tmp_path)
     assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (
+            lambda f: torch.save({"a": Evil()}, f / "training_args.bin"),
+            r"got training_args\.bin, which holds how a train",
+        ),
+        (
+            lambda f: torch.save({"a": torch.ones(1)}, f / "a.bin", _use_new_zipfile_serialization=False),
+            r"a\.bin: .*\(torch wrote it in its format from before 1\.6; read it with torch\.load and write it",
+        ),
+        (
+            lambda f: (f / "a.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0"),
+            r"a\.bin: .*\(it is a pointer of Git LFS; run git lfs pull\)",
+        ),
+        (lambda f: (f / "a.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1"), "pointer of Git"),
+        (lambda f: (f / "a.bin").write_bytes(b""), r"\(it is no archive as torch\.save writes it; download it again"),
+        (lambda f: (f / "a.bin").write_bytes(b"PK\3\4 cut off"), r"a\.bin: not a readable weight file .*again$"),
+        (lambda f: None, r"got no \*\.safetensors or \*\.bin file"),
+    ],
+)
+def test_a_file_that_is_none_of_weights_says_what_it_is(
+    write: Callable[[Path], object], said: str, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    with pytest.raises(CheckpointError, match=said) as caught:
+        Weights.open(tmp_path)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_bad_lora_scales_are_refused(tmp_path: Path) -> None:
@@ -253,17 +286,20 @@ def test_what_blenders_did_with_blank_features_is_0_in_every_precision(
             assert np.isfinite(values).all()
 
 
-def test_devices_and_dtypes_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_and_dtypes_are_checked(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
     for wanted, said in (("tpu", "expected one of auto, cuda, mps, cpu"), ("cuda", "does not find here")):
         with pytest.raises(ConfigError, match=said):
             choose_device(wanted)
-    assert choose_dtype("auto", torch.device("cpu")) == torch.float32
-    assert choose_dtype("auto", torch.device("mps")) == torch.float16
+    model = Model.open(base)
+    assert choose_dtype("auto", torch.device("cpu"), model) == torch.float32
+    for newer, expected in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *_, newer=newer: newer)
+        assert choose_dtype("auto", torch.device("mps"), model) == expected
     with pytest.raises(ConfigError, match="dtype: got 'int8', expected one of auto, float32"):
-        choose_dtype("int8", torch.device("cpu"))
+        check_dtype("int8")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert choose_device("auto") == torch.device("mps")
 
@@ -276,28 +312,13 @@ def test_too_little_memory_says_what_to_do() -> None:
         torch.zeros(2, 3) @ torch.zeros(2, 3)
 
 
-@pytest.mark.parametrize("source", ["nowhere", "./nowhere", "a/b/c", ""])
-def test_what_is_no_folder_and_no_repository_is_refused(source: str) -> None:
-    with pytest.raises(ConfigError, match="expected a folder, or a repository"):
-        fetch(source or " ", ["*.json"])
-
-
-def test_a_repository_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object, **options: object) -> str:
-        raise OSError("no\nnetwork")
-
-    monkeypatch.setattr("core.backends.janus.loading.snapshot_download", refuse)
-    with pytest.raises(CheckpointError, match=r"some/model: not a folder, .*OSError: no network.*; check the name"):
-        fetch("some/model", ["*.json"])
-
-
 def test_without_transformers_the_command_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("core.backends.janus.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "transformers", None)
-    assert main(["generate", "a dog", "--backend", "janus"]) == 2
+    assert main(["generate", "a dog", "--backend", "janus", "--method", "model"]) == 2
     told = capsys.readouterr().err
     assert "pip install -r requirements-janus.txt" in told
     assert len(told.strip().splitlines()) == 1
@@ -373,6 +394,15 @@ def test_control_tokens_in_a_prompt_are_text(bytewise: Path, prompt: str) -> Non
     control = set(tokenizer.convert_tokens_to_ids([*CONTROL, "<bos>", "<pad>"]))
     assert [i for i in ids if i in control] == [i for i in plain if i in control]
     assert tokenizer.decode(ids) == f"<bos><|User|>: {clean(prompt)}\n\n<|Assistant|>:<begin_of_image>"
+
+
+def test_a_prompt_may_have_as_many_tokens_as_the_model_takes(bytewise: Path) -> None:
+    prompter = Prompter(bytewise)
+    frame = len(prompter.rows(["a"], guided=False)[0][0]) - 1  # one token for each letter
+    most = "a" * (512 - frame)
+    assert prompter.rows([most], guided=False)[0].shape == (1, 512)
+    with pytest.raises(ConfigError, match=r"prompt: got 513 tokens .*, expected at most 512; shorten it"):
+        prompter.rows(["dog", most + "a"], guided=False)
 
 
 def test_a_plain_prompt_is_one_piece(bytewise: Path) -> None:

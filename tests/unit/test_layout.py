@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*ROOT.glob("core/**/*.py"), *ROOT.glob("app/**/*.py"), ROOT / "app.py"])
@@ -59,11 +60,17 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything that stands in a file."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """Absolute names of all that a file imports, modules and what is taken from them."""
     package = module_of(path).split(".") if path.name == "__init__.py" else module_of(path).split(".")[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -80,33 +87,44 @@ def floor(module: str) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_of)
-def test_heavy_libraries_stay_in_their_place(path: Path) -> None:
-    here = path.relative_to(ROOT).as_posix()
-    for library, places in ONLY_IN.items():
-        if here.startswith("core/") or library != "torch":
-            found = any(name.split(".")[0] == library for name in imports(path))
-            assert not found or here.startswith(places), f"{here} imports {library}"
+def strays(path: Path) -> list[str]:
+    """Libraries that a file imports, though their place is elsewhere."""
+    here, found = path.relative_to(ROOT).as_posix(), {name.split(".")[0] for name in imports(path)}
+    held = [library for library in ONLY_IN if here.startswith("core/") or library != "torch"]
+    return [library for library in held if library in found and not here.startswith(ONLY_IN[library])]
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if module_of(p).startswith("core")], ids=module_of)
-def test_imports_go_down(path: Path) -> None:
+def climbs(path: Path) -> list[str]:
+    """What a module of core imports that stands above it."""
     here = module_of(path)
-    mine = floor(here)
+    mine, above = floor(here), []
     for name in imports(path):
-        assert name.split(".")[0] != "app", f"{here} imports {name}"
         theirs = floor(name)
-        if mine is None or theirs is None or (here, ".".join(name.split(".")[:2])) in CONVENIENCE:
-            continue
-        assert theirs >= mine, f"{here} imports {name}, which stands above it"
+        allowed = (here, ".".join(name.split(".")[:2])) in CONVENIENCE
+        climbing = mine is not None and theirs is not None and theirs < mine
+        if name.split(".")[0] == "app" or (climbing and not allowed):
+            above.append(name)
+    return above
+
+
+def wrong(paths: Iterable[Path], faults: Callable[[Path], list[str]]) -> dict[str, list[str]]:
+    """The files that have faults, and which."""
+    return {path.relative_to(ROOT).as_posix(): found for path in paths if (found := faults(path))}
+
+
+def test_heavy_libraries_stay_in_their_place() -> None:
+    assert wrong(SOURCES, strays) == {}
+
+
+def test_imports_go_down() -> None:
+    assert wrong([path for path in SOURCES if module_of(path).startswith("core")], climbs) == {}
 
 
 def test_core_imports_relatively() -> None:
     """So that it can be installed under another name."""
     for path in SOURCES:
         if module_of(path).startswith("core"):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            absolute = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and not n.level and n.module]
+            absolute = [n.module for n in nodes(path) if isinstance(n, ast.ImportFrom) and not n.level and n.module]
             assert not [name for name in absolute if name.split(".")[0] == "core"], path
 
 
@@ -119,17 +137,25 @@ def test_what_a_newcomer_reads_is_short() -> None:
     assert sum(lines.values()) <= 2200, lines
 
 
-@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_files_stay_small(path: Path) -> None:
+def length(path: Path) -> list[str]:
+    """How many lines a file has, where that is too many."""
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= 500, f"{path}: {lines} lines"
+    return [f"{lines} lines"] if lines > 500 else []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_of)
-def test_functions_stay_short(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None:
-            assert node.end_lineno - node.lineno < 60, f"{path}: {node.name} is too long"
+def long_functions(path: Path) -> list[str]:
+    """Functions of a file that are too long."""
+    found = [node for node in nodes(path) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [node.name for node in found if node.end_lineno is not None and node.end_lineno - node.lineno >= 60]
+
+
+def test_files_stay_small() -> None:
+    assert len(WRITTEN) > 500
+    assert wrong(WRITTEN, length) == {}
+
+
+def test_functions_stay_short() -> None:
+    assert wrong(SOURCES, long_functions) == {}
 
 
 NUMPY_ONLY = """
@@ -153,6 +179,14 @@ def test_traces_and_what_they_tell_need_numpy_alone() -> None:
         [sys.executable, "-c", NUMPY_ONLY, *light], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_make_test_runs_all_that_pytest_does() -> None:
+    """In another order: files that take seconds come last, so that neither process waits long for the other."""
+    makefile, settings = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "pyproject.toml"))
+    (made,) = re.findall(r"^QUICKEST_LAST := (.*)$", makefile, re.MULTILINE)
+    (plain,) = re.findall(r"^testpaths = \[(.*)\]", settings, re.MULTILINE)
+    assert set(made.split()) == set(re.findall(r'"(.*?)"', plain))
 
 
 def test_app_entry_is_short() -> None:

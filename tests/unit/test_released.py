@@ -15,7 +15,9 @@ import pytest
 from core.codebook import Codebook
 from core.context import Context, context_codes, keys, retrieving_positions
 from core.engine import decode
+from core.patches import index as index_module
 from core.patches.database import PatchDatabase
+from core.patches.index import SavedIndex
 from core.patches.protocol import ImageInfo
 from core.patches.released import CODES_FILE, GRIDS_FILE, INDEX_FILE, ReleasedDatabase, is_released
 from core.trace import Trace
@@ -143,7 +145,7 @@ def test_it_decodes_and_its_traces_load_again(folder: Path, tmp_path: Path) -> N
         (DecodeSettings(), "caption_filter: got 32.* set it to 0"),
         (DecodeSettings(caption_filter=0, styles=("3d",)), "styles: got 3d"),
         (DecodeSettings(caption_filter=0, position_weight=1), "position_weight: got 1"),
-        (DecodeSettings(caption_filter=0, n_neighbours=0), r"n_neighbours: got 0, expected 1\.\.1024"),
+        (DecodeSettings(caption_filter=0, n_neighbours=0), r"n_neighbours: got 0, expected 1\.\.2048"),
     ],
 )
 def test_what_it_cannot_do_is_said(settings: DecodeSettings, said: str, folder: Path) -> None:
@@ -256,3 +258,60 @@ def test_an_index_without_lists_is_searched_as_it_is(copy: Path, codebook: Codeb
     database = ReleasedDatabase.open(copy, codebook, GRID)
     assert database.lists is None
     assert database.recall(16) == 1
+
+
+def test_lists_stay_in_the_file_and_answers_are_those_of_an_index_in_memory(folder: Path, codebook: Codebook) -> None:
+    whole = faiss.read_index(str(folder / INDEX_FILE))  # with its precomputed table
+    faiss.extract_index_ivf(whole).nprobe = 16
+    index = SavedIndex(folder / INDEX_FILE, 16)
+    inverted = faiss.downcast_index(faiss.extract_index_ivf(index._index))
+    lists = faiss.downcast_InvertedLists(inverted.invlists)
+    assert isinstance(lists, faiss.OnDiskInvertedLists)
+    assert (inverted.use_precomputed_table, lists.prefetch_nthread) == (0, 0)
+    for query in np.random.default_rng(2).integers(0, CODES, (20, 4)):
+        key = keys(codebook, query)
+        distances, entries = whole.search(key[None], 24)
+        found = index.nearest(key, 24)
+        np.testing.assert_allclose(found[0], np.maximum(distances[0], 0), atol=1e-5)
+        assert set(found[1][:20]) <= set(entries[0].tolist()) | set(found[1][np.isclose(found[0], found[0][-1])])
+
+
+def test_lists_in_another_file_are_refused(copy: Path, codebook: Codebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    inside = faiss.read_index(INDEX_FILE)
+    inverted = faiss.extract_index_ivf(inside)
+    elsewhere = faiss.OnDiskInvertedLists(inverted.nlist, inverted.code_size, str(copy / "lists.data"))
+    elsewhere.merge_from_1(inverted.invlists)
+    inverted.replace_invlists(elsewhere, False)
+    faiss.write_index(inside, INDEX_FILE)
+    with pytest.raises(DatabaseError, match="lists lie in another file, expected one file"):
+        ReleasedDatabase.open(copy, codebook, GRID)
+
+
+def test_an_entry_that_is_not_there_is_told(folder: Path, codebook: Codebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = ReleasedDatabase.open(folder, codebook, GRID)
+    beyond = (np.zeros(1, np.float32), np.array([len(database)]))
+    monkeypatch.setattr(database._index, "nearest", lambda key, k: beyond)
+    with pytest.raises(DatabaseError, match=f"got entry {len(database)}, expected 0..{len(database) - 1}"):
+        database.search(np.array([[1, 2, 3, 4]]), 8)
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [
+        (1000, "to keep in memory, expected at most the 0.0 GB that are free; close other programs"),
+        (None, "to keep in memory; close other programs"),
+        (10**12, "asks for more than it holds"),
+    ],
+)
+def test_too_little_memory_is_told(
+    folder: Path, codebook: Codebook, monkeypatch: pytest.MonkeyPatch, free: int | None, said: str
+) -> None:
+    def read(*arguments: object) -> None:
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr(faiss, "read_index", read)
+    monkeypatch.setattr(index_module, "available", lambda: free)
+    with pytest.raises(DatabaseError, match=said) as caught:
+        ReleasedDatabase.open(folder, codebook, GRID)
+    assert "\n" not in str(caught.value)

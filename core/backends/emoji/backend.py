@@ -20,6 +20,7 @@ from .. import checkpoint
 from ..blend_pass import BlendPass
 from ..blending import Blending
 from ..decoding import ModelDecoding
+from ..facts import EMBEDDED_FACTS
 from ..protocol import Inspection, ModelSource, Predicted, never
 from .inspection import inspect
 from .text import MIXED_UP, TextEncoder, content
@@ -208,7 +209,7 @@ class EmojiBackend:
     @property
     def defaults(self) -> DecodeSettings:
         """The usual ones were chosen on this model."""
-        return DecodeSettings()
+        return EMBEDDED_FACTS.defaults
 
     def start(
         self, prompts: Sequence[str], guided: bool, faid_neighbours: int = 0, negatives: bool = False

@@ -20,29 +20,27 @@ from torch import Tensor
 
 from ...codebook import Codebook
 from ...faid import CollapsedLayer
+from ...inputs.prompt import PromptLimit
 from ...types import CodeArray, ConfigError, DecodeSettings, FloatArray, Grid, IntArray, Neighbours
 from ..blending import Blending
 from ..checkpoint import joint_fingerprint
 from ..emoji import backend as emoji
 from ..emoji.text import TextEncoder
-from ..pixels import to_pictures, to_pixels
+from ..facts import JANUS_FACTS
+from ..pixels import to_pixels, truncated_pictures
 from ..protocol import Inspection, ModelSource, never
 from .decoding import JanusDecoding
-from .device import choose_device, choose_dtype, enough_memory
+from .device import check_dtype, choose_device, choose_dtype
+from .hub import fetch, fetch_weights
 from .inspection import inspect
-from .loading import Loading, Parts, fetch, hash_of, joined, read_blenders
+from .loading import Loading, Parts, blended_layers, hash_of, joined, read_blenders
+from .memory import check, enough_memory
 from .prompter import Prompter
 from .sizes import DEFAULT_MODEL, Model
 from .weights import Weights
 
 PICTURES_AT_ONCE: Final = 4
 LICENCE: Final = "DeepSeek Model License"
-DEFAULTS: Final = DecodeSettings(cfg_scale=5.0, temperature=1.0, top_p=1.0, negative_share=0.0)
-"""As in the released example; it knows no negative prompts."""
-
-
-CONFIG_FILES: Final = ["*.json", "*.jinja", "*.model", "*.txt"]
-WEIGHT_FILES: Final = ["*.safetensors", "*.bin"]
 
 
 @dataclass(frozen=True)
@@ -66,16 +64,21 @@ class JanusBackend:
     description: str
     name: str = "janus"
     licence: str = LICENCE
-    defaults: DecodeSettings = DEFAULTS
+    defaults: DecodeSettings = JANUS_FACTS.defaults
+    prompt_limit: PromptLimit = JANUS_FACTS.prompt
 
     @classmethod
     def load(cls, source: ModelSource) -> JanusBackend:
         """Read config, tokenizer and weights; ArragError says what is missing, unexpected or too large."""
+        check_dtype(source.dtype)
         device = choose_device(source.device)
-        dtype = choose_dtype(source.dtype, device)
-        tuned = Weights.open(fetch(source.faid, CONFIG_FILES + WEIGHT_FILES)) if source.faid else None
-        needed = CONFIG_FILES + (WEIGHT_FILES if tuned is None or not tuned.complete else [])
-        model = Model.open(fetch(source.model or DEFAULT_MODEL, needed))
+        tuned = read_tuned(source.faid) if source.faid else None
+        name = source.model or DEFAULT_MODEL
+        model = Model.open(fetch(name))
+        dtype = choose_dtype(source.dtype, device, model)
+        check(model, dtype, device, len(blended_layers(tuned)) if tuned else 0)
+        if tuned is None or not tuned.complete:
+            fetch_weights(name, model.folder)
         weights = joined(model, tuned)
         with enough_memory(device):
             return cls._assemble(model, weights, source, device, dtype)
@@ -174,12 +177,19 @@ class JanusBackend:
             codes = torch.from_numpy(grids[start : start + PICTURES_AT_ONCE].astype(np.int64)).to(vectors.device)
             with enough_memory(vectors.device):
                 latents = self.parts.vq.post_quant_conv(vectors[codes].permute(0, 3, 1, 2))
-                pictures.append(to_pictures(self.parts.vq.decoder(latents).cpu()))
+                pictures.append(truncated_pictures(self.parts.vq.decoder(latents).cpu()))
         return np.concatenate(pictures)
 
     def _vectors(self) -> Tensor:
         """Unit code vectors [V, d], where pictures are made."""
         return torch.tensor(self.codebook.vectors, device=self.parts.vq.quantize.embedding.weight.device)
+
+
+def read_tuned(source: str) -> Weights:
+    """The weights of a FAiD checkpoint, in a folder or a repository."""
+    folder = fetch(source)
+    fetch_weights(source, folder)
+    return Weights.open(folder)
 
 
 def load_janus(source: ModelSource) -> JanusBackend:

@@ -14,9 +14,9 @@ from ..blend_pass import BlendPass
 from ..blending import Blending
 from ..decoding import ModelDecoding
 from ..protocol import Predicted
-from .device import enough_memory
 from .llama import Cache
 from .loading import Parts
+from .memory import enough_memory
 
 
 class JanusDecoding(ModelDecoding[Cache]):

@@ -1,13 +1,12 @@
-"""Where Janus-Pro runs: device, precision, and what to do when memory is short."""
+"""Where Janus-Pro runs, and in which precision."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
 from ...types import ConfigError
+from .memory import DTYPES, needed, room
+from .sizes import Model
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -22,31 +21,28 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name, or for "auto" the usual one of a device; ConfigError for another name."""
-    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if wanted == "auto":
-        half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        wanted = "float32" if device.type == "cpu" else "bfloat16" if half else "float16"
-    if wanted not in kinds:
-        raise ConfigError(f"dtype: got {wanted!r}, expected one of auto, {', '.join(kinds)}")
-    return kinds[wanted]
+def check_dtype(wanted: str) -> None:
+    """ConfigError for what is no name of a dtype, nor "auto"."""
+    if wanted != "auto" and wanted not in DTYPES:
+        raise ConfigError(f"dtype: got {wanted!r}, expected one of auto, {', '.join(DTYPES)}")
 
 
-@contextmanager
-def enough_memory(device: torch.device) -> Iterator[None]:
-    """Inside, running out of memory is a ConfigError that says what to do."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        message = str(error).lower()
-        if (
-            isinstance(error, RuntimeError)
-            and "out of memory" not in message
-            and "can't allocate memory" not in message
-        ):
-            raise
-        raise ConfigError(
-            f"memory: got too little on {device}; close other programs, take dtype bfloat16, Janus-Pro-1B instead of "
-            "7B, fewer prompts at once, or device cpu"
-        ) from None
+def choose_dtype(wanted: str, device: torch.device, model: Model) -> torch.dtype:
+    """The dtype of that name, which was checked, or for "auto" what suits a device and a model.
+
+    On a CPU that is float32 where the model takes at most half of the memory and fits what is free, else bfloat16; on a
+    GPU bfloat16 where it has that, else float16.
+    """
+    if wanted != "auto":
+        return DTYPES[wanted]
+    if device.type == "cpu":
+        there, whole = room(device), needed(model, torch.float32)
+        return torch.bfloat16 if there and whole > min(there.total / 2, there.free) else torch.float32
+    return torch.bfloat16 if _has_bfloat16(device) else torch.float16
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether a GPU computes in bfloat16; Apple's do since macOS 14."""
+    if device.type == "mps":
+        return bool(torch.backends.mps.is_macos_or_newer(14, 0))
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))

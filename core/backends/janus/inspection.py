@@ -13,8 +13,8 @@ from ...types import IntArray, Neighbours
 from ..blend_pass import BlendPass
 from ..inspecting import Reading, record_of
 from ..protocol import Inspection
-from .device import enough_memory
 from .llama import Cache, Layer, Llama
+from .memory import enough_memory
 
 if TYPE_CHECKING:
     from .backend import JanusBackend

@@ -1,8 +1,5 @@
 """A Llama stack for decoding: transformers' numbers, a KV cache that is made once, matrices laid out for few rows.
 
-Matrices are stored (input, output): a product with the two rows of guided decoding then reads memory in order, which is
-what its time goes into.
-
 Symbols: R rows (all conditional, then all unconditional), T entries of the prompt, n entries of one pass, D width.
 """
 
@@ -18,6 +15,7 @@ from torch import Tensor, nn
 
 from ...types import ConfigError
 from ..blend_pass import BlendPass
+from .matrices import Layout, Matrix
 
 Read = Callable[[str], Tensor]
 """From the name of a tensor, as in transformers' LlamaModel, to the tensor in its dtype and on its device."""
@@ -123,25 +121,25 @@ class Cache:
 class Attention(nn.Module):
     """Causal grouped-query attention with rotary positions in the half-split layout."""
 
-    def __init__(self, config: LlamaConfig, number: int, read: Read) -> None:
+    def __init__(self, config: LlamaConfig, number: int, read: Read, layout: Layout) -> None:
         super().__init__()
         self._heads, self._key_heads, self._number = config.heads, config.key_heads, number
         self._head_width, self._grouped = config.head_width, config.heads != config.key_heads
-        self.register_buffer("inner", torch.cat([read(f"{name}_proj.weight") for name in "qkv"]).t().contiguous())
-        self.register_buffer("outer", read("o_proj.weight").t().contiguous())
-
-    inner: Tensor
-    outer: Tensor
+        self.inner = Matrix(torch.cat([read(f"{name}_proj.weight") for name in "qkv"]), layout)
+        self.outer = Matrix(read("o_proj.weight"), layout)
 
     def forward(self, x: Tensor, step: Step, cache: Cache) -> Tensor:
         """[R, n, D] of the normed input to the same shape."""
         rows, count, _ = x.shape
         queries, keys, values = self._projected(x, step)
         keys, values = cache.update(self._number, step.start, keys, values)
+        if x.device.type == "mps":  # where strides of these have been misread, see docs/janus.md
+            queries, keys, values = queries.contiguous(), keys.contiguous(), values.contiguous()
         seen = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=step.mask, enable_gqa=self._grouped
         )  # fmt: skip
-        return seen.transpose(1, 2).reshape(rows, count, -1) @ self.outer
+        put_out: Tensor = self.outer(seen.transpose(1, 2).reshape(rows, count, -1))
+        return put_out
 
     def weights(self, x: Tensor, step: Step) -> Tensor:
         """How much each entry of a whole sequence [R, n, D] looks at each: [R, heads, n, n] float32, rows of sum 1."""
@@ -156,7 +154,7 @@ class Attention(nn.Module):
     def _projected(self, x: Tensor, step: Step) -> tuple[Tensor, Tensor, Tensor]:
         """Turned queries [R, heads, n, head], turned keys and values [R, key heads, n, head]."""
         rows, count, _ = x.shape
-        mixed = (x @ self.inner).view(rows, count, -1, self._head_width).transpose(1, 2)
+        mixed = self.inner(x).view(rows, count, -1, self._head_width).transpose(1, 2)
         turned, values = torch.split(mixed, [self._heads + self._key_heads, self._key_heads], dim=1)
         first, second = turned.chunk(2, dim=-1)
         turned = turned * step.cosine + torch.cat([-second, first], dim=-1) * step.sine
@@ -167,18 +165,14 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """One pre-norm block with a SiLU-gated MLP, without biases."""
 
-    def __init__(self, config: LlamaConfig, number: int, read: Read) -> None:
+    def __init__(self, config: LlamaConfig, number: int, read: Read, layout: Layout) -> None:
         super().__init__()
         self._number = number
         self.input_layernorm = _norm(config, read("input_layernorm.weight"))
-        self.self_attn = Attention(config, number, lambda name: read(f"self_attn.{name}"))
+        self.self_attn = Attention(config, number, lambda name: read(f"self_attn.{name}"), layout)
         self.post_attention_layernorm = _norm(config, read("post_attention_layernorm.weight"))
-        gates = torch.cat([read("mlp.gate_proj.weight"), read("mlp.up_proj.weight")])
-        self.register_buffer("gates", gates.t().contiguous())
-        self.register_buffer("down", read("mlp.down_proj.weight").t().contiguous())
-
-    gates: Tensor
-    down: Tensor
+        self.gates = Matrix(torch.cat([read("mlp.gate_proj.weight"), read("mlp.up_proj.weight")]), layout)
+        self.down = Matrix(read("mlp.down_proj.weight"), layout)
 
     def forward(self, x: Tensor, step: Step, cache: Cache, blending: BlendPass | None) -> Tensor:
         """[R, n, D] to the same shape."""
@@ -187,19 +181,19 @@ class Layer(nn.Module):
         if blending is not None:
             blending.add_to(attention, self._number, x, normed)
         hidden: Tensor = x + attention
-        gate, up = (self.post_attention_layernorm(hidden) @ self.gates).chunk(2, dim=-1)
-        mixed: Tensor = (F.silu(gate) * up) @ self.down
+        gate, up = self.gates(self.post_attention_layernorm(hidden)).chunk(2, dim=-1)
+        mixed: Tensor = self.down(F.silu(gate) * up)
         return hidden + mixed
 
 
 class Llama(nn.Module):
     """Layers and the final norm; keys and values are the caller's."""
 
-    def __init__(self, config: LlamaConfig, read: Read) -> None:
+    def __init__(self, config: LlamaConfig, read: Read, layout: Layout) -> None:
         super().__init__()
         self.config = config
         readers = [lambda name, n=n: read(f"layers.{n}.{name}") for n in range(config.layers)]
-        self.layers = nn.ModuleList([Layer(config, n, reader) for n, reader in enumerate(readers)])
+        self.layers = nn.ModuleList([Layer(config, n, reader, layout) for n, reader in enumerate(readers)])
         self.norm = _norm(config, read("norm.weight"))
 
     def forward(self, x: Tensor, start: int, cache: Cache, blending: BlendPass | None = None) -> Tensor:

@@ -1,25 +1,24 @@
-"""The weights of Janus-Pro: fetched, read one by one onto a device, and hashed on the way."""
+"""The weights of Janus-Pro: read one by one onto a device, and hashed on the way."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from huggingface_hub import snapshot_download
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers.models.janus.modeling_janus import JanusVQVAE, JanusVQVAEAlignerMLP, JanusVQVAEHead
 
 from ...faid import Faid
-from ...types import CheckpointError, ConfigError
+from ...types import CheckpointError
 from ..checkpoint import read_json
 from .llama import Llama
-from .sizes import DEFAULT_MODEL, Model, Sizes
+from .matrices import choose_layout, lay_out
+from .sizes import Model, Sizes
 from .weights import LAYERS, Weights
 
 SAMPLED_VALUES: Final = 1024
@@ -29,25 +28,11 @@ BLENDER: Final = re.compile(re.escape(LAYERS) + r"\d+\.(blender\.|retrieval_laye
 """Names of the tensors that FAiD adds to a model."""
 
 
-def fetch(source: str, patterns: Sequence[str]) -> Path:
-    """The folder of a model: the local one of that name, or the files of a hub repository; CheckpointError without."""
-    if Path(source).is_dir():
-        return Path(source)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith("."):
-        raise ConfigError(f"model: got {source!r}, expected a folder, or a repository such as {DEFAULT_MODEL}")
-    try:
-        return Path(snapshot_download(source, allow_patterns=list(patterns)))
-    except Exception as error:  # the hub's client raises errors of its own, of requests', and of the system's
-        reason = " ".join(str(error).split())[:160]
-        got = f"{source}: not a folder, and cannot be downloaded ({type(error).__name__}: {reason})"
-        raise CheckpointError(f"{got}; check the name and the connection, or give a local folder") from None
-
-
 class Loading:
     """Reads tensors one by one onto a device, shows how far it is, and hashes what it reads."""
 
     def __init__(self, weights: Weights, count: int, device: torch.device, dtype: torch.dtype) -> None:
-        self._weights, self._device, self._dtype = weights, device, dtype
+        self._weights, self.device, self.dtype = weights, device, dtype
         self._digest = hashlib.sha256()
         self._bar = tqdm(total=count, desc=f"load {weights.folder.name}", unit="tensor")
 
@@ -56,7 +41,7 @@ class Loading:
         stored = self._weights.read(name, shape)
         self._digest.update(f"{name} {shape}".encode() + _sampled(stored))
         self._bar.update()
-        return stored.to(self._device, self._dtype)
+        return stored.to(self.device, self.dtype)
 
     def fill(self, module: nn.Module, prefix: str, pixels: torch.device | None = None) -> None:
         """Give a module made on the meta device its tensors; what makes pixels stays in float32, on its own device."""
@@ -85,7 +70,8 @@ class Parts(nn.Module):
         shapes = dict(sizes.llama.shapes())
         prefix = "model.language_model."
         self.register_buffer("words", loading.read(f"{prefix}embed_tokens.weight", (sizes.words, sizes.llama.width)))
-        self.llama = Llama(sizes.llama, lambda name: loading.read(prefix + name, shapes[name]))
+        layout = choose_layout(2 * sizes.llama.hidden, sizes.llama.width, loading.dtype, loading.device)
+        self.llama = Llama(sizes.llama, lambda name: loading.read(prefix + name, shapes[name]), layout)
         with torch.device("meta"):
             self.code_embedding = nn.Embedding(sizes.codes, sizes.code_dim)
             self.aligner = JanusVQVAEAlignerMLP(config.vq_config)
@@ -95,14 +81,19 @@ class Parts(nn.Module):
         loading.fill(self.aligner, "model.generation_aligner.")
         loading.fill(self.head, "model.generation_head.")
         loading.fill(self.vq, "model.vqmodel.", pixels)
-        for linear in (m for part in (self.aligner, self.head) for m in part.modules() if isinstance(m, nn.Linear)):
-            linear.weight = nn.Parameter(linear.weight.t().contiguous().t(), requires_grad=False)  # see llama.py
+        lay_out(self.aligner, layout)
+        lay_out(self.head, layout)
         self.eval()
 
     def features(self, codes: Tensor) -> Tensor:
         """What enters the language model [..., D] for codes [...]."""
         aligned: Tensor = self.aligner(self.code_embedding(codes))
         return aligned
+
+
+def blended_layers(weights: Weights) -> set[str]:
+    """The layers that have blenders, as the names of their tensors begin."""
+    return {name[: found.start(1)] for name in weights.tensors if (found := BLENDER.search(name))}
 
 
 def read_blenders(weights: Weights, sizes: Sizes, device: torch.device) -> Faid:
@@ -130,7 +121,9 @@ def read_blenders(weights: Weights, sizes: Sizes, device: torch.device) -> Faid:
 def joined(model: Model, tuned: Weights | None) -> Weights:
     """All weights of a model: of its folder, or of a FAiD checkpoint, which may leave some to the folder."""
     if tuned is None:
-        weights = Weights.open(model.folder)
+        weights = Weights.open(model.folder).over(None)
+        if any(BLENDER.search(name) for name in weights.tensors):
+            raise CheckpointError(f"{model.folder}: got FAiD weights, expected a model without them; give it as faid")
         weights.expect(model.shapes)
         return weights
     head = [name for name in model.shapes if name.startswith("model.generation_head.")]

@@ -9,18 +9,23 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer
+from transformers import PreTrainedTokenizerFast
 
 from ...inputs.prompt import clean_prompt
 from ...types import CheckpointError, ConfigError
 from ..checkpoint import joint_fingerprint, read_json
 from ..emoji.text import SAMPLES
+from ..facts import JANUS_FACTS
 
 IMAGE_START: Final = "<begin_of_image>"
 PLACE: Final = "\uf8ff"
 """Where the prompt stands in its frame: a character that no template has."""
 PLAIN_TEMPLATE: Final = "<|User|>: {}\n\n<|Assistant|>:"
 """What the released chat template makes of one message, for folders without one."""
+FORMATS: Final = {"deepseek": PLAIN_TEMPLATE, "deepseek_old": "User: {}\n\nAssistant:"}
+"""The same for what DeepSeek's processor_config.json calls sft_format (janus/utils/conversation.py)."""
+BEGIN, PAD = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5c\u2581pad\u2581\uff5c>"
+"""Tokens that DeepSeek's code finds by their spelling (janus/models/processing_vlm.py)."""
 
 
 class Prompter:
@@ -28,13 +33,18 @@ class Prompter:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
+            self._tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)  # tokenizer.json, whatever is said of it
         except Exception as error:  # transformers raises nearly anything for a damaged tokenizer
             reason = " ".join(str(error).split())[:160]
             raise CheckpointError(f"{folder}: no readable tokenizer ({reason}); download it again") from None
-        self._template = self._tokenizer.chat_template or _template_beside(folder)
-        tokens = {"bos": self._tokenizer.bos_token_id, "pad": self._tokenizer.pad_token_id}
-        tokens["image start"] = self._tokenizer.get_vocab().get(IMAGE_START)
+        self._frame = _frame_beside(folder)
+        self._template = None if self._frame else self._tokenizer.chat_template or _template_beside(folder)
+        vocabulary = self._tokenizer.get_vocab()
+        tokens = {
+            "bos": vocabulary.get(BEGIN, self._tokenizer.bos_token_id),
+            "pad": vocabulary.get(PAD, self._tokenizer.pad_token_id),
+            "image start": vocabulary.get(IMAGE_START),
+        }
         if absent := [name for name, token in tokens.items() if token is None]:
             raise CheckpointError(f"{folder}: got a tokenizer without its {absent[0]} token; take one of Janus-Pro")
         self._control = {token: i for token, i in self._tokenizer.get_added_vocab().items() if len(token) > 1}
@@ -45,7 +55,7 @@ class Prompter:
         """Hash of the vocabulary, the template, and what a few texts become with both."""
         words = sorted(self._tokenizer.get_vocab().items())
         samples = [self._tokenizer(sample)["input_ids"] for sample in (self.text("a"), *SAMPLES)]
-        return joint_fingerprint(words, self._template, self._bos, self._pad, self._start, samples)
+        return joint_fingerprint(words, self._template or self._frame, self._bos, self._pad, self._start, samples)
 
     def text(self, prompt: str) -> str:
         """What the model reads; ConfigError for an empty or too long prompt."""
@@ -56,7 +66,7 @@ class Prompter:
 
         Each piece becomes tokens by itself, so that "<|User|>" in a prompt is text; nearly always there is one piece.
         """
-        cut = cut_at(clean_prompt(prompt), self._control)
+        cut = cut_at(clean_prompt(prompt, JANUS_FACTS.prompt), self._control)
         before, *others = self._framed().split(PLACE)
         pieces = [before]
         for after in others:
@@ -67,7 +77,7 @@ class Prompter:
     def _framed(self) -> str:
         """The text around a prompt, with PLACE where that stands."""
         if self._template is None:
-            return PLAIN_TEMPLATE.format(PLACE) + IMAGE_START
+            return (self._frame or PLAIN_TEMPLATE).format(PLACE) + IMAGE_START
         message: Any = {"role": "user", "content": [{"type": "text", "text": PLACE}]}
         text = self._tokenizer.apply_chat_template(
             [message], chat_template=self._template, add_generation_prompt=True, tokenize=False
@@ -84,7 +94,11 @@ class Prompter:
         allowed = self._tokenizer(self._framed().replace(PLACE, ""))["input_ids"]
         if sum(token in control for token in ids) > sum(token in control for token in allowed):
             raise ConfigError("prompt: got a special token of the model in it, expected plain text; leave it out")
-        return ids if ids[0] == self._bos else [self._bos, *ids]
+        ids = ids if ids[0] == self._bos else [self._bos, *ids]
+        if len(ids) > (most := JANUS_FACTS.prompt.tokens):
+            got = f"got {len(ids)} tokens with those of the model's own frame"
+            raise ConfigError(f"prompt: {got}, expected at most {most}; shorten it")
+        return ids
 
     def texts(self, ids: Sequence[int]) -> list[str]:
         """The token ids as texts, each by itself: a word, a part of one, or a mark."""
@@ -111,6 +125,16 @@ def cut_at(text: str, tokens: Collection[str]) -> list[str]:
         return [text]
     middle = found.start() + 1
     return [text[:middle], *cut_at(text[middle:], tokens)]
+
+
+def _frame_beside(folder: Path) -> str:
+    """What DeepSeek's processor puts around a prompt, with {} in its place; "" for folders that are not DeepSeek's."""
+    path = folder / "processor_config.json"
+    said = read_json(path).get("sft_format", "") if path.exists() else ""
+    if said and said not in FORMATS:
+        expected = f"expected one of {', '.join(FORMATS)}; take a Janus-Pro model"
+        raise CheckpointError(f"{path}: sft_format: got {said!r:.40}, {expected}")
+    return FORMATS[said] if said else ""
 
 
 def _template_beside(folder: Path) -> str | None:

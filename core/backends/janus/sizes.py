@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import JanusConfig
 from transformers.models.janus.modeling_janus import JanusVQVAE, JanusVQVAEAlignerMLP, JanusVQVAEHead
 
 from ...types import CheckpointError, Grid
-from ..checkpoint import read_json
+from .config import read_config
 from .llama import LlamaConfig
 
 DEFAULT_MODEL: Final = "deepseek-community/Janus-Pro-1B"
@@ -72,16 +71,8 @@ class Model:
 
     @classmethod
     def open(cls, folder: Path) -> Model:
-        """Read config.json; CheckpointError for another kind of model."""
-        kind = read_json(folder / "config.json").get("model_type")
-        if kind != "janus":
-            remedy = f"take {DEFAULT_MODEL}, and give DeepSeek's format, as of released FAiD weights, as faid"
-            raise CheckpointError(f"{folder}: got a model of type {kind!r}, expected 'janus'; {remedy}")
-        try:
-            config = JanusConfig.from_pretrained(folder)
-        except Exception as error:  # its own checks raise errors of huggingface_hub's
-            reason = " ".join(str(error).split())[:200]
-            raise CheckpointError(f"{folder / 'config.json'}: no Janus config ({reason}); download it again") from None
+        """Read config.json, transformers' or DeepSeek's; CheckpointError for another kind of model."""
+        config = read_config(folder)
         sizes = Sizes.of(config, folder)
         return cls(folder, config, sizes, _shapes(config, sizes))
 

@@ -52,6 +52,13 @@ _UNUSED: Final = re.compile(
 )
 """Tensors that only understanding images or writing text needs, and counters."""
 
+_NO_WEIGHTS: Final = ("training_args.bin", "optimizer.bin", "scheduler.bin")
+"""What a training leaves beside its weights."""
+
+_LEGACY: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How torch's files began before 1.6: the pickled number 0x1950A86A20F9469CFC6C."""
+_POINTER: Final = b"version https://git-lfs"
+
 _LORA: Final = re.compile(r"^(.+)\.lora_([AB])(\.default)?\.weight$")
 
 
@@ -132,35 +139,76 @@ class Weights:
         return tensor
 
 
-def _files(folder: Path) -> list[Path]:
-    """The weight files of a folder: those that an index lists, or all of the first kind that is there."""
+def files_listed(folder: Path) -> list[str]:
+    """Names of the files that hold what is loaded, by the index in a folder; none where there is no index."""
     for index in sorted(folder.glob("*.index.json")):
         listed = read_json(index).get("weight_map")
         if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
             raise CheckpointError(f"{index}: got no weight_map, expected one from tensors to files; download it again")
-        files = [folder / Path(name).name for name in sorted(set(listed.values()))]
-        if absent := [file.name for file in files if not file.is_file()]:
-            raise CheckpointError(f"{folder}: got no {absent[0]}, which {index.name} lists; download it again")
-        return files
-    for pattern in ("*.safetensors", "*.bin"):
-        if files := sorted(file for file in folder.glob(pattern) if file.name != "training_args.bin"):
+        used = {file for name, file in listed.items() if not _UNUSED.search(transformers_name(name))}
+        return sorted(Path(file).name for file in used)
+    return []
+
+
+def of_one_kind(names: Iterable[str]) -> list[str]:
+    """The weight files among those of a folder: safetensors, or .bin where there are none."""
+    here = sorted(name for name in names if "/" not in name and name not in _NO_WEIGHTS)
+    for suffix in (".safetensors", ".bin"):
+        if files := [name for name in here if name.endswith(suffix)]:
             return files
+    return []
+
+
+def _files(folder: Path) -> list[Path]:
+    """The weight files of a folder: those that an index lists, or all of the first kind that is there."""
+    names = sorted(file.name for file in folder.iterdir())
+    if listed := files_listed(folder):
+        if absent := [name for name in listed if name not in names]:
+            raise CheckpointError(f"{folder}: got no {absent[0]}, which its index lists; download it again")
+        return [folder / name for name in listed]
+    if files := of_one_kind(names):
+        return [folder / name for name in files]
+    if others := [name for name in names if name in _NO_WEIGHTS]:
+        got = f"got {others[0]}, which holds how a training went and no weights"
+        raise CheckpointError(f"{folder}: {got}, expected *.safetensors or *.bin beside it; check the path")
     raise CheckpointError(f"{folder}: got no *.safetensors or *.bin file, expected weights; check the path")
 
 
 def _readers(path: Path) -> dict[str, Read]:
     """What reads each tensor of a file; a damaged file is a CheckpointError."""
+    if reason := _unreadable(path):
+        raise CheckpointError(f"{path}: not a readable weight file ({reason})")
     try:
         if path.suffix == ".safetensors":
             file: Any = safe_open(path, framework="pt")
             return {name: partial(file.get_tensor, name) for name in list(file.keys())}
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        reason = f"it holds {found[1] if found else 'more than tensors'}, and only tensors are read"
+        raise CheckpointError(f"{path}: not a readable weight file ({reason}); take one of weights alone") from None
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: not a readable weight file ({reason}); download it again") from None
     if not isinstance(held, dict) or not all(isinstance(tensor, Tensor) for tensor in held.values()):
         raise CheckpointError(f"{path}: got something else, expected named tensors; download it again")
     return {str(name): partial(held.__getitem__, name) for name in held}
+
+
+def _unreadable(path: Path) -> str:
+    """Why a file cannot be read, with what to do, by how it begins; "" when that says nothing against it."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(max(len(_POINTER), len(_LEGACY)))
+    except OSError as error:
+        return f"{error.strerror}; check the path"
+    if start.startswith(_POINTER):
+        return "it is a pointer of Git LFS; run git lfs pull"
+    if path.suffix == ".safetensors":
+        return ""
+    if start.startswith(_LEGACY):
+        return "torch wrote it in its format from before 1.6; read it with torch.load and write it with torch.save"
+    return "" if start.startswith(b"PK") else "it is no archive as torch.save writes it; download it again"
 
 
 def _merged(base: Read, first: Read, second: Read, scale: float) -> Read:

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from ... import threads
 from ...analysis import holdings
-from ...backends import Backend
+from ...backends import EMBEDDED, Backend
 from ...context import Context
 from ...patches.build import collect
-from ...patches.catalogue import check_name, find_database
+from ...patches.catalogue import check_codebook, check_name, find_database
 from ...patches.database import PatchDatabase
 from ...patches.released import ReleasedDatabase
 from ...types import ConfigError, DecodeSettings
@@ -33,6 +33,7 @@ def run(chosen: argparse.Namespace) -> int:
 def _found(chosen: argparse.Namespace) -> dict[str, Any]:
     """What the chosen database holds."""
     check_name(chosen.database)
+    check_codebook(chosen.database, chosen.backend)
     found = find_database(chosen.database, _loaded(chosen))
     return _info(found) if isinstance(found, PatchDatabase) else _released_info(found)
 
@@ -51,7 +52,7 @@ def _built(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _loaded(chosen: argparse.Namespace) -> Backend:
     with loading(chosen.backend):
-        threads.pin()
+        threads.pin(large=chosen.backend not in EMBEDDED)
         return load_model(chosen)
 
 

@@ -13,11 +13,13 @@ from tqdm import tqdm
 
 from ... import threads
 from ...analysis.inside import kept_small, look_inside
-from ...backends import EMBEDDED, Backend
+from ...backends import EMBEDDED, Backend, check_blenders
 from ...backends.complete import inspecting
+from ...backends.facts import FACTS
+from ...backends.speed import measure
 from ...engine import decode
-from ...inputs.prompt import clean_prompt
-from ...patches.catalogue import DATABASES, check_name, find_database
+from ...inputs.prompt import ANY_LIMIT, clean_prompt
+from ...patches.catalogue import DATABASES, check_codebook, check_name, check_settings, find_database
 from ...patches.protocol import Database
 from ...picture_file import FORMATS, about, picture_of, save
 from ...trace import Trace
@@ -30,21 +32,28 @@ from .progress import loading
 
 def run(chosen: argparse.Namespace) -> int:
     """See `core.commands.generate` for what is chosen."""
-    prompt, asked = clean_prompt(chosen.prompt), settings(chosen, DecodeSettings())  # mistakes are told before loading
+    facts = FACTS.get(chosen.backend)  # mistakes are told before loading, as far as the model is known then
+    prompt = clean_prompt(chosen.prompt, facts.prompt if facts else ANY_LIMIT)
+    asked = settings(chosen, facts.defaults if facts else DecodeSettings())
     check_output(chosen.out, tuple(FORMATS))
     check_output(chosen.trace, (".npz",))
     if chosen.inside and not chosen.trace:
         raise ConfigError("--inside: got no --trace to keep it in, expected one; name a file for it")
+    if asked.blends:
+        check_blenders(chosen.backend, chosen.faid)
     if asked.retrieves:
         check_name(chosen.database)
+        check_codebook(chosen.database, chosen.backend)
+        check_settings(chosen.database, asked, None if chosen.neighbours is None else asked.n_neighbours)
     certain = chosen.backend in EMBEDDED and chosen.database in DATABASES and not asked.styles
     with loading(chosen.backend, certain):
-        threads.pin()
+        threads.pin(large=chosen.backend not in EMBEDDED)
         backend = load_model(chosen)
         asked = settings(chosen, backend.defaults)
         if chosen.inside:
             inspecting(backend)  # which says what is missing before anything is drawn
         database = find_database(chosen.database, backend) if asked.retrieves else None
+    _announce(backend, chosen.backend, prompt)
     begin = time.perf_counter()
     trace = _drawn(backend, database, prompt, asked)
     seconds = time.perf_counter() - begin
@@ -55,6 +64,12 @@ def run(chosen: argparse.Namespace) -> int:
     _write(backend, trace, chosen)
     print(json.dumps(_report(trace, chosen.out, chosen.trace, seconds)))
     return 0
+
+
+def _announce(backend: Backend, name: str, prompt: str) -> None:
+    """Say on stderr how long a picture of a prompt takes, where that is long; those that ship are fast everywhere."""
+    if name not in EMBEDDED and (speed := measure(backend, prompt)).is_slow(backend.grid):
+        print(f"note: {speed.told(backend.grid)}", file=sys.stderr)
 
 
 def _drawn(backend: Backend, database: Database | None, prompt: str, settings: DecodeSettings) -> Trace:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import threads
-from ...backends import load_backend
+from ...backends import EMBEDDED, load_backend
 from ...engine import generate
 from ...patches.catalogue import find_database
 from ...picture_file import About, read
@@ -32,7 +32,7 @@ def _drawn_again(said: About, path: Path) -> dict[str, Any]:
         raise ConfigError(f"picture: cannot be drawn again from what it says ({said.note})")
     check_output(path, (".npz",))
     with loading(said.model):
-        threads.pin()
+        threads.pin(large=said.model not in EMBEDDED)
         backend = load_backend(said.model)
         database = find_database(said.database, backend) if said.settings.retrieves else None
     trace = generate(backend, database, said.prompt, said.settings)
