@@ -51,6 +51,7 @@ def endpoints(session: Session, page: gr.Blocks) -> None:
         (inside_endpoint(session), READS),
         *((answer, {}) for answer in (*reading, *finding)),
     ]:
+        answer.__doc__ = (answer.__doc__ or "").replace("PROMPT_LIMIT", session.library.prompt_limit.words)
         describe(page, api(answer, **options), answer, schemas)
 
 
@@ -73,7 +74,7 @@ def generate_endpoint(session: Session) -> Callable[..., tuple[Drawn, File]]:
         Only the caller's newest 32 runs are kept.
 
         Args:
-            prompt: what to draw, 1 to 300 characters; may name a colour and a style: "a red heart, 3d style"
+            prompt: what to draw, PROMPT_LIMIT; may name a colour and a style: "a red heart, 3d style"
             model: which model draws
             database: where methods with retrieval look up how real pictures go on
             settings: how to draw and retrieve; what is not named has its default
@@ -171,7 +172,7 @@ def compare_endpoint(session: Session) -> Callable[..., tuple[Comparison, File]]
         Every picture is a run of its own for step, branch and provenance.
 
         Args:
-            prompt: what to draw, 1 to 300 characters
+            prompt: what to draw, PROMPT_LIMIT
             model: which model draws
             database: where methods with retrieval look up how real pictures go on
             settings: those that all pictures share

@@ -78,26 +78,29 @@ def source_pictures(
     decoder: Backend | PlainColours,
     database: Database | None,
     thumbnail: Callable[[int], RGB | None] | None = None,
+    most: int = MOST_DECODED,
 ) -> packing.Pictures:
     """Where the pictures of a trace's sources are: in the database it looked into, or else in their codes.
 
-    thumbnail: remembers small pictures of that database, if something does.
+    thumbnail: remembers small pictures of that database, if something does; most: as in `decoded_sources`.
     """
     if database is None or not holds(database, trace):
-        return decoded_sources(trace, drawn, decoder)
+        return decoded_sources(trace, drawn, decoder, most)
     small = thumbnail or partial(pictures.thumbnail_of, database)
     return packing.Pictures(drawn, database.picture, small, decoder.decode_codes, getattr(decoder, "reach", None))
 
 
-def decoded_sources(trace: Trace, drawn: bytes, decoder: Backend | PlainColours) -> packing.Pictures:
+def decoded_sources(
+    trace: Trace, drawn: bytes, decoder: Backend | PlainColours, most: int = MOST_DECODED
+) -> packing.Pictures:
     """Pictures of a trace's sources from their token grids, for a database that is not here.
 
-    The first MOST_DECODED that are asked for have one; packing asks for those that count most first.
+    The first `most` that are asked for have one; packing asks for those that count most first.
     """
     made: dict[int, bytes] = {}
 
     def source(image: int) -> bytes | None:
-        if image not in made and len(made) < MOST_DECODED:
+        if image not in made and len(made) < most:
             made[image] = pictures.encoded(decoder.decode_codes(trace.sources[image].codes[None])[0], quality=75)
         return made.get(image)
 
@@ -143,26 +146,39 @@ def asked_of(trace: Trace, backends: Mapping[str, Backend], databases: Mapping[s
     return Asked(model, database, trace.settings)
 
 
-def arrival_message(name: str, trace: Trace, backends: Mapping[str, Backend], databases: Mapping[str, Database]) -> str:
-    """What a visitor has to know of a trace that was opened from a file."""
+def arrival_message(
+    name: str,
+    trace: Trace,
+    backends: Mapping[str, Backend],
+    databases: Mapping[str, Database],
+    most: int = MOST_DECODED,
+) -> str:
+    """What a visitor has to know of a trace that was opened from a file; most: as in `decoded_sources`."""
     asked, origin = asked_of(trace, backends, databases), trace.origin
     notes = [f"Opened from {name}."]
     if trace.rule != "gumbel":  # fingerprints covered less then
         notes.append(
             "It comes from an older version, which drew by another rule; whether its model and database are those "
-            "here cannot be told, so the pictures of its sources are decoded from their codes."
+            f"here cannot be told, so {_decoded_words(most)}"
         )
     elif asked.model not in backends:
         notes.append(f"It was made by another model than those here ({origin.backend}, weights {origin.model}).")
     if trace.rule == "gumbel" and origin.database and database_of(trace, databases) is None:
-        notes.append("Its database is not here: the pictures of its sources are decoded from their codes.")
-        if (count := len(trace.sources)) > MOST_DECODED:
-            notes.append(f"Of its {count} sources, {MOST_DECODED} have a picture.")
+        notes.append(f"Its database is not here: {_decoded_words(most)}")
+        if (count := len(trace.sources)) > most > 0:
+            notes.append(f"Of its {count} sources, {most} have a picture.")
     if isinstance(decoder_of(trace, backends), PlainColours):
         notes.append("No model here has its codebook: every code is a square of one colour instead of a patch.")
     if not trace.complete:
         notes.append(f"It has {len(trace.steps)} of {trace.grid.positions} patches.")
     return sentences(*notes, notice_of(trace))
+
+
+def _decoded_words(most: int) -> str:
+    """Which pictures the sources of a trace have whose database is not here."""
+    if most:
+        return "the pictures of its sources are decoded from their codes."
+    return "its sources have no pictures, as decoding them from their codes would take minutes."
 
 
 def check_sources(trace: Trace, databases: Mapping[str, Database]) -> None:

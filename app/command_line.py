@@ -27,6 +27,9 @@ PORT = "7860"
 HEARTBEAT = "5"
 """Seconds between signs of life in streams that have nothing to say: proxies cut those that are silent for ten."""
 
+NO_ANALYTICS = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
+"""Gradio makes a table of its last 10,000 events after each of them, for a page that is closed here."""
+
 FOLLOWED = ("SERVER_NAME", "SERVER_PORT", "ROOT_PATH", "TEMP_DIR", "HEARTBEAT_INTERVAL", "ANALYTICS_ENABLED")
 """Gradio's own variables that mean something here."""
 
@@ -122,6 +125,7 @@ def settle(environment: MutableMapping[str, str], options: Options) -> tuple[str
     if not re.fullmatch(r"\d{1,4}(\.\d+)?", beat, re.ASCII) or float(beat) <= 0:
         raise ConfigError(f"GRADIO_HEARTBEAT_INTERVAL: got {beat!r:.40}, expected seconds, such as {HEARTBEAT}")
     environment["GRADIO_HEARTBEAT_INTERVAL"] = beat
+    environment.update(NO_ANALYTICS)
     environment["GRADIO_SERVER_PORT"] = str(options.port)  # Gradio reads it when it is imported, whatever it holds
     return others
 

@@ -29,7 +29,7 @@ class Knob:
 
 
 RETRIEVAL_KNOBS = (
-    Knob("n_neighbours", "Neighbours K", "How many patches are looked up; 0 takes all.", 0, 512, 1),
+    Knob("n_neighbours", "Neighbours K", "How many patches are looked up; 0 takes all.", 0, 2048, 1),
     Knob("caption_filter", "Caption filter", "Only the n images captioned most alike. 0 is off.", 0, 512, 1),
     Knob("position_weight", "Position term", "Prefer patches from the same place. 0 is off.", 0, 1, 0.005),
 )
@@ -187,6 +187,11 @@ def _offer(name: str, database: Database | None) -> dict[str, Any]:
     return {"interactive": True, "info": INFO[name] + here}
 
 
+def _with_cost(offer: dict[str, Any], cost: str) -> dict[str, Any]:
+    """What is said of a setting, with what it costs."""
+    return {**offer, "info": sentences(offer["info"], f"{cost[:1].upper()}{cost[1:]}.")} if cost else offer
+
+
 def view_widget() -> gr.Radio:
     """How many of the settings are in sight; page.css hides the others."""
     return gr.Radio(
@@ -199,12 +204,17 @@ def view_widget() -> gr.Radio:
     )
 
 
-def strength_widget(start: Asked, methods: Collection[str], database: Database | None) -> gr.Radio:
-    """How much of a say look-ups have; nothing is chosen where the settings are of no strength."""
+def strength_widget(
+    start: Asked, methods: Collection[str], database: Database | None, defaults: DecodeSettings
+) -> gr.Radio:
+    """How much of a say look-ups have; nothing is chosen where the settings are of no strength.
+
+    defaults: those of the model, whose strengths these are.
+    """
     refused = database.unsupported_settings if database else {}
-    found = strength.strength_of(start.settings, refused)
+    found = strength.strength_of(start.settings, refused, strength.strengths_of(defaults))
     return gr.Radio(
-        strengths_offered(methods, refused),
+        strengths_offered(methods, refused, defaults),
         value=found.name if found else None,
         label="Strength",
         info=found.meaning if found else strength.CUSTOM,
@@ -214,19 +224,21 @@ def strength_widget(start: Asked, methods: Collection[str], database: Database |
     )
 
 
-def strength_table(databases: Mapping[str, Database]) -> str:
-    """What strength.js knows of strengths, as JSON; databases: those that may refuse settings."""
-    rows = {one.name: {"meaning": one.meaning, "settings": one.settings} for one in strength.STRENGTHS}
+def strength_table(databases: Mapping[str, Database], defaults: DecodeSettings) -> str:
+    """What strength.js knows of strengths, as JSON; databases: those that may refuse settings; defaults: a model's."""
+    known = strength.strengths_of(defaults)
+    rows = {one.name: {"meaning": one.meaning, "settings": one.settings} for one in known}
     return json.dumps(
         {"fields": strength.FIELDS, "strengths": rows, "refused": refusals(databases), "custom": strength.CUSTOM}
     )
 
 
 def strengths_offered(
-    methods: Collection[str], refused: Collection[str]
+    methods: Collection[str], refused: Collection[str], defaults: DecodeSettings
 ) -> list[str | int | float | tuple[str, str | int | float]]:
-    """Strengths as the picker offers them."""
-    return [(one.label, one.name) for one in strength.offered(methods, refused)]
+    """Strengths as the picker offers them; defaults: those of the model."""
+    known = strength.strengths_of(defaults)
+    return [(one.label, one.name) for one in strength.offered(methods, refused, known)]
 
 
 def method_widget(defaults: DecodeSettings, methods: Sequence[str]) -> gr.Radio:
@@ -251,16 +263,19 @@ def seed_widget(defaults: DecodeSettings) -> gr.Number:
 
 
 def knob_widgets(
-    knobs: Sequence[Knob], defaults: DecodeSettings, database: Database | None = None
+    knobs: Sequence[Knob],
+    defaults: DecodeSettings,
+    database: Database | None = None,
+    costs: Mapping[str, str] | None = None,
 ) -> dict[str, gr.components.Component]:
-    """One slider for each knob, by field; off where the database refuses it."""
+    """One slider for each knob, by field; off where the database refuses it. costs: what is said of some besides."""
     return {
         knob.field: gr.Slider(
             maximum=knob.high,
             value=getattr(defaults, knob.field),
             step=knob.step,
             label=knob.label,
-            **{"minimum": knob.low, **_offer(knob.field, database)},
+            **{"minimum": knob.low, **_with_cost(_offer(knob.field, database), (costs or {}).get(knob.field, ""))},
             buttons=[],
             elem_classes="lp-knob",
         )

@@ -103,17 +103,19 @@ def loader(script: Path, events: Sequence[str] = ()) -> str:
     return LOADER % {"events": ", ".join(map(json.dumps, events)), "address": json.dumps(place)}
 
 
-def links() -> str:
-    """What the head of the page must hold: the style sheet, and all scripts, so that none waits for another."""
+def links(stage: bool = True) -> str:
+    """What the head of the page must hold: the style sheet, and all scripts, so that none waits for another.
+
+    stage: whether the first screen is the finished example.
+    """
     style = f'<link rel="stylesheet" href="{address(STYLE)}">'
     connection = f'<script type="module" async src="{address(CONNECTION)}"></script>'
-    stage = f'<script type="module" async src="{address(STAGE)}"></script>'  # before the page itself is awake
+    first = f'<script type="module" async src="{address(STAGE)}"></script>'  # before the page itself is awake
     embedded = f'<script type="module" src="{address(EMBEDDED)}"></script>'
-    scripts = sorted(
-        (name for name in published() if name.endswith(".js")), key=lambda name: not name.startswith(FIRST)
-    )
+    needed = (name for name in published() if name.endswith(".js") and (stage or not name.startswith("stage/")))
+    scripts = sorted(needed, key=lambda name: not name.startswith(FIRST))
     preloads = [f'<link rel="modulepreload" href="{address(name)}">' for name in scripts]
-    return "".join([VEIL, connection, stage, style, embedded, *preloads])
+    return "".join([VEIL, connection, first if stage else "", style, embedded, *preloads])
 
 
 def route() -> Route:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.backends import EMBEDDED, Backend, ModelSource, installed, load_backend
-from core.patches.catalogue import DATABASES, find_database
+from core.patches.catalogue import DATABASES, check_codebook, check_name, find_database
 from core.patches.protocol import Database
 from core.types import ConfigError
 
@@ -40,11 +40,8 @@ class Deployment:
     databases: tuple[str, ...] = tuple(DATABASES)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str], pixels_device: str = "") -> Deployment:
-        """Read the variables; ConfigError for an unknown one, and for one that the chosen backend does not take.
-
-        pixels_device: see ModelSource, for servers whose main process has no GPU.
-        """
+    def from_environment(cls, environment: Mapping[str, str]) -> Deployment:
+        """Read the variables; ConfigError for an unknown one, and for one that the chosen backend does not take."""
         given = {k.removeprefix(PREFIX): v.strip() for k, v in environment.items() if k.startswith(PREFIX)}
         given = {name: value for name, value in given.items() if value and not is_injected(name, value)}
         known = {"BACKEND", "DATABASE", *_ELSEWHERE, *_FIELDS.values()}
@@ -64,11 +61,13 @@ class Deployment:
             return cls()
         database = given.pop("DATABASE", "")
         values = {field: given[name] for field, name in _FIELDS.items() if name in given}
-        source = ModelSource(**values, pixels_device=pixels_device)
-        return cls((choice,), source, (database,) if database else ())
+        return cls((choice,), ModelSource(**values), (database,) if database else ())
 
     def load(self) -> tuple[dict[str, Backend], dict[str, Database]]:
         """All models and databases by name; ArragError says what is missing and how to get it."""
+        for name in self.databases:
+            check_name(name)
+            check_codebook(name, self.backends[0])
         loaded = [load_backend(name, None if name in EMBEDDED else self.source) for name in self.backends]
         databases: dict[str, Database] = {name: find_database(name, loaded[0]) for name in self.databases}
         return {backend.name: backend for backend in loaded}, databases

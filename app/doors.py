@@ -123,8 +123,8 @@ async def checked(scope: Scope, receive: Receive, kind: str, name: str, uploads:
         value = values.get(field)
         if value is not None and (not isinstance(value, kinds) or (bool not in kinds and isinstance(value, bool))):
             refuse(422, f"{field}: expected {kinds[0].__name__} or null")
-        if isinstance(value, str) and len(value) > LONGEST_NAME:
-            refuse(422, f"{field}: expected {LONGEST_NAME} characters at most")
+        if isinstance(value, str) and not 0 < len(value) <= LONGEST_NAME:  # an empty session would break the queue
+            refuse(422, f"{field}: expected 1 to {LONGEST_NAME} characters, or null")
     blocks = scope["app"].get_blocks()
     if kind.startswith("component_server"):
         check_component(values, blocks.blocks)

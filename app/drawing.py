@@ -16,20 +16,25 @@ from app.decoding.ticket import Ticket, Waiting
 from app.fan import Fan
 from app.journal import Journal, Outcome, Ran
 from app.library import Library
+from app.painting import QUICK_SECONDS
 from app.plans import Batch
 from app.presenting import Presenting
 from app.runs import Busy, Run, Runs
 from app.sheets import Comparison, Sheet
+from app.speeds import Speeds
 from app.views import Asked, Update
 from app.visits import Kept, Visits
+from app.waiting import Progress
+from core.backends.protocol import Backend
 from core.inputs.prompt import clean_prompt
 from core.patches.database import PatchDatabase
 from core.trace import Trace
 from core.types import Change, ConfigError, StepRecord
 
 PREVIEW_SECONDS: Final = 0.1
-PREVIEW_SHARE: Final = 0.25
-"""Previews may cost at most this share of the time, those of all visitors together, however slow the decoder is."""
+PREVIEW_SHARE: Final = 0.1
+"""Previews may cost at most this share of the time between them, those of all visitors together, however slow the
+decoder is."""
 
 WAITING_SECONDS: Final = 2.0
 """Between two messages to a visitor who waits."""
@@ -59,9 +64,10 @@ class Drawing:
         presenting: Presenting,
         decoder: Decoder,
         journal: Journal,
+        speeds: Speeds,
     ) -> None:
         self._library, self._runs, self._visits, self._presenting = library, runs, visits, presenting
-        self._decoder, self._journal = decoder, journal
+        self._decoder, self._journal, self._speeds = decoder, journal, speeds
 
     # -----------------------------------------------------------------------------------------------------------------
     # One picture
@@ -90,7 +96,11 @@ class Drawing:
             if self._runs.was_ended(visitor, tab, begun):
                 yield self._presenting.not_begun(self._runs.number())
                 return
-        yield from self.carry_out(visitor, lambda: Plan(clean_prompt(prompt), asked(), pause=pause), tab)
+        yield from self.carry_out(visitor, lambda: Plan(self._cleaned(prompt), asked(), pause=pause), tab)
+
+    def _cleaned(self, prompt: str) -> str:
+        """A prompt in one spelling; ConfigError for one that no model here takes."""
+        return clean_prompt(prompt, self._library.prompt_limit)
 
     def branch(self, visitor: str, run: str, change: Change, tab: str | None = "") -> Iterator[Update]:
         """Draw another picture from a kept one, with a change at one of its positions."""
@@ -141,7 +151,7 @@ class Drawing:
 
     def _draw(self, run: Run[Update], plan: Plan) -> None:
         """Previews at their pace, then the final update; the finished run is kept for its visitor."""
-        started, pace = time.perf_counter(), _Pace(run.tab is not None, lambda: self._runs.count)
+        started, pace = time.perf_counter(), self._pace(run, [plan])
         backend = self._library.backend(plan.asked.model)
         database = self._library.database_of(run.visitor, plan.asked) if plan.retrieves else None
         steps, ahead = self._steps(run, plan, pace)
@@ -203,9 +213,14 @@ class Drawing:
                 if steps and (run.stopped.is_set() or len(steps) == plan.pause):
                     return steps, record
                 steps.append(record)
+                pace.progress.came()
+                said = pace.words()
                 with pace.preview() as due:
                     if due:
-                        run.tell(self._presenting.preview(run.number, plan, steps))
+                        run.tell(self._presenting.preview(run.number, plan, steps, said))
+                    elif said != pace.told:
+                        run.tell(self._presenting.progress(run.number, plan, steps, said))
+                pace.told = said
         return steps, None
 
     def _jobs(self, visitor: str, plans: Sequence[Plan]) -> list[Job]:
@@ -272,7 +287,7 @@ class Drawing:
 
         def work(run: Run[Sheet]) -> None:
             try:
-                wanted = "" if prompt is None else clean_prompt(prompt)
+                wanted = "" if prompt is None else self._cleaned(prompt)
                 self._draw_sheet(run, plan(), wanted, keep)
             except Exception as error:
                 self._ended_by(visitor, error)
@@ -293,7 +308,7 @@ class Drawing:
         begun = self._presenting.sheet_begun(run.number, plans[0].prompt, plan)
         sheet = replace(begun, before=tuple(step.code for step in plans[0].steps))
         run.tell(sheet)
-        pace = _Pace(run.tab is not None, lambda: self._runs.count)
+        pace = self._pace(run, plans)
         steps = self._sheet_steps(run, sheet, plans, pace)
         if run.gone.is_set():
             return
@@ -310,7 +325,7 @@ class Drawing:
 
     def _sheet_steps(self, run: Run[Sheet], sheet: Sheet, plans: Sequence[Plan], pace: _Pace) -> list[list[StepRecord]]:
         """The new steps of each picture, while the sheet shows how they grow; none where it was stopped too soon."""
-        steps: list[list[StepRecord]] = [[] for _ in plans]
+        steps, shown = [list[StepRecord]() for _ in plans], sheet
         ticket, cut = self._decoder.draw(run.visitor, self._jobs(run.visitor, plans)), False
         with closing(iter(ticket)) as come:  # which ends the ticket
             for news in come:
@@ -325,10 +340,29 @@ class Drawing:
                 if run.stopped.is_set() and not cut:
                     ticket.cut()
                     cut = True
+                pace.progress.came()
+                said = pace.words()
                 with pace.preview() as due:
                     if due:
-                        run.tell(self._presenting.sheet_preview(sheet, steps))
+                        shown = self._presenting.sheet_preview(sheet, steps, said)
+                        run.tell(shown)
+                    elif said != pace.told:
+                        shown = self._presenting.sheet_progress(shown, steps, said)
+                        run.tell(shown)
+                pace.told = said
         return steps
+
+    def _pace(self, run: Run[Any], plans: Sequence[Plan]) -> _Pace:
+        """When to tell of the drawing of some plans."""
+        positions = sum((plan.pause or self._library.grid.positions) - len(plan.steps) for plan in plans)
+        model, presenting = plans[0].asked.model, self._presenting
+        return _Pace(
+            run.tab is not None,
+            lambda: self._runs.count,
+            Progress(positions),
+            lambda: presenting.preview_seconds(model, len(plans)),
+            self._library.backend(model) if self._speeds.is_slow(model) else None,
+        )
 
     def _drawn(
         self, plan: Plan, theirs: Mapping[str, PatchDatabase], records: Sequence[StepRecord], seconds: float
@@ -344,14 +378,22 @@ class Drawing:
 class _Pace:
     """When something may be told of a run, whose previews take time.
 
-    shown: whether anybody looks; others: how many runs there are in all, which share the time for previews; began: when
-    the first record was there, 0 before.
+    shown: whether anybody looks; others: how many runs there are in all, which share the time for previews; progress:
+    how fast codes come; cost: seconds that a preview takes, 0 while that is not known; slow: the model, if it is one
+    of which it is said how long it takes; began: when the first record was there, 0 before; told: what was said last.
     """
 
-    def __init__(self, shown: bool, others: Callable[[], int]) -> None:
-        self._shown, self._others = shown, others
+    def __init__(
+        self,
+        shown: bool,
+        others: Callable[[], int],
+        progress: Progress,
+        cost: Callable[[], float],
+        slow: Backend | None,
+    ) -> None:
+        self.progress, self.told, self.said = progress, "", 0
+        self._shown, self._others, self._cost, self._slow = shown, others, cost, slow
         self._due = self._say_due = self.began = 0.0
-        self.said = 0
 
     def may_say(self) -> bool:
         """Whether somebody who waits is to be told so now."""
@@ -361,13 +403,29 @@ class _Pace:
         self._say_due, self.said = now + WAITING_SECONDS, self.said + 1
         return True
 
+    def words(self) -> str:
+        """What is said now of the time that is left; what was said last, while it is too soon for something else."""
+        if self._slow is None or not self._shown or not self.progress.is_due():
+            return self.told
+        return self.progress.words(self._slow, self._cost())
+
     @contextmanager
     def preview(self) -> Iterator[bool]:
-        """Whether a preview is due, which is made inside of the context."""
-        begun = time.perf_counter()
-        self.began = self.began or begun
-        due = self._shown and begun >= self._due
+        """Whether a preview is due, which is made inside of the context.
+
+        A slow one is not begun when it is known to cost too much, nor so late that the finished picture would wait.
+        """
+        begun, cost = time.perf_counter(), self._cost()
+        if not self.began:
+            self.began = begun
+            self._due = begun + (self._rest(cost) if cost >= QUICK_SECONDS else 0.0)
+        in_time = cost < QUICK_SECONDS or self.progress.left > cost
+        due = self._shown and begun >= self._due and in_time
         yield due
         if due:
             ended = time.perf_counter()
-            self._due = ended + max(PREVIEW_SECONDS, (ended - begun) / PREVIEW_SHARE * max(1, self._others()))
+            self._due = ended + self._rest(ended - begun)
+
+    def _rest(self, cost: float) -> float:
+        """Seconds until the next preview."""
+        return max(PREVIEW_SECONDS, cost / PREVIEW_SHARE * max(1, self._others()))

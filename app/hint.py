@@ -10,6 +10,7 @@ from gradio.data_classes import GradioModel
 
 from app.scripted import Scripted
 from app.things import NEAR_IN_MEANING, SAME_IN_MEANING, alike, is_among, nearest, things_of
+from core.backends.complete import prompt_limit
 from core.backends.emoji.text import words_of
 from core.backends.protocol import NO_KNOWN_WORD, Backend
 from core.inputs.prompt import clean_prompt
@@ -41,8 +42,8 @@ class Hint(Scripted):
 
     data_model = HintData
 
-    def __init__(self, elem_id: str = "hint", render: bool = True) -> None:
-        super().__init__(FOLDER / "hint.html", FOLDER / "hint.js", elem_id, render)
+    def __init__(self, elem_id: str = "hint", render: bool = True, value: Any = None) -> None:
+        super().__init__(FOLDER / "hint.html", FOLDER / "hint.js", elem_id, render, value=value)
 
     def postprocess(self, value: Any) -> Any:
         """What is told, for the script."""
@@ -67,7 +68,7 @@ def told_of(backend: Backend, database: Database | None, prompt: str) -> Told:
 def hint_of(backend: Backend, prompt: str) -> str:
     """What to know of a prompt before it is drawn, "" when there is nothing."""
     try:
-        prompt = clean_prompt(prompt)
+        prompt = clean_prompt(prompt, prompt_limit(backend))
     except ConfigError:  # which is told when it is to be drawn
         return ""
     if not backend.caption_encoder:

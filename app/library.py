@@ -12,10 +12,14 @@ from typing import TypeVar
 
 from app import own, zerogpu
 from app.deployment import Deployment
+from app.lender import is_lent
 from app.views import Asked
 from core import threads
 from core.backends import EMBEDDED
+from core.backends.complete import prompt_limit
+from core.backends.facts import FACTS
 from core.backends.protocol import Backend, never
+from core.inputs.prompt import PromptLimit
 from core.patches.database import PatchDatabase
 from core.patches.protocol import Database
 from core.types import METHODS, CodeArray, ConfigError, Grid
@@ -37,8 +41,9 @@ class Library:
     @classmethod
     def load(cls) -> Library:
         """What the environment asks for, or all that ships in assets/; ArragError says what is missing."""
-        threads.pin()
-        return cls(*Deployment.from_environment(os.environ, zerogpu.pixels_device()).load())
+        chosen = Deployment.from_environment(os.environ)
+        threads.pin(large=not set(chosen.backends) <= set(EMBEDDED))
+        return cls(*replace(chosen, source=zerogpu.lent_source(chosen.source)).load())
 
     # -----------------------------------------------------------------------------------------------------------------
     # What can be chosen
@@ -51,12 +56,23 @@ class Library:
     @property
     def is_lent(self) -> bool:
         """Whether a GPU is lent to what its models do: those that ship with us draw on the CPU everywhere."""
-        return zerogpu.is_lent() and not self.small
+        return is_lent() and not self.small
 
     @property
     def first(self) -> Backend:
         """The model that a visitor finds chosen."""
         return next(iter(self.backends.values()))
+
+    @property
+    def prompt_limit(self) -> PromptLimit:
+        """The longest prompt that one of its models takes; each says when one is too long for itself."""
+        return max((prompt_limit(backend) for backend in self.backends.values()), key=lambda limit: limit.characters)
+
+    @property
+    def costs(self) -> Mapping[str, str]:
+        """What settings cost with the first model, by their names, as far as that was measured."""
+        facts = FACTS.get(self.first.name)
+        return {"cfg_scale": facts.guidance} if facts else {}
 
     @property
     def grid(self) -> Grid:

@@ -11,7 +11,7 @@ from typing import Any
 from app.own import BOTH, YOURS
 from app.views import Asked
 from app.visits import Kept, Listed
-from core.inputs.prompt import clean_prompt
+from core.inputs.prompt import ANY_LIMIT, LONGEST_PROMPT, clean_prompt
 from core.picture_file import About, about
 from core.trace import Trace
 from core.types import ConfigError, DecodeSettings
@@ -21,6 +21,8 @@ FEWEST_DIGITS = 8
 left of it after copying."""
 
 MAX_VALUE = 1000
+"""Letters of a value that is no prompt."""
+
 OTHERS = ("view", "footer", "deep_link")
 """Parameters that Gradio has its own use for; so are those that begin with two underscores."""
 
@@ -56,15 +58,15 @@ def parse_query(params: Mapping[str, str], start: Asked) -> Link | None:
     if not asked_for:
         return None
     for name, text in asked_for.items():
-        if len(text) > MAX_VALUE:
-            raise ConfigError(f"link: {name}: got {len(text)} characters, expected at most {MAX_VALUE}")
+        if len(text) > (most := LONGEST_PROMPT if name == "prompt" else MAX_VALUE):
+            raise ConfigError(f"link: {name}: got {len(text)} characters, expected at most {most}")
     settings = {name: getattr(start.settings, name) for name in kinds}
     settings |= {name: _value(name, kinds[name], text) for name, text in asked_for.items() if name in kinds}
     try:
         asked = Asked(
             asked_for.get("model", start.model), asked_for.get("database", start.database), DecodeSettings(**settings)
         )
-        prompt = clean_prompt(asked_for["prompt"]) if "prompt" in asked_for else ""
+        prompt = clean_prompt(asked_for["prompt"], ANY_LIMIT) if "prompt" in asked_for else ""
     except ConfigError as error:
         raise ConfigError(f"link: {error}") from None
     ignored = tuple(sorted(name[:40] for name in said if name not in known))

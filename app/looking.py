@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Final
 
 from app import arrivals, inside, pictures, zerogpu
 from app.library import Library
+from app.painting import Painting
 from app.runs import Runs
 from app.visits import Kept, Visits
 from core.analysis.inside import kept_small, look_inside
@@ -23,9 +23,6 @@ RUNS_SEEN: Final = 4
 
 BYTES_SEEN: Final = 256 * 2**20
 """Of all visitors together; the newest one stays whatever it takes."""
-
-QUICK_SECONDS: Final = 0.25
-"""A model that decodes a picture in this time shows patches in place without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +37,8 @@ class Patches:
 class Looking:
     """Looks for visitors, who reach nothing of each other; what runs a model is to be called from the model queue."""
 
-    def __init__(self, library: Library, runs: Runs, visits: Visits) -> None:
-        self._library, self._runs, self._visits = library, runs, visits
+    def __init__(self, library: Library, runs: Runs, visits: Visits, painting: Painting) -> None:
+        self._library, self._runs, self._visits, self._painting = library, runs, visits, painting
         self._seen: OrderedDict[tuple[str, str], Inspection] = OrderedDict()
         self._lock = threading.Lock()
         self._pass = self._inspect
@@ -113,16 +110,14 @@ class Looking:
             )
         codes, grid = inside.different(inspection, position), kept.trace.grid
         decoder = arrivals.decoder_of(kept.trace, self._library.backends)
-        drawn = decoder.decode_codes(inside.tried(kept.trace, position, codes))
+        drawn = self._painting.pictures(decoder, inside.tried(kept.trace, position, codes))
         strip = pictures.encoded(inside.pieces(drawn, grid, position))
         return Patches(codes, inside.corner(grid, position), strip)
 
     def is_quick(self, visitor: str, run: str) -> bool:
         """Whether a picture of the run is decoded so soon that patches can be shown unasked."""
         kept = self._visits.find(visitor, run)
-        decoder, begun = arrivals.decoder_of(kept.trace, self._library.backends), time.perf_counter()
-        decoder.decode_codes(inside.tried(kept.trace, 0, [kept.trace.steps[0].code]))
-        return time.perf_counter() - begun < QUICK_SECONDS
+        return self._painting.is_quick(arrivals.decoder_of(kept.trace, self._library.backends))
 
     def forget(self, visitor: str) -> None:
         """Drop everything of a visitor."""

@@ -15,12 +15,12 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from app.pictures import RGB, atlas_grids, continued_grid, encoded, table_of
+from app.pictures import RGB, block_grids, continued_grid, encoded, table_of
 from app.views import Array
 from core.backends.protocol import Backend
 from core.patches.protocol import Database
 from core.trace import Trace
-from core.types import CodeArray, Grid
+from core.types import CodeArray, Grid, IntArray
 
 SAMPLE: Final = 2048
 """Most pictures that a mean is taken over, evenly spread over the database."""
@@ -39,12 +39,21 @@ BUDGET_SECONDS: Final = 0.4
 Decode = Callable[[CodeArray], RGB]
 
 
+UNKNOWN: Final = 208
+"""The grey of a code whose look is not known yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Looks:
     """patches: [V, side, side, 3] a look of each code; seen: [V] whether it is a mean of real pictures."""
 
     patches: RGB
     seen: Array
+
+    @classmethod
+    def unknown(cls, size: int, side: int) -> Looks:
+        """Plain grey for each of `size` codes."""
+        return cls(np.full((size, side, side, 3), UNKNOWN, np.uint8), np.zeros(size, np.bool_))
 
     def encoded(self) -> bytes:
         """All of them as one picture, ATLAS_COLUMNS in a row; those that are no mean have a dotted edge."""
@@ -56,12 +65,17 @@ class Looks:
         return encoded(table_of(marked))
 
 
-def looks_of(backend: Backend, database: Database | None) -> Looks:
-    """The mean look of every code in a database's pictures; of those that stand in none, a block of their like."""
-    alone = _alone(backend.decode_codes, backend.codebook.size, backend.grid)
+def looks_of(backend: Backend, database: Database | None, others: Looks | None = None) -> Looks:
+    """The mean look of every code in a database's pictures; of those that stand in none, a block of their like.
+
+    others: the looks of those that stand in none, for a model that is too slow to decode anything for them: then the
+    pictures of a database that has none but codes are not made either.
+    """
+    size, decoded = backend.codebook.size, DECODED if others is None else 0
+    alone = blocks_of(backend, np.arange(size)) if others is None else others.patches.copy()
     side = alone.shape[1]
-    total, count = np.zeros((len(alone), side * side * 3)), np.zeros(len(alone), np.int64)
-    for codes, patches in _patches(backend, database, side) if database is not None else ():
+    total, count = np.zeros((size, side * side * 3)), np.zeros(size, np.int64)
+    for codes, patches in _patches(backend, database, side, decoded) if database is not None else ():
         order = np.argsort(codes, kind="stable")
         found, starts, counts = np.unique(codes[order], return_index=True, return_counts=True)
         total[found] += np.add.reduceat(patches[order].astype(np.float32), starts, axis=0)
@@ -72,21 +86,24 @@ def looks_of(backend: Backend, database: Database | None) -> Looks:
     return Looks(alone, seen)
 
 
-def _alone(decode: Decode, size: int, grid: Grid) -> RGB:
-    """A patch [V, side, side, 3] of each code from inside of a block of its like."""
-    grids = atlas_grids(size, grid)
-    images = np.concatenate([decode(grids[start : start + 8]) for start in range(0, len(grids), 8)])
+def blocks_of(backend: Backend, codes: IntArray) -> RGB:
+    """A patch [n, side, side, 3] of each of some codes [n] from inside of a block of its like; see `block_grids`."""
+    grid, grids = backend.grid, block_grids(codes, backend.grid)
+    images = np.concatenate([backend.decode_codes(grids[start : start + 8]) for start in range(0, len(grids), 8)])
     side = images.shape[2] // grid.width
     cells = images.reshape(len(images), grid.height, side, grid.width, side, 3)
     inner = cells[:, 1 : 4 * (grid.height // 4) : 4, :, 1 : 4 * (grid.width // 4) : 4]
-    patches: RGB = inner.transpose(0, 1, 3, 2, 4, 5).reshape(-1, side, side, 3)[:size].copy()
+    patches: RGB = inner.transpose(0, 1, 3, 2, 4, 5).reshape(-1, side, side, 3)[: len(codes)].copy()
     return patches
 
 
-def _patches(backend: Backend, database: Database, side: int) -> Iterator[tuple[Array, Array]]:
-    """Codes [n] and pixels [n, side * side * 3] of a sample of a database's pictures, some pictures at a time."""
+def _patches(backend: Backend, database: Database, side: int, decoded: int) -> Iterator[tuple[Array, Array]]:
+    """Codes [n] and pixels [n, side * side * 3] of a sample of a database's pictures, some pictures at a time.
+
+    decoded: how many pictures are decoded at most, where a database has none but codes.
+    """
     has_pictures = len(database.images) > 0 and database.picture(int(database.images[0])) is not None
-    most = SAMPLE if has_pictures else DECODED
+    most = SAMPLE if has_pictures else decoded
     images = database.images[np.linspace(0, len(database.images) - 1, min(most, len(database.images))).astype(int)]
     for start in range(0, len(images), AT_ONCE):
         numbers = [int(image) for image in images[start : start + AT_ONCE]]
@@ -181,14 +198,20 @@ def places_of(
     decode: Decode,
     reach: int | None = None,
     seconds: float = BUDGET_SECONDS,
+    each: float = 0.0,
 ) -> Places:
-    """The patches in place of the codes that are listed at each position, as many as there are seconds for."""
+    """The patches in place of the codes that are listed at each position, as many as there are seconds for.
+
+    each: seconds that a whole picture takes; where patches need one each, no more are begun at once than fit.
+    """
     grid, listed = continued_grid([step.code for step in trace.steps], trace.grid), arrays["top_code"]
     index, wanted = np.full(listed.shape, -1, np.int16), _wanted(arrays)
     made: list[RGB] = []
     until = time.perf_counter() + seconds
-    for start in range(0, len(wanted), AT_ONCE):
-        part = wanted[start : start + AT_ONCE]
+    few = reach is None and each > 0 and seconds / each < AT_ONCE
+    at_once = max(1, int(seconds / each)) if few else AT_ONCE
+    for start in range(0, len(wanted), at_once):
+        part = wanted[start : start + at_once]
         made.append(in_place(decode, grid, part, reach))
         for number, (position, code) in enumerate(part, start=start):
             index[position, np.flatnonzero(listed[position] == code)] = number

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from app import arrivals, packing, pictures
 from app.branches import Plan
 from app.files import page_file
-from app.looks import looks_of
+from app.looks import Looks, looks_of
+from app.painting import Painting
 from core.backends import EMBEDDED, load_backend
 from core.backends.complete import complete
 from core.backends.protocol import Backend, SmallBackend
@@ -44,12 +45,19 @@ def show(trace: Trace, backend: SmallBackend | None = None, database: Database |
     decoder, asked = arrivals.decoder_of(trace, backends), arrivals.asked_of(trace, backends, databases)
     codes = pictures.continued_grid(trace.codes.tolist(), trace.grid)
     seconds = trace.seconds.model + trace.seconds.search + trace.seconds.blend
-    kept = Plan(trace.prompt, asked).finished(trace, pictures.encoded(decoder.decode_codes(codes[None])[0]), seconds)
-    images = arrivals.source_pictures(trace, kept.picture, decoder, databases.get(asked.database))
+    painting, found = Painting(), databases.get(asked.database)
+    kept = Plan(trace.prompt, asked).finished(trace, pictures.encoded(painting.picture(decoder, codes)), seconds)
+    quick = painting.is_quick(decoder)
+    images = arrivals.source_pictures(
+        trace, kept.picture, decoder, found, most=arrivals.MOST_DECODED if quick else 0
+    )  # fmt: skip
+    images = images if quick else replace(images, decode=None)
     if isinstance(decoder, arrivals.PlainColours):
         atlas = decoder.atlas()
     else:
-        atlas = looks_of(decoder, databases.get(asked.database)).encoded()
+        side = decoder.pixels // decoder.grid.width
+        others = None if quick else Looks.unknown(decoder.codebook.size, side)
+        atlas = looks_of(decoder, found, others).encoded()
     packed = packing.pack_trace(trace, kept.id, images, seconds, asked)
     return Shown(page_file(kept, packed, atlas)[1])
 

@@ -53,7 +53,9 @@ class Opening:
             arrivals.check_sources(trace, databases)
             kept = self._arrived(visitor, trace)
             shown = self.presenting.shown(self.runs.number(), visitor, kept)
-            message = arrivals.arrival_message(path.name, trace, self.library.backends, databases)
+            message = arrivals.arrival_message(
+                path.name, trace, self.library.backends, databases, self.presenting.decodes(trace)
+            )
             with self.runs.live(visitor):
                 self.visits.keep(visitor, kept)
         except ArragError as error:

@@ -43,7 +43,8 @@ class Pictures:
 
     drawn: the finished image, encoded; source: encoded picture of an image of the database, None without one;
     thumbnail: a small picture [THUMBNAIL, THUMBNAIL, 3] of it; decode: makes pictures of token grids, None where no
-    patch is to be shown in place; reach: as `looks.in_place` takes it; seconds: what these may take.
+    patch is to be shown in place; reach: as `looks.in_place` takes it; seconds: what these may take; each: what a whole
+    picture takes, 0 where that is not known.
     """
 
     drawn: bytes
@@ -52,6 +53,7 @@ class Pictures:
     decode: Decode | None = None
     reach: int | None = None
     seconds: float = BUDGET_SECONDS
+    each: float = 0.0
 
 
 NO_CODE = 65535
@@ -78,7 +80,7 @@ def pack_trace(
     origins = sorted({source.source for source in sources})
     provenance = {**origin.header, "places": np.searchsorted(shown, np.array(origin.images, np.int64)).tolist()}
     decode, reach, budget = pictures.decode, pictures.reach, pictures.seconds
-    places = places_of(trace, arrays, decode, reach, budget) if decode else None
+    places = places_of(trace, arrays, decode, reach, budget, pictures.each) if decode else None
     if places is not None:
         arrays["in_place"] = places.index
     summary = summary_of(trace, arrays, provenance, places.seen if places else None)
@@ -207,6 +209,12 @@ def array_of(packed: bytes, name: str) -> Array:
     """One of the arrays of a packed trace, flat."""
     place, kinds = header_of(packed)["arrays"][name], {kind: dtype for dtype, kind in _KINDS.items()}
     return np.frombuffer(packed, f"<{kinds[place['kind']]}", place["count"], _body(packed) + place["offset"])
+
+
+def shown_codes(packed: bytes) -> Array:
+    """The codes that the stepper lists of a packed trace, those that it lists most often first."""
+    codes, counts = np.unique(array_of(packed, "top_code"), return_counts=True)
+    return codes[np.argsort(-counts, kind="stable")]
 
 
 def blob_of(packed: bytes, name: str) -> bytes:

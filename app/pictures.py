@@ -13,7 +13,7 @@ from PIL import Image
 from core.inputs.picture import open_picture
 from core.patches.protocol import Database
 from core.picture_file import About, write
-from core.types import CodeArray, Grid
+from core.types import CodeArray, Grid, IntArray
 
 ATLAS_COLUMNS = 32
 THUMBNAIL, THUMBNAIL_BYTES = 64, 540
@@ -44,13 +44,13 @@ def encoded(image: RGB, quality: int = 90, about: About | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def atlas_grids(size: int, grid: Grid) -> CodeArray:
-    """Token grids in which every code of a codebook fills a block of 4x4 cells, so that it is seen among its like."""
+def block_grids(codes: IntArray, grid: Grid) -> CodeArray:
+    """Token grids in which each of some codes fills a block of 4x4 cells, so that it is seen among its like."""
     per_row, per_col = grid.width // 4, grid.height // 4
-    count = -(-size // (per_row * per_col))
-    codes = np.zeros(count * per_row * per_col, np.uint16)
-    codes[:size] = np.arange(size)
-    blocks = codes.reshape(count, per_col, per_row)
+    count = -(-len(codes) // (per_row * per_col))
+    filled = np.zeros(count * per_row * per_col, np.uint16)
+    filled[: len(codes)] = codes
+    blocks = filled.reshape(count, per_col, per_row)
     grids: CodeArray = np.zeros((count, grid.height, grid.width), np.uint16)
     grids[:, : 4 * per_col, : 4 * per_row] = blocks.repeat(4, axis=1).repeat(4, axis=2)
     return grids

@@ -6,10 +6,11 @@ import re
 from typing import Final
 
 from app.controls import LABELS
-from core.inputs.prompt import MAX_PROMPT
 
 EMPTY_PROMPT: Final = "Say what to draw, such as “a red heart”."
-_LONG_PROMPT = re.compile(r"prompt: got (\d+) characters, [^.;]*; shorten it")
+_LONG_PROMPT = re.compile(
+    r"prompt: got (\d+) (characters|tokens)[^.;]*?, expected (?:1 to|at most) ([\d,]+)[^.;]*; shorten it"
+)
 _NO_PROMPT = re.compile(r"prompt: got 0 characters, [^.;]*; say what to draw, such as 'a red heart'")
 _NAMES = {**LABELS, **{label: label for label in LABELS.values()}}
 _SETTING = re.compile(
@@ -27,7 +28,7 @@ def plain(message: str) -> str:
     if _NO_PROMPT.fullmatch(error.rstrip(".")):
         told = EMPTY_PROMPT
     elif found := _LONG_PROMPT.fullmatch(error.rstrip(".")):
-        told = f"The prompt has {found[1]} characters: shorten it to {MAX_PROMPT} at most."
+        told = f"The prompt has {found[1]} {found[2]}: shorten it to {found[3]} at most."
     elif found := _SETTING.fullmatch(error.rstrip(".")):
         name, got, expected = found.groups()
         told = f"{_NAMES[name]} is empty." if got == "nothing" else f"{_NAMES[name]} takes {expected}, not {got}."

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from threading import Lock
-from typing import Final, Generic, TypeVar
+from threading import Thread
+from typing import Final
 
 import numpy as np
 
 from app import arrivals, links, packing, pictures
+from app.atlas import Atlas
 from app.branches import Plan
 from app.decoding.ticket import Waiting
 from app.figures.position import Seen
 from app.figures.words import settings_line
 from app.library import Library
 from app.looks import BUDGET_SECONDS, looks_of
+from app.painting import Painting
 from app.pictures import RGB
 from app.plans import MOST_COMPARED, Batch, labels
 from app.runs import Runs
 from app.sheets import Compared, Comparison, Sheet
+from app.shelf import Shelf
 from app.views import Asked, State, Update, notice_of, sentences
 from app.visits import Kept, Visits
+from core.backends.speed import time_in_words
 from core.trace import Trace
 from core.types import ArragError, ConfigError, IntArray, StepRecord
 
@@ -39,18 +42,26 @@ NOT_BEGUN: Final = "Stopped before it had begun."
 PREVIEW_QUALITY: Final = 75
 THUMBNAILS_KEPT: Final = 4096
 
-Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 
 class Presenting:
-    """Makes messages; the pictures that all of them share are made once, before the first visitor waits for them."""
+    """Makes messages; the pictures that all of them share are made once, before the first visitor waits for them.
 
-    def __init__(self, library: Library, runs: Runs, visits: Visits) -> None:
+    painting: makes pictures of codes; shelf: where those are kept that take long.
+    """
+
+    def __init__(
+        self, library: Library, runs: Runs, visits: Visits, painting: Painting | None = None, shelf: Shelf | None = None
+    ) -> None:
         self._library, self._runs, self._visits = library, runs, visits
+        self._painting, shelf = painting or Painting(), shelf or Shelf.of_user()
         self._thumbnail = lru_cache(maxsize=THUMBNAILS_KEPT)(self._make_thumbnail)
-        self._looks = {name: _Later(partial(self._looks_in, name)) for name in library.databases or ("",)}
-        _in_background(self._warm_up)
+        self._atlases = {
+            name: Atlas(library.first, library.databases.get(name), self._painting, lambda: runs.count == 0, shelf)
+            for name in library.databases or ("",)
+        }
+        Thread(target=self._warm_up, name="background").start()
 
     # -----------------------------------------------------------------------------------------------------------------
     # One picture
@@ -64,13 +75,22 @@ class Presenting:
         trace, number = kept.trace, self._runs.number()
         return Update(number, 0, "streaming", "", trace.prompt, steps, trace.grid, kept.picture)
 
-    def preview(self, number: int, plan: Plan, steps: Sequence[StepRecord]) -> Update:
-        """The picture as far as it is drawn."""
+    def preview(self, number: int, plan: Plan, steps: Sequence[StepRecord], message: str = "") -> Update:
+        """The picture as far as it is drawn; message: what is said of the rest."""
         backend = self._library.backend(plan.asked.model)
         codes = pictures.continued_grid([step.code for step in steps], backend.grid)
-        picture = pictures.encoded(backend.decode_codes(codes[None])[0], PREVIEW_QUALITY)
+        picture = pictures.encoded(self._painting.picture(backend, codes), PREVIEW_QUALITY)
         count = len(steps)
-        return Update(number, PREVIEWS + count, "streaming", "", plan.prompt, count, backend.grid, picture)
+        return Update(number, PREVIEWS + count, "streaming", message, plan.prompt, count, backend.grid, picture)
+
+    def preview_seconds(self, model: str, count: int = 1) -> float:
+        """How long a preview of so many pictures takes, 0 while that is not known."""
+        return count * self._painting.seconds(self._library.backend(model))
+
+    def progress(self, number: int, plan: Plan, steps: Sequence[StepRecord], message: str) -> Update:
+        """How far it has come between two previews."""
+        count, grid = len(steps), self._library.backend(plan.asked.model).grid
+        return Update(number, PREVIEWS + count, "streaming", message, plan.prompt, count, grid)
 
     def waiting(self, number: int, prompt: str, news: Waiting, said: int) -> Update:
         """What is to be known by somebody who waits, for the said-th time."""
@@ -116,14 +136,13 @@ class Presenting:
     def image(self, trace: Trace) -> RGB:
         """The picture of a trace, complete or as far as it came."""
         codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
-        image: RGB = arrivals.decoder_of(trace, self._library.backends).decode_codes(codes[None])[0]
-        return image
+        return self._painting.picture(arrivals.decoder_of(trace, self._library.backends), codes)
 
     def seen(self, visitor: str, kept: Kept) -> Seen:
         """What a figure of one of its positions shows of a run."""
         trace, sources = kept.trace, self._sources(visitor, kept)
         codes = pictures.continued_grid([step.code for step in trace.steps], trace.grid)
-        decode = arrivals.decoder_of(trace, self._library.backends).decode_codes
+        decode = partial(self._painting.pictures, arrivals.decoder_of(trace, self._library.backends))
 
         def source(image: int) -> RGB | None:
             data = sources.source(image)
@@ -142,11 +161,18 @@ class Presenting:
         """A sheet that waits for its turn, for the said-th time."""
         return replace(sheet, number=said, message=waiting_words(news))
 
-    def sheet_preview(self, sheet: Sheet, steps: Sequence[Sequence[StepRecord]]) -> Sheet:
-        """All pictures of a sheet as far as they are drawn."""
+    def sheet_progress(self, shown: Sheet, steps: Sequence[Sequence[StepRecord]], message: str) -> Sheet:
+        """The preview that was shown last, with what is said of the rest now."""
+        return replace(shown, number=PREVIEWS + sum(map(len, steps)), message=message)
+
+    def sheet_preview(self, sheet: Sheet, steps: Sequence[Sequence[StepRecord]], message: str = "") -> Sheet:
+        """All pictures of a sheet as far as they are drawn; message: what is said of the rest."""
         picture, counts = pictures.encoded(self._table(sheet, steps), PREVIEW_QUALITY), self._counts(sheet, steps)
         drawn = sum(map(len, steps))
-        return replace(sheet, number=PREVIEWS + drawn, steps=sum(counts) // len(counts), counts=counts, picture=picture)
+        mean = sum(counts) // len(counts)
+        return replace(
+            sheet, number=PREVIEWS + drawn, message=message, steps=mean, counts=counts, picture=picture
+        )  # fmt: skip
 
     def sheet_not_begun(self, number: int) -> Sheet:
         """The end of a sheet that was stopped before it had begun."""
@@ -178,7 +204,7 @@ class Presenting:
         drawn = [[*sheet.before, *(record.code for record in records)] for records in steps]
         grids = np.stack([pictures.continued_grid(codes or [0], sheet.grid) for codes in drawn])
         decoder = self._library.backend(sheet.plan.asked[0].model)
-        return pictures.table_of(decoder.decode_codes(grids), len(sheet.plan.across))
+        return pictures.table_of(self._painting.pictures(decoder, grids), len(sheet.plan.across))
 
     def sheet_failed(self, number: int, error: Exception) -> Sheet:
         """The end of a sheet that came to nothing."""
@@ -221,38 +247,53 @@ class Presenting:
         """The file that the page gets of a run; parent: codes of the run that it branched from, while that is kept."""
         share = BUDGET_SECONDS / max(1, self._runs.count)
         sources = replace(self._sources(visitor, kept), seconds=share)
-        return packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked, parent)
+        file = packing.pack_trace(kept.trace, kept.id, sources, kept.seconds, kept.asked, parent)
+        self._atlas_of(kept).want(packing.shown_codes(file))
+        return file
 
     def _sources(self, visitor: str, kept: Kept) -> packing.Pictures:
         """Where the pictures of a run's sources are: in the database it looked into, or else in their codes."""
         name, decoder = kept.asked.database, arrivals.decoder_of(kept.trace, self._library.backends)
         database = self._library.databases_of(visitor).get(name)
         thumbnail = partial(self._thumbnail, name) if name in self._library.databases else None
-        return arrivals.source_pictures(kept.trace, kept.picture, decoder, database, thumbnail)
+        decoded = self.decodes(kept.trace)
+        found = arrivals.source_pictures(kept.trace, kept.picture, decoder, database, thumbnail, decoded)
+        if not self._painting.is_quick(decoder):
+            return replace(found, decode=None)  # a patch in its place would take a picture each
+        return replace(found, each=self._painting.seconds(decoder))
+
+    def decodes(self, trace: Trace) -> int:
+        """How many sources of a trace are decoded for a view of it, where their database is not here."""
+        decoder = arrivals.decoder_of(trace, self._library.backends)
+        return arrivals.MOST_DECODED if self._painting.is_quick(decoder) else 0
+
+    def _atlas_of(self, kept: Kept) -> Atlas:
+        """The atlas of the database of a run, or that of another one, where it has none of its own."""
+        return self._atlases.get(kept.asked.database) or next(iter(self._atlases.values()))
 
     def _atlas(self, visitor: str, kept: Kept) -> bytes:
         """How all codes look in the pictures of the database of a run."""
-        decoder = arrivals.decoder_of(kept.trace, self._library.backends)
+        decoder, atlas = arrivals.decoder_of(kept.trace, self._library.backends), self._atlas_of(kept)
         if isinstance(decoder, arrivals.PlainColours):
             return decoder.atlas()
         database = self._library.databases_of(visitor).get(kept.asked.database)
-        if kept.asked.database in self._looks:
-            return self._looks[kept.asked.database].result()
-        if database is not None and len(database.images) <= OWN_LOOKS:
-            return looks_of(decoder, database).encoded()
-        return next(iter(self._looks.values())).result()
-
-    def _looks_in(self, name: str) -> bytes:
-        """How all codes look in a database of all."""
-        return looks_of(self._library.first, self._library.databases.get(name)).encoded()
+        shared = kept.asked.database in self._atlases
+        if database is not None and not shared and len(database.images) <= OWN_LOOKS:
+            others = None if self._painting.is_quick(decoder) else atlas.looks
+            return looks_of(decoder, database, others).encoded()
+        return atlas.encoded()
 
     def _warm_up(self) -> None:
         """Make looks, and thumbnails of the first database, before the first visitor has to wait for them."""
-        for later in self._looks.values():
-            later.result()
+        for atlas in self._atlases.values():
+            atlas.make()
         for name, database in list(self._library.databases.items())[:1]:
             for image in database.images[:THUMBNAILS_KEPT]:
                 self._thumbnail(name, int(image))
+
+    def forget(self) -> None:
+        """Drop the pictures that are remembered, which may be those of somebody who has left."""
+        self._painting.forget()
 
     def _make_thumbnail(self, name: str, image: int) -> RGB | None:
         """Small picture of an image of a database of all; remembered."""
@@ -264,7 +305,7 @@ def waiting_words(news: Waiting) -> str:
     if not news.before:
         return ""
     before = "1 picture" if news.before == 1 else f"{news.before} pictures"
-    return f"{before} before yours, about {max(1, round(news.seconds))}\xa0s"
+    return f"{before} before yours, about {time_in_words(news.seconds)}"
 
 
 def error_message(error: Exception) -> str:
@@ -273,28 +314,3 @@ def error_message(error: Exception) -> str:
         return str(error)
     logger.exception("a run failed", exc_info=error)
     return "Something went wrong on the server. Try again; if it stays, reload the page or connect anew."
-
-
-class _Later(Generic[Result]):
-    """Work that is done once, when its result is first asked for; who asks meanwhile waits."""
-
-    def __init__(self, work: Callable[[], Result]) -> None:
-        self._work, self._lock, self._done = work, Lock(), Future[Result]()
-
-    def result(self) -> Result:
-        """What came of it; its error, for all who ask."""
-        with self._lock:
-            if not self._done.done():
-                try:
-                    self._done.set_result(self._work())
-                except Exception as error:
-                    self._done.set_exception(error)
-        return self._done.result()
-
-
-def _in_background(work: Callable[[], Result]) -> Future[Result]:
-    """Start work in a thread of its own."""
-    executor = ThreadPoolExecutor(1, thread_name_prefix="background")
-    future = executor.submit(work)
-    executor.shutdown(wait=False)
-    return future

@@ -121,7 +121,7 @@ def uploaded(library: Library, asked: Asked, path: Path | None, prompt: str) -> 
     """A visitor's picture, under the prompt; ConfigError for what is none, and without a prompt."""
     if path is None:
         raise ConfigError("image: got nothing, expected a file; choose one")
-    return Given("uploaded", clean_prompt(prompt), _codes(library.codes_of(asked.model, path)))
+    return Given("uploaded", clean_prompt(prompt, library.prompt_limit), _codes(library.codes_of(asked.model, path)))
 
 
 def _given(pictures: PatchDatabase, number: int, kind: Kind) -> Given:

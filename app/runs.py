@@ -20,6 +20,9 @@ MOST_OF_ONE: Final = 8
 MOST: Final = 64
 """Runs of all visitors that may be under way or wait for their turn."""
 
+MOST_OF_ADDRESS: Final = 48
+"""Runs of all visitors with the same address, so that nobody who says to be many takes the last place from others."""
+
 BUSY: Final = "the server is busy: %d drawings are waiting or under way; try again in a minute"
 TOO_MANY: Final = "you have %d drawings under way already; wait for one of them, or stop it"
 
@@ -49,6 +52,7 @@ class Run(Generic[Message]):
     visitor: str
     number: int
     tab: str | None = ""
+    address: str = ""
     stopped: threading.Event = field(default_factory=threading.Event)
     superseded: threading.Event = field(default_factory=threading.Event)
     gone: threading.Event = field(default_factory=threading.Event)
@@ -92,17 +96,22 @@ class Runs:
     """The runs of each visitor, which nobody else can reach, and the numbers that tell old messages from new ones.
 
     A run goes through three calls: `begin` when somebody clicks, `is_newest` when its turn has come, and `start`.
-    left: told of a visitor who was gone before a run of theirs was over, which may have kept something meanwhile.
+    left: told of a visitor who was gone before a run of theirs was over, which may have kept something meanwhile;
+    address: that of a visitor.
     """
 
     def __init__(
-        self, left: Callable[[str], None] = nothing_left, most: int = MOST, most_of_one: int = MOST_OF_ONE
+        self,
+        left: Callable[[str], None] = nothing_left,
+        most: int = MOST,
+        most_of_one: int = MOST_OF_ONE,
+        address: Callable[[str], str] = str,
     ) -> None:
         self._numbers = itertools.count(1)
         self._live: dict[int, Run[Any]] = {}
         self._begun: dict[tuple[str, str], int] = {}
         self._ended: dict[tuple[str, str], int] = {}
-        self._left, self._most, self._most_of_one = left, most, most_of_one
+        self._left, self._most, self._most_of_one, self._address = left, most, most_of_one, address
         self._refusing = False
         self._lock = threading.Lock()
 
@@ -133,14 +142,15 @@ class Runs:
 
         Raises Busy when there are too many, of this visitor or of all.
         """
-        run = Run[Message](visitor, self.number(), tab)
+        run = Run[Message](visitor, self.number(), tab, self._address(visitor))
         with self._lock:
             if self._refusing:
                 raise Busy(STOPPING, "ending")
             alike = sum(1 for other in self._live.values() if other.visitor == visitor and not other.stopped.is_set())
             if alike >= self._most_of_one:
                 raise Busy(TOO_MANY % alike, "queue")
-            if len(self._live) >= self._most:
+            near = sum(1 for other in self._live.values() if other.address == run.address)
+            if len(self._live) >= self._most or near >= MOST_OF_ADDRESS:
                 raise Busy(BUSY % len(self._live), "queue")
             self._live[run.number] = run
         context = contextvars.copy_context()

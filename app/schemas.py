@@ -48,7 +48,7 @@ def wordless(schema: Schema) -> Schema:
 
 def settings_schema(library: Library) -> Schema:
     """The settings as an object of which nothing is required, with the ranges that the page offers."""
-    hints, defaults = get_type_hints(DecodeSettings), asdict(DecodeSettings())
+    hints, defaults = get_type_hints(DecodeSettings), asdict(library.start.settings)
     choices, knobs = library.choices(""), {knob.field: knob for knob in controls.KNOBS}
     properties = {}
     for name, default in defaults.items():
@@ -58,6 +58,7 @@ def settings_schema(library: Library) -> Schema:
         if name in knobs:
             schema |= {"minimum": knobs[name].low, "maximum": knobs[name].high}
             words.insert(1, f"{knobs[name].low:g} to {knobs[name].high:g}")
+        words += [library.costs[name]] if name in library.costs else []
         if name == "method":
             schema["enum"] = list(choices["method"])
         if name == "styles" and choices["styles"]:

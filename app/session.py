@@ -17,8 +17,11 @@ from app.journal import Journal
 from app.library import Library
 from app.looking import Looking
 from app.opening import Opening
+from app.painting import Painting
 from app.presenting import Presenting
 from app.runs import Runs
+from app.shelf import Shelf
+from app.speeds import Speeds
 from app.uploads import Uploads
 from app.visitors import Visitors
 from app.visits import Limits, Visits
@@ -36,7 +39,7 @@ class Session:
     decoder: what draws, for all visitors; drawing: from a request to a finished run; opening: from a finished run, or a
     file of one, to the stepper; looking: from a finished run to the inside of its model; journal: where what happens
     is written down; health: how it is; uploads: what is not read yet; files: what is to be fetched;
-    visitors: who is here.
+    visitors: who is here; speeds: how fast the models are on this machine.
     """
 
     library: Library
@@ -52,6 +55,7 @@ class Session:
     uploads: Uploads
     files: Files
     visitors: Visitors
+    speeds: Speeds
 
     @classmethod
     def over(cls, library: Library, place: Place | None = None, journal: Journal | None = None) -> Session:
@@ -65,12 +69,18 @@ class Session:
         def ended(visit: str) -> None:
             session.leave(visit)
 
-        runs, visits = Runs(ended), Visits(Limits.over(library.first.codebook.size, library.grid.positions))
-        presenting = Presenting(library, runs, visits)
-        scheduler = Scheduler(library, place or InThread(library), counts.batched, GATHER if place else 0.0)
+        def address(visit: str) -> str:
+            return visitors.address_of(visit)
+
+        limits = Limits.over(library.first.codebook.size, library.grid.positions)
+        runs, visits = Runs(ended, address=address), Visits(limits)
+        painting = Painting()
+        speeds = Speeds(library, painting)
+        presenting = Presenting(library, runs, visits, painting, Shelf.of_user())
+        scheduler = Scheduler(library, place or InThread(library), counts.batched, GATHER if place else 0.0, address)
         decoder = Lent(library) if library.is_lent else scheduler
-        drawing = Drawing(library, runs, visits, presenting, decoder, journal)
-        opening, looking = Opening(library, runs, visits, presenting), Looking(library, runs, visits)
+        drawing = Drawing(library, runs, visits, presenting, decoder, journal, speeds)
+        opening, looking = Opening(library, runs, visits, presenting), Looking(library, runs, visits, painting)
         health = Health(Work(runs, decoder), tuple(library.backends))
         if isinstance(place, InProcess):
             counts.watch_process(lambda: place.pid)
@@ -78,7 +88,7 @@ class Session:
         visitors = Visitors(ended, lambda visit: bool(visits.runs(visit) or library.own.databases(visit)))
         session = cls(
             library, runs, visits, presenting, decoder, drawing, opening, looking, journal, health, Uploads(), Files(),
-            visitors,
+            visitors, speeds,
         )  # fmt: skip
         session._watched(counts)
         return session
@@ -100,6 +110,7 @@ class Session:
         self.library.own.forget(visitor)
         self.decoder.forget(visitor)
         pictures.small.cache_clear()  # of pictures of anybody's
+        self.presenting.forget()
         self.files.forget(visitor)
 
     def sweep(self) -> None:

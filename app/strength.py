@@ -6,7 +6,7 @@ the example prompts. "Strong" changes 21 to 65 of them, and "Follow one picture"
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,16 @@ FIELDS: Final = (
 )  # fmt: skip
 """The settings that a strength is made of."""
 
-USUAL: Final = {name: getattr(DecodeSettings(), name) for name in FIELDS}
+MEASURED: Final = ("retrieval_weight", "retrieval_temperature", "gate", "n_neighbours", "aggregate")
+"""Of these, a model that names others than the usual ones is none that the strengths were measured on."""
+
+
+def bundle_of(settings: DecodeSettings) -> dict[str, Any]:
+    """The part of some settings that a strength is made of."""
+    return {name: getattr(settings, name) for name in FIELDS}
+
+
+USUAL: Final = bundle_of(DecodeSettings())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +53,26 @@ FOLLOW: Final = Strength(
              "position_weight": 0.3},
 )  # fmt: skip
 STRENGTHS: Final = (OFF, LITTLE, STRONG, FOLLOW)
-"""All of them, the weakest first."""
+"""Those of the embedded models, and of models that name no look-ups of their own; the weakest first."""
 
 CUSTOM: Final = "Custom: what is set under All is none of these."
 """What is said of settings that are of no strength."""
 
 
-def offered(methods: Collection[str], refused: Collection[str] = ()) -> tuple[Strength, ...]:
+def strengths_of(defaults: DecodeSettings) -> tuple[Strength, ...]:
+    """The strengths of a model with such settings of its own: off and on for one that none were measured on."""
+    if all(getattr(defaults, name) == USUAL[name] for name in MEASURED):
+        return STRENGTHS
+    return (OFF, Strength("own", "On", "Look-ups as this model has them.", bundle_of(defaults)))
+
+
+def offered(
+    methods: Collection[str], refused: Collection[str] = (), strengths: Sequence[Strength] = STRENGTHS
+) -> tuple[Strength, ...]:
     """The strengths that can be had with some methods, over a database that refuses some settings."""
     return tuple(
         strength
-        for strength in STRENGTHS
+        for strength in strengths
         if strength.settings["method"] in methods and not (strength is FOLLOW and "caption_filter" in refused)
     )
 
@@ -64,12 +82,14 @@ def settings_of(strength: Strength, refused: Collection[str] = ()) -> dict[str, 
     return {name: type(value)() if name in refused else value for name, value in strength.settings.items()}
 
 
-def strength_of(settings: DecodeSettings, refused: Collection[str] = ()) -> Strength | None:
+def strength_of(
+    settings: DecodeSettings, refused: Collection[str] = (), strengths: Sequence[Strength] = STRENGTHS
+) -> Strength | None:
     """The strength that settings are of, None for none."""
     return next(
         (
             strength
-            for strength in STRENGTHS
+            for strength in strengths
             if all(getattr(settings, name) == value for name, value in settings_of(strength, refused).items())
         ),
         None,

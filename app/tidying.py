@@ -11,12 +11,15 @@ from typing import Any, Final
 import gradio as gr
 from gradio.state_holder import StateHolder
 
+from app.memory import give_back
+from app.page_states import PageStates
 from app.session import Session
+from app.unheard import Unheard
 
 SECONDS: Final = 20.0
 CLOSED_FOR: Final = timedelta(minutes=15)
 SESSIONS_KEPT: Final = 512
-"""How many pages Gradio remembers the widgets of, 0.44 MB each; it would keep 10,000, for as long as it runs."""
+"""How many pages Gradio remembers the widgets of, 20 kB each; it would keep 10,000, for as long as it runs."""
 
 
 def lifespan(session: Session) -> Callable[[Any], AbstractAsyncContextManager[None]]:
@@ -24,7 +27,9 @@ def lifespan(session: Session) -> Callable[[Any], AbstractAsyncContextManager[No
 
     @asynccontextmanager
     async def running(app: Any) -> AsyncIterator[None]:
-        task = asyncio.create_task(_tidy(session, app.state_holder))
+        app.state_holder = PageStates.of(app.get_blocks())
+        unheard = Unheard(app.get_blocks()._queue, session.visitors.is_present)
+        task = asyncio.create_task(_tidy(session, app.state_holder, unheard))
         try:
             yield
         finally:
@@ -37,11 +42,13 @@ def lifespan(session: Session) -> Callable[[Any], AbstractAsyncContextManager[No
     return running
 
 
-async def _tidy(session: Session, holder: StateHolder) -> None:
+async def _tidy(session: Session, holder: StateHolder, unheard: Unheard) -> None:
     """Remove what is over, every few seconds."""
     while True:
         drop_closed(holder, datetime.now())
+        unheard.sweep()
         await asyncio.to_thread(session.sweep)
+        await asyncio.to_thread(give_back)
         await asyncio.sleep(SECONDS)
 
 

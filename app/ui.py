@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal, NoReturn
@@ -37,7 +38,7 @@ from app.rail.rail import Rail
 from app.returning import arrival, returns
 from app.session import Session
 from app.share.share import share
-from app.stage.stage import stage_buttons
+from app.stage.stage import is_drawn_by, stage_buttons
 from app.stepper.stepper import Stepper
 from app.tabs import found
 from app.tabs.keep.link import open_link
@@ -46,8 +47,7 @@ from app.tabs.parts import DRAWS, Parts, draws, on_stop, recovers, tab, visitor
 from app.tabs.tab import Tab
 from app.things import things_of
 from app.typeahead import Typeahead
-from app.views import CHOICE_NAMES, Update
-from core.inputs.prompt import MAX_PROMPT
+from app.views import CHOICE_NAMES, Update, sentences
 from core.patches.protocol import Database
 from core.types import ArragError, DecodeSettings
 
@@ -106,6 +106,7 @@ def launch(options: Options, passed_over: Sequence[str] = ()) -> None:
 
 def serve(session: Session, options: Options) -> None:
     """Serve the page until it is to end, and end it."""
+    session.speeds.measure()
     session.decoder.warm()
     if options.mcp:
         session.files.serve_agents()
@@ -117,7 +118,7 @@ def serve(session: Session, options: Options) -> None:
         mcp_server=options.mcp,
         quiet=True,
         prevent_thread_lock=True,
-        **launch_options(session),
+        **launch_options(session, is_drawn_by(session.library)),
     )
     logs.take_over()
     logger.info("serving on %s", page.local_url)
@@ -142,8 +143,11 @@ def give_up(reason: str) -> NoReturn:
     sys.exit(2)
 
 
-def launch_options(session: Session) -> dict[str, Any]:
-    """How the page is served: no history, no shared paths, no tracebacks, nothing from other hosts."""
+def launch_options(session: Session, stage: bool = True) -> dict[str, Any]:
+    """How the page is served: no history, no shared paths, no tracebacks, nothing from other hosts.
+
+    stage: whether it begins with the finished example.
+    """
     streams = Streams()
     middleware = [
         Middleware(Presence, session.visitors, streams),
@@ -157,7 +161,7 @@ def launch_options(session: Session) -> dict[str, Any]:
     routes = [*ours, *session.journal.counts.routes()]
     return {
         "theme": theme(),
-        "head": delivery.links(),
+        "head": delivery.links(stage),
         "app_kwargs": {"routes": routes, "middleware": middleware, "lifespan": tidying.lifespan(session)},
         "footer_links": [],
         "run_history": False,
@@ -211,16 +215,16 @@ def build(session: Session, tabs: Sequence[Tab] | None = None) -> gr.Blocks:
     with page:
         endpoints(session, page)
         with gr.Row(elem_id="head", equal_height=False):
-            Head(tabs)
+            Head(tabs, library.prompt_limit)
             tour = gr.Button("Tour", elem_id="tour-start", size="sm", min_width=0, scale=0)
         with gr.Row(elem_id="ask", equal_height=False):
-            prompt = prompt_widget()
+            prompt = prompt_widget(library.prompt_limit.characters)
             seed = controls.seed_widget(defaults)
             dice = gr.Button("Random", elem_id="dice", size="sm", min_width=0, scale=0)
             generate = gr.Button("Draw", variant="primary", elem_id="generate", min_width=0, scale=0)
             stop = gr.Button("Pause", elem_id="stop", min_width=0, scale=0)
             more = gr.Button("Settings", elem_id="more", min_width=0, scale=0)
-        hint = Hint()
+        hint = Hint(value=Told(session.speeds.told(library.start.model)))
         with gr.Row(elem_id="origin", equal_height=False):
             origin = Hint("came-from")
             reset = gr.Button("Reset", elem_id="reset", size="sm", min_width=0, scale=0)
@@ -264,13 +268,13 @@ def wire_small(parts: Parts, dice: gr.Button, more: gr.Button, reset: gr.Button)
     reset.click(None, outputs=[*parts.settings.inputs, parts.origin], js=f"() => {own}", api_visibility="private")
 
 
-def prompt_widget() -> gr.Textbox:
-    """What to draw; Enter generates."""
+def prompt_widget(most: int) -> gr.Textbox:
+    """What to draw, in so many characters at most; Enter generates."""
     return gr.Textbox(
         label="Prompt",
         placeholder="Describe a picture: a thing, a colour, a style",
         elem_id="prompt",
-        max_length=MAX_PROMPT,
+        max_length=most,
         lines=1,
         max_lines=3,
         scale=1,
@@ -310,7 +314,7 @@ def panel(library: Library) -> dict[str, gr.components.Component]:
         basic: dict[str, gr.components.Component] = {
             "model": controls.model_widget(library.backends),
             "database": controls.database_widget(library.databases),
-            "strength": controls.strength_widget(start, library.methods, first),
+            "strength": controls.strength_widget(start, library.methods, first, library.first.defaults),
         }
     with gr.Column(elem_id="all-settings", min_width=0):
         return {**basic, **groups(defaults, library, first)}
@@ -330,7 +334,7 @@ def groups(defaults: DecodeSettings, library: Library, first: Database | None) -
         faid = controls.knob_widgets(controls.FAID_KNOBS, defaults)
         faid["record_unblended"] = controls.record_unblended_widget(defaults)
     with gr.Accordion("Sampling", open=False, elem_classes="group"):
-        sampling = controls.knob_widgets(controls.SAMPLING_KNOBS, defaults)
+        sampling = controls.knob_widgets(controls.SAMPLING_KNOBS, defaults, costs=library.costs)
     return {"method": method, **retrieval, **daid, **faid, **sampling}
 
 
@@ -382,7 +386,7 @@ def wire_hint(parts: Parts, hint: Hint) -> None:
     chosen: list[Any] = [parts.settings.widgets[name] for name in ("model", "database")]
     gr.on(
         [parts.prompt.change, *(widget.change for widget in chosen)],
-        on_typed(parts.session.library),
+        on_typed(parts.session),
         inputs=[parts.prompt, *chosen],
         outputs=hint,
         queue=False,
@@ -394,7 +398,8 @@ def wire_hint(parts: Parts, hint: Hint) -> None:
 
 def wire_strength(parts: Parts) -> None:
     """A strength sets its settings, and settings say which strength they are of; all of it in the browser."""
-    widgets, table = parts.settings.widgets, controls.strength_table(parts.session.library.databases)
+    widgets, library = parts.settings.widgets, parts.session.library
+    table = controls.strength_table(library.databases, library.first.defaults)
     fields: list[Any] = [widgets[name] for name in strength.FIELDS]
     chosen: Any = widgets["strength"]
     script = f"async (...values) => (await import(new URL({json.dumps(address('strength.js'))}, document.baseURI)))"
@@ -412,12 +417,16 @@ def wire_strength(parts: Parts) -> None:
     )
 
 
-def on_typed(library: Library) -> Callable[[str, str, str, gr.Request], Told]:
+def on_typed(session: Session) -> Callable[[str, str, str, gr.Request], Told]:
     """The handler of another prompt, model or database."""
+    library, speeds = session.library, session.speeds
 
     def typed(prompt: str, model: str, database: str, request: gr.Request) -> Told:
+        if model not in library.backends:
+            return Told("")
         found = library.databases_of(visitor(request)).get(database)
-        return told_of(library.backends[model], found, prompt) if model in library.backends else Told("")
+        told = told_of(library.backends[model], found, prompt)
+        return replace(told, text=sentences(told.text, speeds.told(model)))
 
     return typed
 
@@ -430,7 +439,7 @@ def on_chosen(library: Library) -> Callable[[str, str, gr.Request], list[Any]]:
         about = (controls.about_model(library.backends, model), controls.about_database(databases, database))
         found = databases.get(database)
         refused = found.unsupported_settings if found else {}
-        strengths = gr.update(choices=controls.strengths_offered(methods, refused))
+        strengths = gr.update(choices=controls.strengths_offered(methods, refused, library.first.defaults))
         things = (things_of(found), CHOICE_NAMES.get(database, database))
         return [*(gr.update(info=text) for text in about), *controls.restricted(found), strengths, things]
 

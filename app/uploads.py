@@ -7,9 +7,9 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,9 @@ MAX_BYTES: Final = 256 * 2**20
 BYTES_WAITING, MOST_WAITING = 1024 * 2**20, 256
 """Of all uploads that nobody has read yet, and how many they may be: so much of the disk can be filled."""
 
+OF_ADDRESS: Final = 4
+"""Uploads of one address may be this part of it, so that who sends without end leaves room for the others."""
+
 SECONDS_TO_COME: Final = 600.0
 SECONDS_SPARED, SECONDS_WAITING = 60.0, 900.0
 """How long an upload may take; for how long it is safe from others that need its room; and when it goes unread."""
@@ -44,10 +47,12 @@ PLACE: Final = "uploads"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One upload that is under way, or waits to be read: its folder, its size, and since when it is whole."""
+    """One upload that is under way, or waits to be read: its folder, its size, from where it came, and since when it is
+    whole."""
 
     folder: Path
     nbytes: int
+    address: str = ""
     whole: float | None = None
 
 
@@ -63,25 +68,27 @@ class Uploads:
         """Where the folders of uploads are: in Gradio's own folder, of which it takes files only."""
         return Path(get_upload_folder()).resolve() / PLACE
 
-    def begin(self, nbytes: int) -> Upload:
-        """Make room for an upload; ConfigError when it is too large, or when there is none."""
+    def begin(self, nbytes: int, address: str = "") -> Upload:
+        """Make room for an upload from an address; ConfigError when it is too large, or when there is none."""
         if nbytes > MAX_BYTES:
             got = f"upload: got {nbytes >> 20} MB, expected at most {MAX_BYTES >> 20}"
             raise ConfigError(f"{got} at once; choose fewer files, or smaller ones")
         with self._lock:
             self._drop_if(lambda upload: self._is_over(upload, SECONDS_WAITING))
-            while not self._has_room(nbytes):
-                spared = [one for one in self._waiting.values() if self._is_over(one, SECONDS_SPARED)]
-                if not spared:
-                    raise ConfigError("upload: too many files of others are waiting here now; try again in a minute")
-                self._drop(spared[0])
-            upload = Upload(self.place / secrets.token_hex(16), nbytes)
+            if address:
+                self._make_room(nbytes, OF_ADDRESS, lambda one: one.address == address, "yours")
+            self._make_room(nbytes, 1, lambda one: True, "others")
+            upload = Upload(self.place / secrets.token_hex(16), nbytes, address)
             self._waiting[upload.folder] = upload
             return upload
 
-    def _has_room(self, nbytes: int) -> bool:
-        waiting = sum(upload.nbytes for upload in self._waiting.values())
-        return len(self._waiting) < MOST_WAITING and waiting + nbytes <= BYTES_WAITING
+    def _make_room(self, nbytes: int, part: int, among: Callable[[Upload], bool], whose: str) -> None:
+        """Drop the oldest of some uploads that may go until one more fits into a part of the room."""
+        while not _fit(found := list(filter(among, self._waiting.values())), nbytes, part):
+            spared = [one for one in found if self._is_over(one, SECONDS_SPARED)]
+            if not spared:
+                raise ConfigError(f"upload: too many files of {whose} are waiting here now; try again in a minute")
+            self._drop(spared[0])
 
     def _is_over(self, upload: Upload, seconds: float) -> bool:
         return upload.whole is not None and self._clock() - upload.whole >= seconds
@@ -89,7 +96,7 @@ class Uploads:
     def whole(self, upload: Upload) -> None:
         """All of an upload is there, and waits to be read."""
         with self._lock:
-            self._waiting[upload.folder] = Upload(upload.folder, upload.nbytes, self._clock())
+            self._waiting[upload.folder] = replace(upload, whole=self._clock())
 
     def drop(self, upload: Upload) -> None:
         """Remove an upload and all of its files."""
@@ -146,6 +153,12 @@ class Uploads:
             self._drop_if(lambda upload: True)
 
 
+def _fit(waiting: Collection[Upload], nbytes: int, part: int = 1) -> bool:
+    """Whether one more fits beside some uploads into a part of what all of them may be."""
+    room = BYTES_WAITING // part - sum(upload.nbytes for upload in waiting)
+    return len(waiting) < MOST_WAITING // part and nbytes <= room
+
+
 def _folders(place: Path) -> list[Path]:
     try:
         return [folder for folder in place.iterdir() if folder.is_dir()]
@@ -169,9 +182,9 @@ def route(uploads: Uploads) -> Route:
         if not declared.isdecimal():
             return PlainTextResponse("upload: expected a Content-Length", status_code=411)
         try:
-            upload = uploads.begin(int(declared))
+            upload = uploads.begin(int(declared), request.client.host if request.client else "")
         except ConfigError as error:
-            return PlainTextResponse(str(error), status_code=413 if int(declared) > MAX_BYTES else 503)
+            return PlainTextResponse(str(error), status_code=413 if int(declared) > MAX_BYTES else 429)
         paths = None
         try:
             paths = await asyncio.wait_for(_received(request, upload.folder), SECONDS_TO_COME)

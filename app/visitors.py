@@ -38,13 +38,15 @@ def nothing_kept(visit: str) -> bool:
 class Visit:
     """One visit; name: whose things are whose on this server, which may stand in a log or a path; token: the secret by
     which a browser finds it again; seen: when one of its tabs was last heard of; tabs: those, the oldest first;
-    begun: false for what comes after a visit that is over, until one of its tabs is back."""
+    begun: false for what comes after a visit that is over, until one of its tabs is back; address: of the network, from
+    where it was last heard of."""
 
     seen: float
     name: str = field(default_factory=lambda: secrets.token_hex(NAME_BYTES))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(TOKEN_BYTES))
     tabs: dict[str, None] = field(default_factory=dict)
     begun: bool = False
+    address: str = ""
 
 
 class Visitors:
@@ -70,14 +72,22 @@ class Visitors:
     # -----------------------------------------------------------------------------------------------------------------
     # Contact
 
-    def of(self, tab: str) -> str:
+    def of(self, tab: str, address: str = "") -> str:
         """Name of the visit that a tab belongs to; a tab that never arrived gets one of its own. This is a contact."""
         with self._lock:
             visit = self._by_tab.get(tab)
             over = [] if visit else self._make_room()
-            name = self._join(tab, visit or self._begin())
+            visit = visit or self._begin()
+            visit.address = address
+            name = self._join(tab, visit)
         self._tell(over)
         return name
+
+    def address_of(self, name: str) -> str:
+        """From where a visit was last heard of; the name itself for one that is over, or of no known address."""
+        with self._lock:
+            found = next((visit.address for visit in self._by_token.values() if visit.name == name), "")
+        return found or name
 
     def arrive(self, tab: str, token: str) -> str:
         """A page has loaded, or is back: it joins the visit of its browser's token. Returns the token to keep.

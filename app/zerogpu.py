@@ -1,7 +1,7 @@
 """Hugging Face's ZeroGPU: a GPU is lent to a function while it runs. Elsewhere all of this does nothing.
 
 The function runs in another process, so what goes in and out must survive pickling, and the rest of the server must not
-touch the GPU: pictures are made on the CPU there (`pixels_device`). How much a visitor may use of it follows from the
+touch the GPU: pictures are made on the CPU there (`lent_source`). How much a visitor may use of it follows from the
 request that a call belongs to, which `spaces` finds in the context that Gradio calls handlers in: a thread of one's own
 needs a copy of it.
 """
@@ -16,12 +16,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final, TypeVar
 
 import gradio as gr
 
+from app.lender import is_lent
+from core.backends import ModelSource
 from core.types import ArragError, ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -42,18 +44,21 @@ class NoGpu(ArragError):
     """What the service says where it lends no GPU, or takes it back, as a visitor reads it."""
 
 
-def is_lent(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether GPUs are lent here; what counts as yes is what `spaces` takes for it."""
-    return environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+def lent_source(source: ModelSource, environment: Mapping[str, str] = os.environ) -> ModelSource:
+    """The source of a model that draws where a GPU is lent; elsewhere as it is.
 
-
-def pixels_device(environment: Mapping[str, str] = os.environ) -> str:
-    """Where pictures are encoded and decoded: the CPU where the server has no GPU of its own, else with the model."""
-    return "cpu" if is_lent(environment) else ""
+    What was left to be chosen is CUDA in bfloat16, as the GPUs that ZeroGPU lends take it and the server, which has
+    none, cannot ask them. Pictures are encoded and decoded on the CPU, in the server.
+    """
+    if not is_lent(environment):
+        return source
+    device = "cuda" if source.device == "auto" else source.device
+    dtype = "bfloat16" if source.dtype == "auto" and device == "cuda" else source.dtype
+    return replace(source, device=device, dtype=dtype, pixels_device="cpu")
 
 
 def prepare() -> None:
-    """Let `spaces` take its place: before anything asks for CUDA, and before the page is launched.
+    """Let `spaces` take its place, before the page is launched; app.py has imported it before anything else.
 
     A Space without any function that a GPU is lent to is ended at its start. Here is one, which nobody calls, for
     models that need none. Raises ConfigError where `spaces` is missing or comes too late.
@@ -71,8 +76,8 @@ def _spaces() -> Any:
         return importlib.import_module("spaces")
     except ModuleNotFoundError:
         raise ConfigError("SPACES_ZERO_GPU: got a value without the package spaces; run pip install spaces") from None
-    except RuntimeError as error:
-        raise ConfigError(f"spaces: {error}") from None
+    except Exception as error:  # it checks its surroundings by errors of many kinds
+        raise ConfigError(f"spaces: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -7,14 +7,22 @@ import queue
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from app.decoding.job import Stock
 from app.decoding.worker import Line, work
 
+PATIENCE: Final = 120.0
+"""Seconds; no position of a model that fits into a process beside the server takes as long."""
+
 
 class Place(Protocol):
     """Somewhere to run a worker. A worker whose process has ended can be started anew."""
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds without a word after which a worker that has something to do is taken for dead; None: never."""
+        ...
 
     def start(self) -> Line:
         """Start a worker; the server's end of the line to it."""
@@ -36,8 +44,8 @@ class InProcess:
     load: a function of a module, which the process can import.
     """
 
-    def __init__(self, load: Callable[[], Stock]) -> None:
-        self._load = load
+    def __init__(self, load: Callable[[], Stock], patience: float = PATIENCE) -> None:
+        self._load, self.patience = load, patience
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def start(self) -> Line:
@@ -58,7 +66,7 @@ class InProcess:
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.kill()  # it has nothing to put away, and one that hangs would not hear a request to end
             self._process.join()
 
 
@@ -74,6 +82,8 @@ def _serve(line: Line, load: Callable[[], Stock]) -> None:
 
 class InThread:
     """A worker in a thread of the server, for models that are too large to be loaded twice, or that cannot be."""
+
+    patience = None  # nothing ends a thread that hangs
 
     def __init__(self, stock: Stock) -> None:
         self._stock = stock

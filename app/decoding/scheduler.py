@@ -6,7 +6,8 @@ import itertools
 import logging
 import queue
 import threading
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,15 +25,26 @@ MOST_ROWS: Final = 16
 FEW_ROWS: Final = 4
 """Of one visitor in a batch, divided by how many others there are."""
 
+ROWS_OF_ADDRESS: Final = 8
+"""Of all visitors with one address, divided by how many other addresses there are: a class shares what one visitor who
+says to be a class would take from the others."""
+
+RECENTLY: Final = 5.0
+"""Seconds after which an address counts no more that has had something drawn: who looks at a picture comes back."""
+
 MOST_BATCHES: Final = 3
 """Side by side, taking turns; those of few positions are let in beside them."""
 
 SHORT, SHORT_BATCHES = 16, 4
 """Positions of a drawing that is short, and how many of those may be under way."""
 
+LOOKS: Final = 4
+"""How often it is looked, in the time after which a silent worker is taken for dead."""
+
 REMEMBERED: Final = 1024
 FIRST_GUESS, SMOOTHING = 0.003, 0.02
-"""Seconds a position of a picture before anything was measured, and how far each measurement moves it."""
+"""Seconds a position of a picture before anything was measured, and how far each measurement moves it, but for the
+first ones, of which the mean counts."""
 
 STOPPING: Final = "the server is being stopped; try again in a minute"
 LOST: Final = "the process that draws has ended, and is started again; draw the picture again"
@@ -63,6 +75,11 @@ class _Batch:
         """Whose pictures it has."""
         return {place.visitor for place, _ in self.rows.values()}
 
+    @property
+    def addresses(self) -> set[str]:
+        """Of these visitors."""
+        return {place.address for place, _ in self.rows.values()}
+
     def left(self) -> int:
         """How many records are to come."""
         return sum(place.jobs[number].positions - self.had[row] for row, (place, number) in self.rows.items())
@@ -73,7 +90,7 @@ class Scheduler:
 
     The worker is started when it is first needed, or by `warm`; when it ends in the middle of something, those who wait
     for that are told, and it is started anew for the others. batched: is told of how many pictures a batch is;
-    gather: seconds that whoever comes first waits for others who ask at the same time.
+    gather: seconds that whoever comes first waits for others who ask at the same time; address: that of a visitor.
     """
 
     def __init__(
@@ -82,15 +99,19 @@ class Scheduler:
         place: Place,
         batched: Callable[[int], None] = lambda rows: None,
         gather: float = 0.0,
+        address: Callable[[str], str] = str,
     ) -> None:
         self._stock, self._place, self._batched, self._gather = stock, place, batched, gather
+        self._address = address
         self._lock = threading.RLock()
         self._orders: queue.SimpleQueue[Order | None] | None = None  # of the worker that is there now
         self._tickets: list[QueuePlace] = []
         self._batches: dict[int, _Batch] = {}
+        self._drawn: OrderedDict[str, float] = OrderedDict()  # addresses, with when they last had a record
+        self._begun = 0.0  # when there was last something new to do, or to be heard
         self._numbers, self._turns = itertools.count(1), itertools.count(1)
-        self._served: OrderedDict[str, int] = OrderedDict()
-        self._pace = FIRST_GUESS
+        self._served: OrderedDict[str, int] = OrderedDict()  # visitors and addresses, with the number of a turn
+        self._pace, self._measured = FIRST_GUESS, 0
         self._closed = False
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -98,7 +119,8 @@ class Scheduler:
 
     def draw(self, visitor: str, jobs: Sequence[Job]) -> QueuePlace:
         """A ticket for some pictures of a visitor; ConfigError for a model that is none, Gone when it is closed."""
-        place = QueuePlace(visitor, list(jobs), [job.batch_key(self._stock) for job in jobs], self)
+        keys = [job.batch_key(self._stock) for job in jobs]
+        place = QueuePlace(visitor, self._address(visitor), list(jobs), keys, self)
         with self._lock:
             if self._closed:
                 raise Gone(STOPPING)
@@ -187,62 +209,85 @@ class Scheduler:
     # Batches
 
     def _in_turn(self) -> list[QueuePlace]:
-        """Tickets in the order in which they have a turn: whose visitors were served longest ago first."""
-        return sorted(self._tickets, key=lambda place: self._served.get(place.visitor, 0))
+        """Tickets in the order in which they have a turn: addresses take turns, and of one address those visitors come
+        first who were served longest ago."""
+        by_visitor = sorted(self._tickets, key=lambda place: self._served.get(place.visitor, 0))
+        before: Counter[str] = Counter()
+        turns = []
+        for place in by_visitor:
+            turns.append((before[place.address], self._served.get(place.address, 0)))
+            before[place.address] += 1
+        return [by_visitor[number] for number in sorted(range(len(turns)), key=turns.__getitem__)]
 
     def _fill(self) -> None:
         """Begin batches while there is something that may begin."""
-        while (key := self._next_key()) is not None:
-            self._begin(key)
+        while rows := self._next_rows():
+            self._begin(rows)
 
-    def _next_key(self) -> Hashable | None:
-        """How the model runs in the next batch; None when nothing may begin."""
+    def _next_rows(self) -> list[tuple[QueuePlace, int]]:
+        """Pictures of the next batch: those that the first in turn may begin with, and others' that run alike."""
         for place in self._in_turn():
-            for number in place.pending:
-                if self._may_begin(place.visitor, place.keys[number], _is_short(place.jobs[number])):
-                    return place.keys[number]
-        return None
+            kinds = {(place.keys[number], _is_short(place.jobs[number])): None for number in place.pending}
+            for key, short in kinds:
+                if self._may_begin(place, key, short):
+                    return self._rows(key, short)
+        return []
 
-    def _may_begin(self, visitor: str, key: Hashable, short: bool) -> bool:
+    def _may_begin(self, place: QueuePlace, key: Hashable, short: bool) -> bool:
         """Whether a batch may begin beside the others: no more of them than are good for all, and none that could wait
         for a fuller one; what is drawn for one visitor alone is not waited for."""
         beside = [batch for batch in self._batches.values() if batch.short == short]
         if len(beside) >= (SHORT_BATCHES if short else MOST_BATCHES):
             return False
-        if any(visitor in batch.visitors for batch in beside):  # who sweeps takes turns with the others
+        if any(place.visitor in batch.visitors for batch in beside):  # who sweeps takes turns with the others
+            return False
+        crowded = any(other.address != place.address for other in self._tickets)
+        if crowded and any(place.address in batch.addresses for batch in beside):  # and so does who is many visitors
             return False
         alike = [batch for batch in beside if batch.key == key]
         return short or not alike or (len(alike) == 1 and len(alike[0].visitors) == 1)
 
-    def _begin(self, key: Hashable) -> None:
-        """Begin a batch of what may be drawn in that way."""
-        rows = self._rows(key)
-        places = dict(enumerate(rows))
+    def _begin(self, rows: Sequence[tuple[QueuePlace, int]]) -> None:
+        """Begin a batch of some pictures that run alike."""
+        first, one = rows[0]
         jobs = tuple(place.jobs[number] for place, number in rows)
-        batch = _Batch(key, places, all(map(_is_short, jobs)), [job.positions for job in jobs], [0] * len(jobs))
+        counts = [job.positions for job in jobs]
+        batch = _Batch(first.keys[one], dict(enumerate(rows)), _is_short(first.jobs[one]), counts, [0] * len(jobs))
         for place, number in rows:
             place.pending.remove(number)
-            self._served[place.visitor] = next(self._turns)
-            self._served.move_to_end(place.visitor)
-        while len(self._served) > REMEMBERED:
-            self._served.popitem(last=False)
-        name = next(self._numbers)
+            for served in (place.visitor, place.address):
+                self._served[served] = next(self._turns)
+                self._served.move_to_end(served)
+        for remembered in (self._served, self._drawn):
+            while len(remembered) > REMEMBERED:
+                remembered.popitem(last=False)
+        name, self._begun = next(self._numbers), time.monotonic()
         self._batches[name] = batch
         self._batched(len(rows))
         self._order(Begin(name, jobs, len(batch.visitors)))
 
-    def _rows(self, key: Hashable) -> list[tuple[QueuePlace, int]]:
-        """Pictures for a batch: of each visitor as many as leave room for the others."""
-        waiting = {place.visitor for place in self._tickets}
-        others = len(waiting.union(*(batch.visitors for batch in self._batches.values()))) - 1
-        most = max(1, FEW_ROWS // others) if others else MOST_ROWS
+    def _rows(self, key: Hashable, short: bool) -> list[tuple[QueuePlace, int]]:
+        """Pictures for a batch: of each visitor, and of each address, as many as leave room for the others."""
+        batches = self._batches.values()
+        visitors = {place.visitor for place in self._tickets}.union(*(batch.visitors for batch in batches))
+        addresses = {place.address for place in self._tickets}.union(*(batch.addresses for batch in batches))
+        addresses |= {address for address, when in self._drawn.items() if time.monotonic() - when < RECENTLY}
+        most = _share(FEW_ROWS, len(visitors) - 1)
+        most_near, crowded = _share(ROWS_OF_ADDRESS, len(addresses) - 1), len(addresses) > 1
         rows: list[tuple[QueuePlace, int]] = []
-        taken = {visitor: most for batch in self._batches.values() if not batch.short for visitor in batch.visitors}
+        beside = [batch for batch in batches if batch.short == short]
+        taken = Counter({visitor: most for batch in beside for visitor in batch.visitors})
+        near = Counter({address: most_near for batch in beside for address in batch.addresses if crowded})
         for place in self._in_turn():
-            mine = [number for number in place.pending if place.keys[number] == key]
-            room = min(most - taken.get(place.visitor, 0), MOST_ROWS - len(rows))
-            taken[place.visitor] = taken.get(place.visitor, 0) + len(mine[: max(0, room)])
-            rows += [(place, number) for number in mine[: max(0, room)]]
+            mine = [
+                number for number in place.pending
+                if place.keys[number] == key and _is_short(place.jobs[number]) == short
+            ]  # fmt: skip
+            room = min(most - taken[place.visitor], most_near - near[place.address], MOST_ROWS - len(rows))
+            mine = mine[: max(0, room)]
+            taken[place.visitor] += len(mine)
+            near[place.address] += len(mine)
+            rows += [(place, number) for number in mine]
         return rows
 
     def _drop(self, number: int, batch: _Batch, rows: Sequence[int]) -> None:
@@ -274,11 +319,22 @@ class Scheduler:
         """Bring what comes from a worker to whom it is for, until the worker is gone."""
         try:
             with suppress(EOFError, OSError):
-                while True:
+                while not self._is_dead(line):
                     self._hear(line.recv())
         finally:
             orders.put(None)
             self._lost(orders)
+
+    def _is_dead(self, line: Line) -> bool:
+        """Wait until a worker has said something; whether it has not for too long, though it has something to do."""
+        patience = self._place.patience
+        while not line.poll(patience if patience is None else patience / LOOKS):
+            with self._lock:
+                if self._batches and patience is not None and time.monotonic() - self._begun > patience:
+                    logger.warning("what draws has said nothing for %.0f seconds, and is started again", patience)
+                    return True
+        self._begun = time.monotonic()
+        return False
 
     def _hear(self, answer: object) -> None:
         """What a worker has said."""
@@ -295,11 +351,13 @@ class Scheduler:
         """Records of a batch."""
         batch = self._batches[drawn.batch]
         if drawn.records:
-            self._pace += SMOOTHING * (drawn.seconds / len(drawn.records) - self._pace)
+            self._measured += 1
+            self._pace += max(SMOOTHING, 1 / self._measured) * (drawn.seconds / len(drawn.records) - self._pace)
         for row, record in drawn.records:
             if row not in batch.rows:
                 continue
             place, number = batch.rows[row]
+            self._drawn[place.address] = time.monotonic()
             batch.had[row] += 1
             place.put((number, record))
             if batch.had[row] >= place.jobs[number].positions:
@@ -353,6 +411,11 @@ class Scheduler:
             place.pending.clear()
             if place in self._tickets:
                 self._tickets.remove(place)
+
+
+def _share(rows: int, others: int) -> int:
+    """How many rows of a batch may be one's own beside so many others."""
+    return max(1, rows // others) if others else MOST_ROWS
 
 
 def _is_short(job: Job) -> bool:

@@ -55,11 +55,13 @@ class Office(Protocol):
 class QueuePlace:
     """A ticket of the scheduler.
 
+    address: of the network, which several visitors may share, or one who says to be several;
     jobs: its pictures, with how their model runs in `keys`; pending: the numbers of those that have not begun;
     left: how many have not ended; again: whether some were begun a second time, after what drew them was lost.
     """
 
     visitor: str
+    address: str
     jobs: list[Job]
     keys: Sequence[Hashable]
     office: Office

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from app.decoding.job import Job, Stock
+from app.memory import GivingBack
 from core.engine import Steps, decode_together
 from core.patches.database import PatchDatabase
 from core.types import ArragError, StepRecord
@@ -280,10 +281,11 @@ class DecodingError(Exception):
 
 def work(line: Line, stock: Stock) -> None:
     """Do what comes over a line, until its other end is gone."""
-    worker = Worker(stock)
+    worker, memory = Worker(stock), GivingBack()
     with suppress(EOFError, OSError):
         while True:
             told = line.poll(None if worker.idle else 0.0)
+            memory.if_due()
             for answer in worker.take(line.recv()) if told else worker.draw():
                 line.send(answer)
     worker.close()

@@ -64,7 +64,9 @@ export function mount({ element }) {
     event.preventDefault();
     goToPicture();
   });
-  element.querySelector(".page-example").addEventListener("click", () => document.dispatchEvent(new CustomEvent("loupe:stage")));
+  const example = element.querySelector(".page-example");
+  example.hidden = !document.querySelector("script[src*='stage/stage.js']");  // models of one's own have no such example
+  example.addEventListener("click", () => document.dispatchEvent(new CustomEvent("loupe:stage")));
   offerSingleKeys(element.querySelector(".page-single input"));
   watchNumbers(signal, element.querySelector(".page-said"));
   keepPace(signal);

@@ -10,7 +10,7 @@ from gradio.data_classes import GradioModel
 
 from app.scripted import Scripted
 from app.tabs.tab import Tab
-from core.inputs.prompt import MAX_PROMPT
+from core.inputs.prompt import PromptLimit
 
 FOLDER = Path(__file__).parent
 MAX_SEED = 2**32 - 1
@@ -23,11 +23,12 @@ class TabData(GradioModel):
     key: str
 
 
-OWN = {
-    "#prompt": f"What to draw: 1 to {MAX_PROMPT} characters. A style and a colour in it are heeded.",
-    "#seed": f"Starts the random numbers, 0 to {MAX_SEED}. Runs that share it draw with the same luck.",
-}
-"""Tooltips of the page's own controls that name a limit; the others are in tips.js."""
+SEED = f"Starts the random numbers, 0 to {MAX_SEED}. Runs that share it draw with the same luck."
+
+
+def own_tips(limit: PromptLimit) -> dict[str, str]:
+    """Tooltips of the page's own controls that name a limit; the others are in tips.js."""
+    return {"#prompt": f"What to draw: {limit.words}. A style and a colour in it are heeded.", "#seed": SEED}
 
 
 class HeadData(GradioModel):
@@ -42,10 +43,13 @@ class Head(Scripted):
 
     data_model = HeadData
 
-    def __init__(self, tabs: Sequence[Tab], elem_id: str = "page-head", render: bool = True) -> None:
+    def __init__(
+        self, tabs: Sequence[Tab], limit: PromptLimit, elem_id: str = "page-head", render: bool = True
+    ) -> None:
+        self._tips = own_tips(limit)
         super().__init__(FOLDER / "head.html", FOLDER / "head.js", elem_id, render, value=tabs)
 
     def postprocess(self, value: Any) -> Any:
         """Tabs as HeadData."""
-        tips = OWN | {selector: text for tab in value for selector, text in tab.explained.items()}
+        tips = self._tips | {selector: text for tab in value for selector, text in tab.explained.items()}
         return HeadData(tabs=[TabData(label=tab.label, key=tab.key) for tab in value], tips=tips)

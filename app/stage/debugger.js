@@ -29,14 +29,14 @@ export async function draw(prompt) {
 /** Draw a run of the example anew, so that everything can be done with it. */
 export async function openRun(name) {
   await ready();
-  find(`#stage-${name}`).click();
+  find(`#stage-${name}`)?.click();
 }
 
 /** Draw the strong run anew, and go on from a position with nothing looked up. */
 export async function turnOff(position) {
   await ready();
   document.documentElement.dataset.stagePosition = String(position);
-  find("#stage-branch").click();
+  find("#stage-branch")?.click();
 }
 
 /** Open a tab of the debugger. */

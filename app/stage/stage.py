@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.examples import Tile
+from app.library import Library
 from app.session import Session
 from app.stage.recording import example, strengths
 from app.tabs.parts import DRAWS, Parts, draws, fills, recovers, tab, visitor
@@ -18,10 +19,15 @@ from core.types import Change
 POSITION = "() => Number(document.documentElement.dataset.stagePosition ?? -1)"
 
 
+def is_drawn_by(library: Library) -> bool:
+    """Whether a server has the model of the example, so that the debugger can go on with it."""
+    return example().asked.model in library.backends
+
+
 def stage_buttons(parts: Parts) -> None:
     """One button for each recording of the stage, and one that turns look-ups off from a position on."""
     tile = example()
-    if tile.asked.model not in parts.session.library.backends:
+    if not is_drawn_by(parts.session.library):
         return
     with gr.Row(elem_id="stage-buttons"):
         for strength in strengths():

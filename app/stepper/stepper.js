@@ -52,6 +52,7 @@ class Stepper {
     this.steps = 0;
     this.grid = { height: 16, width: 16 };
     this.picture = null;
+    this.pictured = 0; // how many patches the picture of a drawing shows
     this.patches = new PictureOfOneFile();
     this.atlas = null;
     this.overlayName = "none";
@@ -112,10 +113,11 @@ class Stepper {
   async showProgress(update) {
     const picture = update.picture ? await bitmapFromBase64(update.picture) : null;
     if (!this.newest.is(update)) return picture?.close();
+    const goesOn = !this.trace && !picture && update.number > 0;  // what was seen last stays until there is more to see
     if (this.trace) Object.assign(this, { previous: this.trace, previousStep: this.step });
-    else this.picture?.close();
+    else if (!goesOn) this.picture?.close();
     this.trace = null;
-    this.picture = picture;
+    if (!goesOn) Object.assign(this, { picture, pictured: picture ? update.steps : 0 });
     this.grid = { height: update.height, width: update.width };
     this.showMessage(update.message);
     setText(this.parts.title, update.prompt);
@@ -409,7 +411,7 @@ class Stepper {
   }
 
   renderStage() {
-    const { grid, colours, trace, step, steps, picture, overlay, focus } = this, shown = this.whole ? steps : step + 1;
+    const { grid, colours, trace, step, steps, picture, overlay, focus } = this, shown = !trace ? Math.min(steps, this.pictured) : this.whole ? steps : step + 1;
     const cell = Math.max(4, this.sizes.stage / grid.width);
     paint(this.parts.canvas, { grid, cell, colours, trace, step, steps, shown, picture, overlay, focus });
     if (!trace) return;

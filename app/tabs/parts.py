@@ -70,7 +70,7 @@ def tab(request: gr.Request) -> str:
 def visitor(request: gr.Request) -> str:
     """Who is asking: the name of a visit, which the tabs of one browser share."""
     visitors, who = visitors_of(request.request), tab(request)
-    return visitors.of(who) if visitors else who
+    return visitors.of(who, request.client.host if request.client else "") if visitors else who
 
 
 def on_stop(session: Session) -> Callable[[gr.Request], None]:

@@ -36,6 +36,9 @@ from tests.released import write_released
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
+END_SECONDS = 20
+"""In which a server has ended even on a busy machine, which does it in ten when it is not."""
+
 FORKS = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 FORKS.set_forkserver_preload([__name__])  # torch and Gradio load once, not for every page, where there are forks
 

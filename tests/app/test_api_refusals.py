@@ -77,7 +77,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("generate", {"settings": {"gate": None}}, "gate: got None"),
     ("generate", {"settings": {"gate": "0.5"}}, "gate: got '0.5'"),
     ("generate", {"settings": {"retrieval_weight": 1.01}}, "retrieval_weight: got 1.01"),
-    ("generate", {"settings": {"n_neighbours": 513}}, "n_neighbours: got 513, the page offers 0 to 512"),
+    ("generate", {"settings": {"n_neighbours": 2049}}, "n_neighbours: got 2049, the page offers 0 to 2048"),
     ("generate", {"settings": {"cfg_scale": 9}}, "cfg_scale: got 9, the page offers 0 to 8"),
     ("generate", {"settings": {"method": ["daid"]}}, "method: got ['daid']"),
     ("generate", {"settings": {"styles": "flat"}}, "styles: got 'flat'"),

@@ -194,7 +194,7 @@ def test_only_so_many_sources_of_a_database_that_is_not_here_are_decoded(
             asked.append(len(grids))
             return super().decode_codes(grids)
 
-    found = arrivals.decoded_sources(far, b"", Counting(trace.origin.codes, trace.grid))
+    found = arrivals.decoded_sources(far, b"", Counting(trace.origin.codes, trace.grid), 3)
     shown = [image for image in trace.sources if found.source(image)]
     again = [image for image in trace.sources if found.thumbnail(image) is not None]
     assert (shown, again, sum(asked)) == (list(trace.sources)[:3], list(trace.sources)[:3], 3)

@@ -11,6 +11,7 @@ from app import controls
 from app.controls import NAMES
 from app.delivery import published
 from app.views import DATABASE_NOTES, Asked
+from core.backends.facts import FACTS
 from core.patches.database import PatchDatabase
 from core.patches.released import ReleasedDatabase
 from core.types import ConfigError, DecodeSettings
@@ -48,9 +49,15 @@ def test_every_setting_has_a_widget() -> None:
 
 
 def test_every_knob_offers_the_default() -> None:
-    defaults = DecodeSettings()
-    for knob in controls.KNOBS:
-        assert knob.low <= getattr(defaults, knob.field) <= knob.high
+    for facts in FACTS.values():
+        for knob in controls.KNOBS:
+            assert knob.low <= getattr(facts.defaults, knob.field) <= knob.high
+
+
+def test_what_a_setting_costs_is_said_beside_it() -> None:
+    knobs = controls.knob_widgets(controls.SAMPLING_KNOBS, DecodeSettings(), costs={"cfg_scale": "it takes longer"})
+    assert knobs["cfg_scale"].info == f"{controls.INFO['cfg_scale']} It takes longer."
+    assert knobs["top_p"].info == controls.INFO["top_p"]
 
 
 def test_methods_are_named_and_offered_as_asked() -> None:

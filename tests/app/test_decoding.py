@@ -13,7 +13,7 @@ import pytest
 from app.branches import Plan
 from app.decoding.job import Job
 from app.decoding.lines import InProcess, InThread
-from app.decoding.scheduler import LOST, Gone, Scheduler
+from app.decoding.scheduler import LOST, ROWS_OF_ADDRESS, Gone, Scheduler
 from app.decoding.ticket import Ticket, Waiting
 from app.decoding.worker import Begin, Drawn, Ended, Failed, Forget, Leave, Worker
 from app.library import Library
@@ -187,6 +187,27 @@ def test_a_sweep_leaves_room_for_others(scheduler: Scheduler) -> None:
     assert [record.code for record in rows[30]] == alone(stock(), job(seed=30))
 
 
+def test_what_is_short_begins_beside_a_long_one_of_the_same_visitor(scheduler: Scheduler) -> None:
+    sweep = scheduler.draw("ann", [job(seed=number) for number in range(3)])
+    assert len(records(scheduler.draw("ann", [job(seed=9, end=4)]))[0]) == 4
+    assert scheduler.drawing == 3
+    scheduler.leave(sweep)
+
+
+def test_who_says_to_be_many_visitors_leaves_room_for_others() -> None:
+    library, batches = stock(0.001), list[int]()
+    scheduler = Scheduler(library, InThread(library), batches.append, address=lambda visitor: visitor.split()[0])
+    try:
+        names = ["ann", *(f"mob {number}" for number in range(40)), "bob"]
+        tickets = {name: scheduler.draw(name, [job(visitor=name, seed=n)]) for n, name in enumerate(names)}
+        assert batches == [1, 1]  # of ann, and of the first of the mob beside her
+        assert all(len(records(tickets[name])[0]) == POSITIONS for name in ("ann", "bob"))
+        assert batches[2] <= 1 + ROWS_OF_ADDRESS  # bob's, which does not wait until the mob is through
+        assert all(len(records(tickets[name])[0]) == POSITIONS for name in names if " " in name)
+    finally:
+        scheduler.close()
+
+
 def test_cut_short_every_picture_of_a_ticket_has_a_record(scheduler: Scheduler) -> None:
     ticket = scheduler.draw("ann", [job(seed=number) for number in range(20)])
     rows: list[list[StepRecord]] = [[] for _ in range(20)]
@@ -246,6 +267,24 @@ def test_plans_that_pause_are_drawn_for_one_position_more() -> None:
 def slow_stock() -> Library:
     """What the process of these tests loads."""
     return stock(0.002)
+
+
+def test_a_process_that_hangs_is_ended_and_the_next_visitor_is_served() -> None:
+    place, library = InProcess(slow_stock, patience=20.0), slow_stock()
+    scheduler = Scheduler(library, place)
+    try:
+        assert len(records(scheduler.draw("ann", [job(end=20)]))[0]) == 20
+        place.patience = 1.0  # to load takes longer
+        come = iter(scheduler.draw("ann", [job()]))
+        assert not isinstance(next(come), Waiting)
+        assert place.pid is not None
+        os.kill(place.pid, signal.SIGSTOP)
+        with pytest.raises(Gone, match=LOST):
+            list(come)
+        place.patience = 20.0
+        assert len(records(scheduler.draw("bob", [job(end=20)]))[0]) == 20
+    finally:
+        scheduler.close()
 
 
 def test_a_process_draws_the_same_and_when_it_is_killed_the_next_visitor_is_served() -> None:

@@ -19,6 +19,9 @@ from starlette.testclient import TestClient
 
 from app import delivery
 from app.delivery import APP, STYLE, address, loader, published, version
+from app.library import Library
+from app.stage.stage import is_drawn_by
+from tests.app.fake import FakeBackend, fake_database
 
 IMPORT = re.compile(r'from "([^"]+)"')
 
@@ -28,6 +31,14 @@ def test_every_import_of_a_module_leads_to_a_module() -> None:
     for name, text in scripts.items():
         for there in IMPORT.findall(text):
             assert urljoin(f"/{name}", there).removeprefix("/") in scripts, f"{name} imports {there}"
+
+
+def test_the_page_begins_with_the_example_where_its_model_is() -> None:
+    assert "stage/stage.js" in delivery.links()
+    assert "stage/" not in delivery.links(stage=False)
+    backend = FakeBackend()
+    assert not is_drawn_by(Library({"fake": backend}, {"all": fake_database(backend, images=2)}))
+    assert is_drawn_by(Library.load())
 
 
 def test_files_are_served_with_their_types_and_may_be_kept_for_ever(url: str) -> None:

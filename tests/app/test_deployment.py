@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from app import zerogpu
+from app import lender, zerogpu
 from app.deployment import Deployment
 from app.hint import hint_of
 from app.library import Library
@@ -38,9 +39,9 @@ def test_janus_takes_its_own_variables() -> None:
         "ARRAG_BACKEND": "janus", "ARRAG_MODEL": "a/model", "ARRAG_FAID": "a/faid", "ARRAG_DATABASE": "a/folder",
         "ARRAG_DEVICE": "cuda", "ARRAG_DTYPE": "float16",
     }  # fmt: skip
-    deployment = Deployment.from_environment(environment, "cpu")
+    deployment = Deployment.from_environment(environment)
     assert deployment.backends == ("janus",)
-    assert deployment.source == ModelSource("a/model", "a/faid", "cuda", "float16", "cpu")
+    assert deployment.source == ModelSource("a/model", "a/faid", "cuda", "float16")
     assert deployment.databases == ("a/folder",)
     assert Deployment.from_environment({"ARRAG_BACKEND": "janus"}).databases == ()
 
@@ -99,6 +100,15 @@ def test_a_deployment_loads(tmp_path: Path) -> None:
     assert databases == {}
 
 
+@pytest.mark.parametrize(
+    ("folder", "said"), [("emoji", "which is of the embedded models"), ("/nowhere", "expected a folder or one of")]
+)
+def test_a_database_that_does_not_fit_is_told_before_the_model_is_loaded(folder: str, said: str) -> None:
+    environment = {"ARRAG_BACKEND": "janus", "ARRAG_MODEL": "/nowhere either", "ARRAG_DATABASE": folder}
+    with pytest.raises(ConfigError, match=said):
+        Deployment.from_environment(environment).load()
+
+
 def test_a_model_of_ones_own_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (Path(__file__).parents[2] / "examples/own_backend.py").read_text(encoding="utf-8")
     own = f"{text.split('if __name__')[0].replace('from arrag', 'from core')}def load(source):\n    return Uniform()\n"
@@ -131,11 +141,14 @@ def test_gpus_are_lent_only_where_they_are(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
     monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
     assert zerogpu.with_gpu(steps, lambda count: count) is steps
-    assert zerogpu.pixels_device() == ""
+    assert zerogpu.lent_source(ModelSource("a/b")) == ModelSource("a/b")
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert list(zerogpu.with_gpu(steps, lambda count: 288 * count)(2)) == ["lent 0", "lent 1"]
     assert asked == [zerogpu.seconds_for(576)]
-    assert zerogpu.pixels_device() == "cpu"
+    placed = ModelSource("a/b", device="cuda", dtype="bfloat16", pixels_device="cpu")
+    assert zerogpu.lent_source(ModelSource("a/b")) == placed
+    assert zerogpu.lent_source(ModelSource("a/b", dtype="float16")) == replace(placed, dtype="float16")
+    assert zerogpu.lent_source(ModelSource(device="cpu")) == ModelSource(device="cpu", pixels_device="cpu")
     assert zerogpu.seconds_for(256) < zerogpu.seconds_for(576) <= zerogpu.seconds_for(10_000) == zerogpu.LONGEST
 
 
@@ -166,7 +179,7 @@ def test_the_models_that_ship_never_ask_for_a_gpu(monkeypatch: pytest.MonkeyPatc
     shipped, other = (SimpleNamespace(grid=None, backends=dict.fromkeys(names)) for names in (EMBEDDED, ("janus",)))
     assert [Library(found.backends, {}).is_lent for found in (shipped, other)] == [False, True]
     monkeypatch.setenv("SPACES_ZERO_GPU", "false")
-    assert not zerogpu.is_lent()
+    assert not lender.is_lent()
     assert not Library(other.backends, {}).is_lent
     zerogpu.prepare()
     assert registered == ["unused"]
@@ -177,6 +190,22 @@ def test_without_its_package_the_start_ends_with_one_line(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "spaces", None)
     with pytest.raises(ConfigError, match="run pip install spaces"):
         zerogpu.prepare()
+
+
+def test_its_package_comes_first_and_what_is_wrong_with_it_is_told_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "spaces.py").write_text("assert False, 'no\\naddress'", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "spaces", raising=False)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    lender.come_first()
+    with pytest.raises(ConfigError, match=r"^spaces: AssertionError: no address$"):
+        zerogpu.prepare()
+    (tmp_path / "spaces.py").write_text("", encoding="utf-8")
+    monkeypatch.setenv("SPACES_ZERO_GPU", "0")
+    lender.come_first()
+    assert "spaces" not in sys.modules
 
 
 def test_the_time_that_is_asked_for_follows_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:

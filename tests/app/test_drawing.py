@@ -148,10 +148,13 @@ def test_a_stopped_sweep_keeps_what_was_drawn(slow: Session) -> None:
     *_, sheet = sheets
     assert sheet.state == "stopped"
     assert 1 <= sheet.steps < 256
-    assert f"Stopped after {sheet.steps} of 256 patches of each picture" in sheet.message
-    assert {len(run.trace.steps) for run in sheet.runs} == {sheet.steps}
+    counts = [len(run.trace.steps) for run in sheet.runs]  # slices of a sweep may end one patch apart
+    assert sheet.steps == sum(counts) // len(counts)
+    fewest, most = min(counts), max(counts)
+    came = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    assert f"Stopped after {came} of 256 patches of each picture" in sheet.message
     opened = slow.opening.open("ivy", sheet.runs[0].id)
-    assert (opened.state, opened.steps) == ("stopped", sheet.steps)
+    assert (opened.state, opened.steps) == ("stopped", counts[0])
 
 
 def test_pictures_that_cannot_be_drawn_together_are_told(session: Session) -> None:

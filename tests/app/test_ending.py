@@ -24,13 +24,11 @@ from gradio_client import Client
 from app import ending
 from app.decoding.scheduler import STOPPING
 from app.health import Health
-from tests.app.serving import ROOT, free_port, wait_for
+from tests.app.serving import END_SECONDS, ROOT, free_port, wait_for
 from tests.app.test_health import Under
 
 if sys.platform == "win32":
     pytest.skip("Windows has no SIGTERM that a program could take", allow_module_level=True)
-BUSY = 20
-"""Seconds in which a server has ended even on a busy machine, which does it in ten when it is not."""
 
 
 @dataclass
@@ -85,7 +83,7 @@ def files(folder: Path) -> list[str]:
 def test_an_idle_server_ends_at_once(number: int, tmp_path: Path) -> None:
     with serving(0.0, tmp_path) as server:
         seconds, lines = server.ended(number)
-    assert seconds < 10
+    assert seconds < END_SECONDS
     assert [line["from"] for line in lines] == ["arrag", "arrag"]
     assert files(tmp_path) == []
 
@@ -100,7 +98,7 @@ def test_what_is_being_drawn_is_finished(tmp_path: Path, tmp_path_factory: pytes
     assert len(run["codes"]) == 256
     assert Path(picture).stat().st_size > 100
     assert Path(run["trace"]).stat().st_size > 10_000
-    assert seconds < BUSY
+    assert seconds < END_SECONDS
     assert [line["outcome"] for line in lines if line["message"] == "run"] == ["finished"]
     assert files(tmp_path) == []
 
@@ -125,7 +123,7 @@ def test_what_takes_longer_is_handed_back(tmp_path: Path, tmp_path_factory: pyte
         run, _ = job.result(timeout=5)
         client.close()
     assert 3 < len(run["codes"]) < 200
-    assert 6 < seconds < BUSY
+    assert 6 < seconds < END_SECONDS
     assert refused.result(timeout=5) == (503, STOPPING)
     outcomes = [line["outcome"] for line in lines if line["message"] == "run"]
     assert sorted(outcomes) == ["paused"]

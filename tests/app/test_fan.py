@@ -19,7 +19,7 @@ from tests.app.asking import last
 from tests.app.fake import FakeBackend, fake_database
 
 ASKED = Asked("fake", "all", DecodeSettings(seed=3, n_neighbours=16, retrieval_weight=0.4, gate=0.0, caption_filter=0))
-AT = 150
+AT = 200
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,9 @@ class Mortal(InThread):
         if self.broken:
             self.broken -= 1
             raise OSError("no more processes")
-        self.started += 1
-        return super().start()
+        line = super().start()
+        self.started += 1  # now it can be killed
+        return line
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_unknown_parameters_are_named_and_left_out() -> None:
         ({"prompt": "x", "record_unblended": "yes"}, "link: record_unblended: got 'yes', expected true or false"),
         ({"prompt": "x", "method": "<script>"}, "link: method: got '<script>'"),
         ({"prompt": " "}, "link: prompt: got 0 characters"),
-        ({"prompt": "x" * 301}, "link: prompt: got 301 characters"),
+        ({"prompt": "x" * 4001}, "link: prompt: got 4001 characters"),
         ({"prompt": "x", "codes": "a" * 2000}, "link: codes: got 2000 characters"),
         ({"prompt": "x", "seed": "9" * 999}, "link: seed: got 9"),
     ],

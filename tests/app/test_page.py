@@ -26,6 +26,7 @@ from app.tabs.learn.tour import Tour
 from app.tabs.sources.layout import Sources
 from app.tabs.sweep.sweep import Sweep
 from app.views import Update
+from core.inputs.prompt import PromptLimit
 from core.types import Grid
 from tests.app.serving import served
 
@@ -76,7 +77,18 @@ def test_blenders_are_offered_only_with_a_model_that_has_some(url: str) -> None:
 
 
 def components() -> list[Scripted]:
-    return [Stepper(), Compare(), Rail(), Sweep(), Sources(), Tour(), Hint(), Saved("saved"), Share(), Head(found())]
+    return [
+        Stepper(),
+        Compare(),
+        Rail(),
+        Sweep(),
+        Sources(),
+        Tour(),
+        Hint(),
+        Saved("saved"),
+        Share(),
+        Head(found(), PromptLimit()),
+    ]
 
 
 def test_the_templates_are_constant(url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.plain import plain
-from core.inputs.prompt import clean_prompt
+from core.inputs.prompt import ANY_LIMIT, clean_prompt
 from core.types import ConfigError, DecodeSettings
 
 
@@ -19,6 +19,10 @@ def said(make: object) -> str:
 def test_an_empty_prompt_and_one_too_long() -> None:
     assert said(lambda: clean_prompt("  ")) == "Say what to draw, such as “a red heart”."
     assert said(lambda: clean_prompt("x" * 301)) == "The prompt has 301 characters: shorten it to 300 at most."
+    long = said(lambda: clean_prompt("x" * 4001, ANY_LIMIT))
+    assert long == "The prompt has 4001 characters: shorten it to 4,000 at most."
+    tokens = "prompt: got 640 tokens with those of the model's own frame, expected at most 512; shorten it"
+    assert plain(tokens) == "The prompt has 640 tokens: shorten it to 512 at most."
 
 
 def test_settings_are_called_what_the_page_calls_them() -> None:

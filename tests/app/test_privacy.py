@@ -11,14 +11,17 @@ from pathlib import Path
 from unittest.mock import Mock
 from urllib.parse import urlsplit
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
+from gradio.blocks import BlocksConfig
 from gradio.state_holder import SessionState, StateHolder
 from gradio_client import Client
 from PIL import Image
 
 from app import tidying
+from app.page_states import PageStates
 from app.session import Session
 from core.trace import Trace
 from tests.app.asking import PROMPT, STRONG, defaults, last, uploaded
@@ -157,6 +160,20 @@ def test_a_visit_that_ends_leaves_nothing(session: Session, tmp_path: Path, monk
     assert [session.files.find(path) is not None for path in paths] == [False, True]
     assert [kept.id for kept in session.visits.runs("bob")] == [bobs.kept]
     assert files_in(tmp_path) == {}
+
+
+def test_gradio_keeps_no_copy_of_what_a_page_was_sent() -> None:
+    config, box = BlocksConfig(Mock()), gr.Textbox(render=False)
+    config.blocks[box._id] = box
+    states = PageStates.of(Mock(default_config=config, blocks=config.blocks, state_session_capacity=9))
+    page = states["a page"]
+    page._update_value_in_config(box._id, "what somebody typed")
+    page._update_config(box._id)
+    page[box._id] = gr.Textbox("what somebody typed", render=False)
+    assert page.config_values == {}
+    assert page[box._id].value == "what somebody typed"
+    assert page[box._id] is states["a page"][box._id]
+    assert states["another page"][box._id] is box
 
 
 def test_what_widgets_held_is_forgotten_with_their_page() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from app.runs import Runs
+from app.runs import MOST_OF_ADDRESS, Busy, Run, Runs
 from app.session import Session
 from tests.app.asking import defaults, last
 from tests.app.test_views import unpack
@@ -63,6 +65,21 @@ def test_a_run_can_be_ended_for_as_long_as_it_lasts() -> None:
         raise ValueError("broken")
     runs.stop("ann")
     assert not broken.stopped.is_set()  # it was over
+
+
+def test_one_address_leaves_places_for_others() -> None:
+    runs, end = Runs(address=lambda visitor: visitor.split()[0]), threading.Event()
+
+    def work(run: Run[str]) -> None:
+        end.wait(20)
+
+    begun = [runs.start(f"mob {number}", None, work) for number in range(MOST_OF_ADDRESS)]
+    with pytest.raises(Busy, match="the server is busy"):
+        runs.start("mob again", None, work)
+    begun.append(runs.start("ann", None, work))
+    end.set()
+    assert [list(run.follow()) for run in begun] == [[]] * len(begun)
+    runs.start("mob again", None, work)
 
 
 def test_a_visitor_who_is_gone_has_no_clicks() -> None:

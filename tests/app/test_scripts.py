@@ -82,11 +82,17 @@ def test_a_part_whose_module_does_not_come_says_so(tmp_path: Path) -> None:
     assert run_loader(tmp_path, None) == "This part of the page could not be loaded. Reload the page."
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.relative_to(APP).as_posix())
-def test_scripts_and_their_functions_stay_short(script: Path) -> None:
+def too_long(script: Path) -> list[str]:
+    """The heads of functions of a script that are too long, and its own name where it is."""
     lines = script.read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 500
+    found = [script.name] if len(lines) >= 500 else []
     for start, line in enumerate(lines):
-        if found := HEAD.match(line):
-            end = next(i for i in range(start, len(lines)) if i > start and lines[i].startswith(f"{found[1]}}}"))
-            assert end - start < 60, f"{script}: {line.strip()} is too long"
+        if head := HEAD.match(line):
+            end = next(i for i in range(start, len(lines)) if i > start and lines[i].startswith(f"{head[1]}}}"))
+            found += [line.strip()] if end - start >= 60 else []
+    return found
+
+
+def test_scripts_and_their_functions_stay_short() -> None:
+    assert len(SCRIPTS) > 50
+    assert {script.relative_to(APP).as_posix(): found for script in SCRIPTS if (found := too_long(script))} == {}

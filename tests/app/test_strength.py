@@ -8,8 +8,20 @@ import pytest
 
 from app import controls
 from app.examples import examples
-from app.strength import FIELDS, FOLLOW, LITTLE, OFF, STRENGTHS, STRONG, offered, settings_of, strength_of
+from app.strength import (
+    FIELDS,
+    FOLLOW,
+    LITTLE,
+    OFF,
+    STRENGTHS,
+    STRONG,
+    offered,
+    settings_of,
+    strength_of,
+    strengths_of,
+)  # fmt: skip
 from core.assets import ASSETS
+from core.backends.facts import JANUS_FACTS
 from core.types import METHODS, DecodeSettings
 
 
@@ -62,3 +74,14 @@ def test_the_strengths_are_documented() -> None:
 
 def test_the_first_example_follows_one_picture() -> None:
     assert [strength_of(tile.asked.settings) for tile in examples().swap] == [OFF, FOLLOW, FOLLOW]
+
+
+def test_a_model_with_look_ups_of_its_own_has_none_of_the_measured_strengths() -> None:
+    assert strengths_of(DecodeSettings()) is STRENGTHS
+    assert strengths_of(DecodeSettings(caption_filter=0, cfg_scale=5)) is STRENGTHS  # a model that embeds no captions
+    off, on = strengths_of(JANUS_FACTS.defaults)
+    assert (off, on.label, on.settings["n_neighbours"]) == (OFF, "On", 2048)
+    assert strength_of(JANUS_FACTS.defaults, (), (off, on)) is on
+    assert strength_of(JANUS_FACTS.defaults) is None
+    assert "Follow one picture" not in controls.strength_table({}, JANUS_FACTS.defaults)
+    assert controls.strengths_offered(tuple(METHODS), (), JANUS_FACTS.defaults) == [("Off", "off"), ("On", "own")]

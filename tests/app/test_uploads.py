@@ -24,9 +24,9 @@ def waiting(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Up
     return Uploads(clock)
 
 
-def came(waiting: Uploads, nbytes: int = 10) -> Upload:
+def came(waiting: Uploads, nbytes: int = 10, address: str = "") -> Upload:
     """An upload that is whole: one file in a folder of its own, as Gradio lays it."""
-    upload = waiting.begin(nbytes)
+    upload = waiting.begin(nbytes, address)
     (upload.folder / "hash").mkdir(parents=True)
     (upload.folder / "hash" / "a.png").write_bytes(bytes(nbytes))
     waiting.whole(upload)
@@ -65,6 +65,15 @@ def test_nothing_but_uploads_is_read_or_removed(waiting: Uploads, tmp_path: Path
     assert Path(file(upload)).is_file()
     with waiting.read(None) as paths:
         assert paths == []
+
+
+def test_one_address_leaves_room_for_others(waiting: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "BYTES_WAITING", 80)
+    came(waiting, address="198.18.0.1")
+    came(waiting, address="198.18.0.1")
+    with pytest.raises(ConfigError, match="files of yours"):
+        came(waiting, address="198.18.0.1")
+    came(waiting, address="198.18.0.2")
 
 
 def test_what_nobody_reads_goes_by_age_and_what_is_under_way_does_not(waiting: Uploads, clock: Clock) -> None:

@@ -45,6 +45,14 @@ def test_tabs_of_one_browser_share_a_visit(visitors: Visitors) -> None:
     assert visitors.of("one") == visitors.of("two")
 
 
+def test_a_visit_is_where_it_was_last_heard_of(visitors: Visitors) -> None:
+    name = visitors.of("one tab", "198.18.0.1")
+    assert visitors.address_of(name) == "198.18.0.1"
+    assert visitors.of("one tab", "198.18.0.2") == name  # a phone that has changed its network
+    assert visitors.address_of(name) == "198.18.0.2"
+    assert visitors.address_of("nobody") == "nobody"
+
+
 def test_browsers_without_its_token_have_visits_of_their_own(visitors: Visitors) -> None:
     tokens = [visitors.arrive("one", ""), visitors.arrive("two", ""), visitors.arrive("three", "made up")]
     assert len(set(tokens)) == 3

@@ -22,5 +22,7 @@ class Lent(FakeBackend):
 
 
 def load(source: ModelSource) -> Lent:
-    """What ARRAG_BACKEND names."""
+    """What ARRAG_BACKEND names; ConfigError unless it is told to draw where a GPU is lent."""
+    if (source.device, source.dtype, source.pixels_device) != ("cuda", "bfloat16", "cpu"):
+        raise ConfigError(f"source: got {source}, expected cuda and bfloat16, and pictures on the CPU")
     return Lent(name="lent")

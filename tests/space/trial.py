@@ -67,7 +67,8 @@ def started(folder: Path, python: str | Path, work: Path, **variables: str) -> I
     port, log = free_port(), work / "spaces.jsonl"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("ARRAG_", "GRADIO_"))},
-        "SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9", "SPACES_STAND_IN": str(log),
+        "SPACES_ZERO_GPU": "true", "SPACES_GRADIO_AUTO_WRAP": "true", "SPACES_STAND_IN": str(log),
+        "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9",
         "SYSTEM": "spaces", "SPACE_ID": "me/loupe", "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(work / "gradio"), "HOME": str(work), "PYTHONPATH": str(STAND_IN),
         **variables,
@@ -91,6 +92,7 @@ def embedded_draws(folder: Path, python: str | Path, work: Path) -> None:
     with started(folder, python, work) as space:
         run = space.draw("a red heart")
         assert len(run["codes"]) == 256
+        assert imported_first(space)
         assert [event["name"] for event in space.events("registered")] == ["unused"]
         assert [event["registered"] for event in space.events("started")] == [1]
         assert space.events("asked") == space.events("running") == []
@@ -103,6 +105,7 @@ def lent_draws(folder: Path, python: str | Path, work: Path) -> None:
         for _ in range(2):
             run = space.draw("a disc")
             assert len(run["codes"]) == 256
+        assert imported_first(space)
         first, second = space.events("asked")
         assert first["known"]
         assert first["token"] == "a.b.c"
@@ -114,6 +117,11 @@ def lent_draws(folder: Path, python: str | Path, work: Path) -> None:
         assert re.search(r"ZeroGPU quota exceeded: You have exceeded your free ZeroGPU quota \(\d+s .*Try again", told)
         assert "got a broken one, expected a whole one; mend it" in error_of(space, "a broken disc")
         assert len(space.draw("a disc")["codes"]) == 256
+
+
+def imported_first(space: Space) -> bool:
+    """Whether the server imported `spaces` once, and before anything that imports torch."""
+    return [event["before"] for event in space.events("imported") if event["pid"] == space.pid] == [[]]
 
 
 def error_of(space: Space, prompt: str) -> str:

@@ -136,7 +136,7 @@ def pickers(library: Library, who: str, database: str | None) -> tuple[dict[str,
     return (
         gr.update(choices=controls.choices_of(databases), value=database),
         gr.update(choices=controls.methods_offered(methods)),
-        gr.update(choices=controls.strengths_offered(methods, ())),
+        gr.update(choices=controls.strengths_offered(methods, (), library.first.defaults)),
     )
 
 

@@ -1,23 +1,28 @@
 """Stands in for Hugging Face's package `spaces` where GPUs are lent (SPACES_ZERO_GPU), without any GPU.
 
-What it does as that one: it must come before CUDA is initialised, and makes torch say that CUDA is there; it tells the
-service of the start when the first page is launched, and the Space ends if no function was registered; a registered
-function runs in a forked process, which gets its arguments and gives back its results pickled, in a thread of its own;
-of an error that is not Gradio's, the server hears the name of its class alone; a refusal of the service is a `gr.Error`
-with a title, raised before anything is forked; who asks is read from the request in Gradio's context.
+What it does as that one: it must come before CUDA is initialised (BEFORE: what was imported earlier), and makes torch
+say that CUDA is there; it tells the service of the start when the first page is launched, and the Space ends if no
+function was registered; a registered function runs in a forked process, which gets its arguments and gives back its
+results pickled, in a thread of its own; of an error that is not Gradio's, the server hears the name of its class alone;
+a refusal of the service is a `gr.Error` with a title, raised before anything is forked; who asks is read from the
+request in Gradio's context.
 
 Everything that happens is a line of JSON in the file SPACES_STAND_IN. While a file of that name with .refuse is there,
 the service refuses.
 """
+# ruff: noqa: E402
 
 from __future__ import annotations
+
+import sys
+
+BEFORE = sorted({"torch", "gradio", "app.command_line"} & sys.modules.keys())
 
 import inspect
 import json
 import multiprocessing
 import os
 import pickle
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial, wraps
@@ -44,6 +49,9 @@ def said(event: str, **more: object) -> None:
         file.write(json.dumps({"event": event, "pid": os.getpid(), **more}) + "\n")
 
 
+said("imported", before=BEFORE)
+
+
 def GPU(task=None, *, duration=60):
     """Register a function; see the module."""
     if task is None:
@@ -53,6 +61,12 @@ def GPU(task=None, *, duration=60):
         registered[task] = wrapper(task, duration)
         said("registered", name=getattr(task, "__name__", ""))
     return registered[task]
+
+
+def gradio_auto_wrap(task):
+    """What Gradio calls for every handler of a page: all are lent a GPU where that is wanted."""
+    wanted = os.environ.get("SPACES_GRADIO_AUTO_WRAP", "").lower() in ("1", "t", "true")
+    return GPU(task) if wanted and callable(task) else task
 
 
 def schedule(duration, given) -> None:
