@@ -8,23 +8,28 @@ SPACE_FOLDER ?= build/space
 MODEL ?= embedded
 HARDWARE ?= zero
 BIN := .venv/bin
+QUICKEST_LAST := tests/app tests/proxies tests/browser tests/installed tests/test_readme.py tests/reference tests/unit
+export PYTHONDONTWRITEBYTECODE =  # tests start many processes, which need not compile the same files each
 
-.PHONY: run test lint bench load abuse static space space-check clean
+.PHONY: run test lint processors bench load abuse static space space-check clean
 
 run: .venv/run.stamp
 	$(BIN)/python app.py --host $(HOST) --port $(PORT)
 
-test: .venv/dev.stamp lint
+test: .venv/dev.stamp
 	./tests/browser/ensure_chromium.sh
 	./tests/proxies/ensure_nginx.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
-	$(BIN)/python -m tests.processors  # the reference tests, as on other processors and with two threads
+	$(MAKE) --jobs 2 lint processors
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(QUICKEST_LAST)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	find app -name "*.pyi" -delete  # Gradio writes these beside its subclasses, and mypy would read them instead
 	$(BIN)/mypy -p app -p core && $(BIN)/mypy app.py
+
+processors: .venv/dev.stamp  # the reference tests, as on other processors and with two threads
+	$(BIN)/python -m tests.processors
 
 bench: .venv/run.stamp
 	$(BIN)/python -m core bench --json --page "$(BIN)/python app.py"

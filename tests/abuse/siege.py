@@ -73,7 +73,7 @@ class Siege:
         self.record.calls[attack.kind] += 1
         self.record.statuses[told.status] += 1
         self.record.slowest = max(self.record.slowest, told.seconds)
-        for why in self.wrong(told):
+        for why in self.wrong(told, attack.body or b""):
             self.record.fail(why, attack.kind, f"{attack}\n    -> {told.status} {told.text[-600:]!r}")
 
     def _send(self, attack: Attack) -> Told:
@@ -90,8 +90,8 @@ class Siege:
         status = heard.status if heard.status >= 500 else told.status
         return Told(status, heard.text, told.seconds + heard.seconds, heard.closed)
 
-    def wrong(self, told: Told) -> Iterator[str]:
-        """What must not be in any answer."""
+    def wrong(self, told: Told, asked: bytes = b"") -> Iterator[str]:
+        """What must not be in any answer to what was asked."""
         if told.status >= 500:
             yield f"HTTP {told.status}"
         if not told.closed:
@@ -107,7 +107,7 @@ class Siege:
         unsaid = told.text
         for said in (*places(self.target), str(self.target.place / "temporary")):  # which calls themselves may name
             unsaid = unsaid.replace(said, "") if len(said) > 1 else unsaid
-        if str(self.target.place) in unsaid:
+        if str(self.target.place) in unsaid and str(self.target.place).encode() not in asked:  # else it is cited
             yield "a path of the machine"
         if self.target.bitten:
             self.target.bitten.clear()

@@ -68,8 +68,8 @@ def traces(page: Page) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [found[run] for run in str(page.locator("#compare").get_attribute("data-runs")).split()]
 
 
-def test_compare_methods_draws_them_side_by_side(page: Page, quick: str) -> None:
-    open_tab(page, quick)
+def test_compare_methods_draws_them_side_by_side(page: Page, gradual: str) -> None:
+    open_tab(page, gradual)
     page.locator("#compare-methods").click()
     page.wait_for_function("document.querySelector('#compare').dataset.state === 'streaming'")
     page.wait_for_function("document.querySelector('#compare').dataset.state === 'ready'")

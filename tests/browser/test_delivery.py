@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -29,8 +31,15 @@ def transferred(page: Page, url: str) -> dict[str, float]:
     return {addresses[request]: size for request, size in sizes.items() if request in addresses}
 
 
-def test_our_files_are_transferred_once_and_are_small(page: Page, quick: str) -> None:
-    first, second = transferred(page, quick), transferred(page.context.new_page(), quick)
+@pytest.fixture
+def new(browser: Browser) -> Iterator[Page]:
+    """A visitor whose browser has nothing of the page yet."""
+    with visitor(browser) as page:
+        yield page
+
+
+def test_our_files_are_transferred_once_and_are_small(new: Page, quick: str) -> None:
+    first, second = transferred(new, quick), transferred(new.context.new_page(), quick)
     ours = [address for address in first if f"/{PREFIX}/" in address]
     assert len(ours) == len(published()) - 1  # what the first screen shows is for newcomers
     assert sum(first[address] for address in ours) < 205_000
@@ -38,21 +47,21 @@ def test_our_files_are_transferred_once_and_are_small(page: Page, quick: str) ->
     assert second[f"{quick}/"] < 60_000  # the page itself, most of which is Gradio's
 
 
-def test_nothing_is_seen_before_it_has_its_style(page: Page, quick: str) -> None:
+def test_nothing_is_seen_before_it_has_its_style(new: Page, quick: str) -> None:
     held: list[Route] = []
-    page.route(f"**/{STYLE}", lambda route: held.append(route))
-    page.goto(quick)
-    page.locator("#stepper").wait_for(state="attached")
-    assert not page.locator("#prompt").is_visible()
+    new.route(f"**/{STYLE}", lambda route: held.append(route))
+    new.goto(quick)
+    new.locator("#stepper").wait_for(state="attached")
+    assert not new.locator("#prompt").is_visible()
     held[0].continue_()
-    expect(page.locator("#prompt")).to_be_visible()
-    assert page.locator("#panel").evaluate("panel => getComputedStyle(panel).flexBasis") == "272px"
+    expect(new.locator("#prompt")).to_be_visible()
+    assert new.locator("#panel").evaluate("panel => getComputedStyle(panel).flexBasis") == "272px"
 
 
-def test_without_its_style_the_page_is_seen_late(page: Page, quick: str) -> None:
-    page.route(f"**/{STYLE}", lambda route: route.abort())
-    page.goto(quick)
-    expect(page.locator("#prompt")).to_be_visible(timeout=20_000)
+def test_without_its_style_the_page_is_seen_late(new: Page, quick: str) -> None:
+    new.route(f"**/{STYLE}", lambda route: route.abort())
+    new.goto(quick)
+    expect(new.locator("#prompt")).to_be_visible(timeout=20_000)
 
 
 def test_the_page_works_in_a_frame_below_a_path_of_a_proxy(browser: Browser) -> None:

@@ -49,8 +49,8 @@ def opened(page: Page) -> None:
     open_tab(page, "From here")
 
 
-def test_ways_are_drawn_told_and_opened(page: Page, quick: str) -> None:
-    ready(page, quick)
+def test_ways_are_drawn_told_and_opened(page: Page, gradual: str) -> None:
+    ready(page, gradual)
     opened(page)
     enter(page.locator("#fan-count input[type=number]"), "5")
     page.keyboard.press("Tab")
@@ -79,8 +79,8 @@ def test_ways_are_drawn_told_and_opened(page: Page, quick: str) -> None:
     assert differing == counts[place]
 
 
-def test_luck_and_settings_can_differ_and_marks_are_drawn(page: Page, quick: str) -> None:
-    ready(page, quick)
+def test_luck_and_settings_can_differ_and_marks_are_drawn(page: Page, gradual: str) -> None:
+    ready(page, gradual)
     opened(page)
     pick(page, "seeds")
     draw(page)

@@ -39,48 +39,45 @@ def percents(page: Page, name: str) -> list[str]:
     return page.locator(f"#inside [data-in={name}] .in-number").all_inner_texts()
 
 
-def test_the_key_opens_it_and_the_patch_looked_at_most_is_the_most_orange(page: Page, quick: str) -> None:
-    ready(page, quick)
-    stand(page, 100)
-    page.keyboard.press("2")
-    page.locator(PANEL).scroll_into_view_if_needed()
-    until(page, PANEL, step=100, state="ready")
-    most = page.locator("#inside [data-in=most] button").first.inner_text()
+def test_the_key_opens_it_and_the_patch_looked_at_most_is_the_most_orange(drawn: Page) -> None:
+    stand(drawn, 100)
+    drawn.keyboard.press("2")
+    drawn.locator(PANEL).scroll_into_view_if_needed()
+    until(drawn, PANEL, step=100, state="ready")
+    most = drawn.locator("#inside [data-in=most] button").first.inner_text()
     position = int(most.split("(")[1].rstrip(")"))
-    heat = page.locator("#inside [data-in=picture]").evaluate(ORANGE)
+    heat = drawn.locator("#inside [data-in=picture]").evaluate(ORANGE)
     assert heat[position] == max(heat[:100]) > 100
     assert max(heat[101:]) < 20
-    assert len(percents(page, "words")) == 3
-    expect(page.locator("#inside [data-in=summary]")).to_contain_text("4 patches of the context that was looked up")
+    assert len(percents(drawn, "words")) == 3
+    expect(drawn.locator("#inside [data-in=summary]")).to_contain_text("4 patches of the context that was looked up")
 
 
-def test_a_patch_that_is_looked_at_is_a_way_to_go_there(page: Page, quick: str) -> None:
-    ready(page, quick)
-    look(page, 100)
-    most = page.locator("#inside [data-in=most] button").first
+def test_a_patch_that_is_looked_at_is_a_way_to_go_there(drawn: Page) -> None:
+    look(drawn, 100)
+    most = drawn.locator("#inside [data-in=most] button").first
     position = int(most.inner_text().split("(")[1].rstrip(")"))
     most.click()
-    at(page, position)
-    until(page, PANEL, step=position)
+    at(drawn, position)
+    until(drawn, PANEL, step=position)
 
 
-def test_layers_and_heads_have_attention_of_their_own(page: Page, quick: str) -> None:
-    ready(page, quick)
-    look(page, 60)
-    seen = [percents(page, "most")]
-    head = page.locator("#inside [data-in=head]")
+def test_layers_and_heads_have_attention_of_their_own(drawn: Page) -> None:
+    look(drawn, 60)
+    seen = [percents(drawn, "most")]
+    head = drawn.locator("#inside [data-in=head]")
     expect(head).to_be_disabled()
-    page.locator("#inside [data-in=layer]").select_option("layer 2")
+    drawn.locator("#inside [data-in=layer]").select_option("layer 2")
     expect(head).to_be_enabled()
-    until(page, PANEL, shown="60 2 ")
-    seen.append(percents(page, "most"))
+    until(drawn, PANEL, shown="60 2 ")
+    seen.append(percents(drawn, "most"))
     head.select_option("head 1")
-    until(page, PANEL, shown="60 2 1")
-    seen.append(percents(page, "most"))
+    until(drawn, PANEL, shown="60 2 1")
+    seen.append(percents(drawn, "most"))
     assert len({tuple(texts) for texts in seen}) == 3
-    page.locator("#inside [data-in=layer]").select_option("mean of all")
-    until(page, PANEL, shown="60  ")
-    assert percents(page, "most") == seen[0]
+    drawn.locator("#inside [data-in=layer]").select_option("mean of all")
+    until(drawn, PANEL, shown="60  ")
+    assert percents(drawn, "most") == seen[0]
 
 
 def test_blenders_stand_between_layers_and_patches_come_into_their_place(page: Page, quick: str) -> None:
@@ -116,11 +113,10 @@ def test_another_picture_is_looked_into_when_it_comes(page: Page, quick: str) ->
     assert second != first
 
 
-def test_it_is_kept_in_the_trace_when_that_is_asked_for(page: Page, quick: str) -> None:
-    ready(page, quick)
-    look(page, 100)
-    page.get_by_role("button", name="Keep this in the trace").click()
-    expect(page.locator("#inside [data-in=kept]")).to_contain_text("It is in the trace now")
+def test_it_is_kept_in_the_trace_when_that_is_asked_for(drawn: Page) -> None:
+    look(drawn, 100)
+    drawn.get_by_role("button", name="Keep this in the trace").click()
+    expect(drawn.locator("#inside [data-in=kept]")).to_contain_text("It is in the trace now")
 
 
 def test_a_saved_page_has_it_when_it_was_kept(page: Page, other: Page, quick: str, tmp_path: Path) -> None:

@@ -98,39 +98,37 @@ def test_keys_move_show_choose_and_undo(three: Page) -> None:
     assert three.locator("#compare .cp-name b").all_inner_texts()[:2] == ["A", "B"]
 
 
-def test_names_are_shown_and_never_run(page: Page, quick: str) -> None:
+def test_names_are_shown_and_never_run(drawn: Page) -> None:
     surprises: list[str] = []
-    page.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
-    page.on("pageerror", lambda error: surprises.append(str(error)))
-    ready(page, quick)
-    rename = page.get_by_role("button", name="Rename the run")
+    drawn.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
+    drawn.on("pageerror", lambda error: surprises.append(str(error)))
+    rename = drawn.get_by_role("button", name="Rename the run")
     for payload in PAYLOADS:
         rename.click()
-        enter(page.locator(".rl-name"), payload)
-        page.keyboard.press("Enter")
-        expect(page.locator(".rl-words b")).to_have_text(payload)
+        enter(drawn.locator(".rl-name"), payload)
+        drawn.keyboard.press("Enter")
+        expect(drawn.locator(".rl-words b")).to_have_text(payload)
         expect(rename).to_be_focused()
-    give_focus(page.locator(RUNS))
-    page.keyboard.press("F2")
-    page.keyboard.type("not this")
-    page.keyboard.press("Escape")
-    expect(page.locator(".rl-words b")).to_have_text(PAYLOADS[-1])
-    assert part(page, "title") == "a red disc"
+    give_focus(drawn.locator(RUNS))
+    drawn.keyboard.press("F2")
+    drawn.keyboard.type("not this")
+    drawn.keyboard.press("Escape")
+    expect(drawn.locator(".rl-words b")).to_have_text(PAYLOADS[-1])
+    assert part(drawn, "title") == "a red disc"
     assert surprises == []
 
 
-def test_a_name_waits_for_the_end_of_a_composition(page: Page, quick: str) -> None:
-    ready(page, quick)
-    page.get_by_role("button", name="Rename the run").click()
-    page.keyboard.press("ControlOrMeta+a")
-    keys = page.context.new_cdp_session(page)
+def test_a_name_waits_for_the_end_of_a_composition(drawn: Page) -> None:
+    drawn.get_by_role("button", name="Rename the run").click()
+    drawn.keyboard.press("ControlOrMeta+a")
+    keys = drawn.context.new_cdp_session(drawn)
     keys.send("Input.imeSetComposition", {"text": "にほ", "selectionStart": 2, "selectionEnd": 2})
     for kind, code in (("rawKeyDown", 229), ("keyUp", 13)):
         keys.send("Input.dispatchKeyEvent", {"type": kind, "windowsVirtualKeyCode": code, "key": "Enter"})
-    expect(page.locator(".rl-name")).to_be_focused()
+    expect(drawn.locator(".rl-name")).to_be_focused()
     keys.send("Input.insertText", {"text": "日本"})
-    page.keyboard.press("Enter")
-    expect(page.locator(".rl-words b")).to_have_text("日本")
+    drawn.keyboard.press("Enter")
+    expect(drawn.locator(".rl-words b")).to_have_text("日本")
 
 
 def test_a_branch_is_joined_to_its_parent_and_a_run_can_be_deleted(page: Page, quick: str) -> None:

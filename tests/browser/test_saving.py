@@ -63,44 +63,42 @@ def test_a_run_without_a_link_has_none_and_says_why(page: Page, quick: str) -> N
     expect(page.locator("[data-part=ks-told]")).to_contain_text("began with a picture, which no link can say")
 
 
-def test_the_menu_is_walked_by_keys_and_saves_this_position(page: Page, quick: str, tmp_path: Path) -> None:
-    ready(page, quick)
-    stand(page, 120)
-    offered(page)
-    give_focus(page.locator(SAVE))
-    page.keyboard.press("ArrowDown")
-    expect(page.locator(SAVE)).to_have_attribute("aria-expanded", "true")
-    expect(page.locator(f"{MENU} [data-kind=picture]")).to_be_focused()
-    page.keyboard.press("ArrowUp")
-    expect(page.locator(f"{MENU} [data-kind=words]")).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(page.locator(MENU)).to_be_hidden()
-    expect(page.locator(SAVE)).to_be_focused()
-    page.keyboard.press("Enter")
-    page.keyboard.press("ArrowDown")
-    with page.expect_download() as download:
-        page.keyboard.press("Enter")
+def test_the_menu_is_walked_by_keys_and_saves_this_position(drawn: Page, tmp_path: Path) -> None:
+    stand(drawn, 120)
+    offered(drawn)
+    give_focus(drawn.locator(SAVE))
+    drawn.keyboard.press("ArrowDown")
+    expect(drawn.locator(SAVE)).to_have_attribute("aria-expanded", "true")
+    expect(drawn.locator(f"{MENU} [data-kind=picture]")).to_be_focused()
+    drawn.keyboard.press("ArrowUp")
+    expect(drawn.locator(f"{MENU} [data-kind=words]")).to_be_focused()
+    drawn.keyboard.press("Escape")
+    expect(drawn.locator(MENU)).to_be_hidden()
+    expect(drawn.locator(SAVE)).to_be_focused()
+    drawn.keyboard.press("Enter")
+    drawn.keyboard.press("ArrowDown")
+    with drawn.expect_download() as download:
+        drawn.keyboard.press("Enter")
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
     assert path.name == "a-red-disc_position-120_seed-0.png"
     assert (read(path).prompt, read(path).position) == ("a red disc", 120)
-    until(page, "#stepper", step=120)  # the keys were the menu's
-    expect(page.locator("[data-part=ks-told]")).to_have_text(f"Saved {path.name}.")
+    until(drawn, "#stepper", step=120)  # the keys were the menu's
+    expect(drawn.locator("[data-part=ks-told]")).to_have_text(f"Saved {path.name}.")
 
 
-def test_the_words_of_a_figure_can_be_copied(page: Page, quick: str) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    ready(page, quick)
-    offered(page)
-    page.locator(SAVE).click()
-    page.locator(f"{MENU} [data-kind=words]").click()
-    page.locator("dialog.ks-words[open]").wait_for()
-    page.get_by_role("button", name="Copy the citation").click()
-    expect(page.locator("[data-part=ks-copied]")).to_have_text("Copied.")
-    assert page.evaluate("navigator.clipboard.readText()").startswith("@inproceedings{qi2025arrag")
-    assert "“a red disc”" in page.get_by_label("Caption", exact=True).input_value()
-    page.keyboard.press("Escape")
-    expect(page.locator("dialog.ks-words")).to_be_hidden()
+def test_the_words_of_a_figure_can_be_copied(drawn: Page) -> None:
+    drawn.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    offered(drawn)
+    drawn.locator(SAVE).click()
+    drawn.locator(f"{MENU} [data-kind=words]").click()
+    drawn.locator("dialog.ks-words[open]").wait_for()
+    drawn.get_by_role("button", name="Copy the citation").click()
+    expect(drawn.locator("[data-part=ks-copied]")).to_have_text("Copied.")
+    assert drawn.evaluate("navigator.clipboard.readText()").startswith("@inproceedings{qi2025arrag")
+    assert "“a red disc”" in drawn.get_by_label("Caption", exact=True).input_value()
+    drawn.keyboard.press("Escape")
+    expect(drawn.locator("dialog.ks-words")).to_be_hidden()
 
 
 def test_a_sweep_and_a_comparison_are_saved_as_one_picture(page: Page, quick: str) -> None:

@@ -92,7 +92,7 @@ def test_a_link_whose_codes_differ_says_so(page: Page, quick: str) -> None:
     [
         ("prompt=sun&seed=abc", "Seed takes a whole number, not 'abc'."),
         ("prompt=sun&model=<script>", "Model takes one of fake"),
-        ("prompt=sun&n_neighbours=1000", "Neighbours K takes 0 to 512, not 1000."),
+        ("prompt=sun&n_neighbours=3000", "Neighbours K takes 0 to 2048, not 3000."),
     ],
 )
 def test_a_bad_link_is_told_and_the_page_works(page: Page, quick: str, query: str, said: str) -> None:

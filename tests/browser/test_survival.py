@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.visitor import (
     DESK,
     RETURNS,
-    enter,
     generate,
     open_tab,
     part,
@@ -158,23 +157,6 @@ def test_a_bad_gateway_ends_in_a_message_and_again(page: Page, quick_cut: Cut) -
     runs(page, 2)
     wait_for(page, "ready")
     assert is_same(page)
-
-
-@pytest.mark.parametrize("seed", ["-1", "4294967296"])
-def test_a_seed_out_of_range_ends_in_a_message_and_the_old_picture_stays(page: Page, quick: str, seed: str) -> None:
-    ready(page, quick)
-    trace = page.locator("#stepper").get_attribute("data-trace-id")
-    enter(page.locator("#seed input"), seed)
-    page.locator("#generate").click()
-    expect(page.locator("[data-part=notice]")).to_be_visible()
-    page.wait_for_function("document.querySelector('#stepper').dataset.state !== 'streaming'")
-    assert page.locator("#stepper").get_attribute("data-trace-id") == trace
-    stand(page, 40)
-    until(page, "#stepper", step=40)
-    enter(page.locator("#seed input"), "5")
-    again = page.locator("[data-part=again]")
-    (again if again.is_visible() else page.locator("#generate")).click()
-    runs(page, 2)
 
 
 def test_other_drawings_end_in_a_message_and_again_as_well(page: Page, quick_cut: Cut) -> None:

@@ -26,8 +26,8 @@ def state(page: Page, name: str) -> None:
     until(page, "#sweep", state=name)
 
 
-def test_a_sweep_fills_a_table_and_a_picture_opens(page: Page, quick: str) -> None:
-    open_tab(page, quick)
+def test_a_sweep_fills_a_table_and_a_picture_opens(page: Page, gradual: str) -> None:
+    open_tab(page, gradual)
     page.locator("#sweep-draw").click()
     page.wait_for_function("document.querySelector('#sweep').dataset.state === 'streaming'")
     state(page, "ready")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, TimeoutError, ViewportSize, expect
 
 from tests.app.test_views import unpack
 
@@ -20,6 +21,39 @@ TIMEOUT_MS = 45_000
 RETURNS = "try { localStorage.setItem('loupe-visited', '1') } catch {}"
 """Who has been here before lands in the debugger."""
 
+ANEW = """try {
+  if (!sessionStorage.getItem("tab")) Object.keys(localStorage).forEach((key) => localStorage.removeItem(key));
+  sessionStorage.setItem("tab", "this");
+} catch {}"""
+"""Whoever opens a tab has left nothing in an earlier one."""
+
+
+@contextmanager
+def profile(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """A browser that shares nothing with others; options as Playwright's contexts take them."""
+    context = browser.new_context(**{"viewport": DESK, **options})
+    context.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+@contextmanager
+def tab(context: BrowserContext) -> Iterator[Page]:
+    """Somebody at a browser that others have used: it has the page's files, and nothing that was theirs."""
+    page = context.new_page()
+    page.add_init_script(ANEW + RETURNS)
+    try:
+        yield page
+    finally:
+        for each in context.pages:
+            each.close()
+        context.clear_cookies()
+        context.clear_permissions()
+        context.set_offline(False)
+
 
 @contextmanager
 def visitor(browser: Browser, newcomer: bool = False, **options: Any) -> Iterator[Page]:
@@ -27,15 +61,10 @@ def visitor(browser: Browser, newcomer: bool = False, **options: Any) -> Iterato
 
     newcomer: somebody who was never here, and sees the stage first; all others land in the debugger.
     """
-    context = browser.new_context(**{"viewport": DESK, **options})
-    if not newcomer:
-        context.add_init_script(RETURNS)
-    context.set_default_timeout(TIMEOUT_MS)
-    expect.set_options(timeout=TIMEOUT_MS)
-    try:
+    with profile(browser, **options) as context:
+        if not newcomer:
+            context.add_init_script(RETURNS)
         yield context.new_page()
-    finally:
-        context.close()
 
 
 def until(page: Page, selector: str, **data: object) -> None:
@@ -187,11 +216,20 @@ def numbers(page: Page, kind: str) -> dict[tuple[str, str], str]:
 
 
 def fetched_arrays(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and arrays of the trace file that the page fetched last, from the browser's own record of its requests."""
+    """Header and arrays of the trace file that the page fetched last, from the browser's own record of its requests.
+
+    The server has the file for a minute, `fetched` for as long as the tests need it.
+    """
     entries = (
         "performance.getEntriesByType('resource').map(entry => entry.name).filter(name => name.endsWith('trace.bin'))"
     )
-    with urlopen(page.evaluate(entries)[-1]) as answer:
+    return fetched(page.evaluate(entries)[-1])
+
+
+@lru_cache(maxsize=4)
+def fetched(address: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and arrays of a trace file."""
+    with urlopen(address) as answer:
         return unpack(answer.read())
 
 

@@ -25,7 +25,7 @@ from time import monotonic
 from app.library import Library
 from core.inputs.arguments import at_least_one, program
 from tests.browser.chromium import find_chromium
-from tests.load.hostile import Hostile
+from tests.load.hostile import beside
 from tests.load.rounds import Crowd, arrive, crowd, measured
 from tests.load.servers import Server, started
 from tests.load.tally import Figures, table
@@ -157,11 +157,11 @@ def hostile(chosen: argparse.Namespace, server: Server, wishes: Wishes, download
     with crowd(server, chosen.visitors, 0, plain, [], downloads) as visitors:
         alone = measured(visitors, lambda: arrive(visitors, chosen.times))
         yield "without", alone
-        with Hostile(server.url, browser=bool(chosen.pages)).at_work():
-            beside = measured(visitors, lambda: arrive(visitors, chosen.times))
-        slower = 1 - number(beside, "pictures a second") / number(alone, "pictures a second")
+        with beside(server.url, browser=bool(chosen.pages)):
+            attacked = measured(visitors, lambda: arrive(visitors, chosen.times))
+        slower = 1 - number(attacked, "pictures a second") / number(alone, "pictures a second")
         lost = lost_runs(visitors)
-        yield "beside a hostile one", {**beside, "slower %": round(100 * slower, 1), "lost runs": lost}
+        yield "beside a hostile one", {**attacked, "slower %": round(100 * slower, 1), "lost runs": lost}
 
 
 def lost_runs(visitors: Crowd) -> int:

@@ -1,11 +1,18 @@
-"""One visitor who takes whatever can be had: clicks, sweeps, uploads, all neighbours, files, streams never read."""
+"""One visitor who takes whatever can be had: clicks, sweeps, uploads, all neighbours, files, streams never read.
+
+Usage: python -m tests.load.hostile URL BROWSER; the end of standard input ends it. It has a process of its own, which
+gets what others leave of the processor: a real one has a computer of their own.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +27,7 @@ CLICKS = 30
 STREAMS = 20
 UPLOADS = 40
 PATIENCE = 30
+LEAST = 19
 BOUNDARY = "loadloadload"
 
 GREEDY: tuple[dict[str, Any], ...] = (
@@ -28,6 +36,21 @@ GREEDY: tuple[dict[str, Any], ...] = (
     {"n_neighbours": 512, "method": "faid+daid", "faid_neighbours": 512, "record_unblended": True},
 )
 """Settings that cost most, whether or not they are offered."""
+
+
+@contextmanager
+def beside(url: str, browser: bool) -> Iterator[None]:
+    """Somebody hostile for as long as the block takes. browser: whether with one, too."""
+    command = [sys.executable, "-m", "tests.load.hostile", url, str(int(browser))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    try:
+        yield
+    finally:
+        try:
+            process.communicate(timeout=2 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 class Hostile:
@@ -119,3 +142,15 @@ class Hostile:
                     enter(page.locator(f"#sweep-{name}-values").locator("textarea, input"), values)
                 page.locator("#sweep-draw").click()
                 self._over.wait(5)
+
+
+def main() -> None:
+    """Be hostile until told to end."""
+    url, browser = sys.argv[1:]
+    os.nice(LEAST)
+    with Hostile(url, browser == "1").at_work():
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,15 @@ def plays(page: Page) -> None:
     page.locator(".page-keys[aria-keyshortcuts]").wait_for()
 
 
+def begins(page: Page, inside: Page | FrameLocator) -> None:
+    """Begin a picture, and see it come."""
+    inside.locator("#prompt textarea").click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("a red disc")
+    inside.locator("#generate").click()
+    inside.locator("#stepper[data-state=streaming]").wait_for()
+
+
 def draws(page: Page, inside: Page | FrameLocator) -> list[int]:
     """Draw a picture; how many patches there were whenever that changed."""
     stepper = inside.locator("#stepper")
@@ -102,11 +112,7 @@ def draws(page: Page, inside: Page | FrameLocator) -> list[int]:
       new MutationObserver(() => { if (node.dataset.steps !== seen.at(-1)) seen.push(node.dataset.steps); })
         .observe(node, { attributes: true });
     }""")
-    inside.locator("#prompt textarea").click()
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type("a red disc")
-    inside.locator("#generate").click()
-    inside.locator("#stepper[data-state=streaming]").wait_for()
+    begins(page, inside)
     inside.locator("#stepper[data-state=ready]").wait_for()
     return [int(steps) for steps in stepper.evaluate("() => window.seen") if steps]
 
@@ -162,16 +168,20 @@ def test_it_works_in_a_frame_as_tall_as_it_is(browser: Browser, tmp_path: Path) 
 
 
 def test_a_short_read_timeout_cuts_nothing(browser: Browser, tmp_path: Path) -> None:
-    """Neither a page that is only looked at, whose visit would end with its stream, nor a slow drawing."""
+    """Neither a page that is only looked at, whose visit would end with its stream, nor a drawing of 13 seconds."""
     with page_of(0.05, tmp_path / "files") as port, nginx(sites()["tls"], port, tmp_path, HASTY) as address:
-        with stranger(browser, address) as (page, wrong):
-            page.context.add_init_script(RETURNS)
-            page.goto(address)
-            page.locator(".page-keys[aria-keyshortcuts]").wait_for()
+        with stranger(browser, address) as (looking, wrong), stranger(browser, address) as (drawing, wrong_too):
+            for page in (looking, drawing):
+                page.context.add_init_script(RETURNS)
+                page.goto(address)
+                page.locator(".page-keys[aria-keyshortcuts]").wait_for()
             cut: list[str] = []
             for event in ("requestfailed", "requestfinished"):
-                page.on(event, lambda ended: cut.append(ended.url) if "heartbeat" in ended.url else None)
-            page.wait_for_timeout(13_000)
+                looking.on(event, lambda ended: cut.append(ended.url) if "heartbeat" in ended.url else None)
+            begun = time.monotonic()
+            assert draws(drawing, drawing)[-1] == 256
+            assert time.monotonic() - begun > 12
             assert cut == []
-            assert draws(page, page)[-1] == 256
-        assert wrong == []
+            begins(looking, looking)
+            looking.wait_for_function("Number(document.querySelector('#stepper').dataset.steps) > 20")
+        assert wrong == wrong_too == []
