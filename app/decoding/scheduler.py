@@ -358,6 +358,7 @@ class Scheduler:
                 continue
             place, number = batch.rows[row]
             self._drawn[place.address] = time.monotonic()
+            self._drawn.move_to_end(place.address)
             batch.had[row] += 1
             place.put((number, record))
             if batch.had[row] >= place.jobs[number].positions:
