@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 from app import arrivals, branches
@@ -24,7 +26,7 @@ from app.sheets import Comparison, Sheet
 from app.speeds import Speeds
 from app.views import Asked, Update
 from app.visits import Kept, Visits
-from app.waiting import Progress
+from app.waiting import Progress, waiting_words, while_told
 from core.backends.protocol import Backend
 from core.inputs.prompt import clean_prompt
 from core.patches.database import PatchDatabase
@@ -35,6 +37,9 @@ PREVIEW_SECONDS: Final = 0.1
 PREVIEW_SHARE: Final = 0.1
 """Previews may cost at most this share of the time between them, those of all visitors together, however slow the
 decoder is."""
+
+SLOWEST_SECONDS: Final = 15.0
+"""A preview that takes longer is not made: who waits hears nothing meanwhile."""
 
 WAITING_SECONDS: Final = 2.0
 """Between two messages to a visitor who waits."""
@@ -168,6 +173,8 @@ class Drawing:
 
         seconds = plan.seconds + time.perf_counter() - started
         trace, longer = recorded(steps), recorded([*steps, ahead]) if ahead else None
+        if pace.says_making():
+            run.tell(self._presenting.making(run.number, plan, steps, pace.cost))
         kept = plan.finished(trace, self._presenting.picture(trace, plan.asked), seconds, longer)
         self._visits.keep(run.visitor, kept, plan.replaces)
         outcome: Outcome = "finished" if trace.complete else "paused"
@@ -207,7 +214,8 @@ class Drawing:
                     if run.stopped.is_set():
                         break
                     if pace.may_say():
-                        run.tell(self._presenting.waiting(run.number, plan.prompt, news, pace.said))
+                        words = waiting_words(news, pace.reading)
+                        run.tell(self._presenting.waiting(run.number, plan.prompt, words, pace.said))
                     continue
                 _, record = news
                 if steps and (run.stopped.is_set() or len(steps) == plan.pause):
@@ -316,7 +324,14 @@ class Drawing:
             run.tell(self._presenting.sheet_not_begun(run.number))
             return
         seconds = time.perf_counter() - started
-        kept = [self._drawn(one, theirs, records, seconds) for one, records in zip(plans, steps, strict=True)]
+        kept, said = list[Kept](), itertools.count(1)
+        for one, records in zip(plans, steps, strict=True):
+            making = partial(self._drawn, one, theirs, records, seconds)
+
+            def tell(made: int = len(kept)) -> None:
+                run.tell(self._presenting.sheet_making(sheet, steps, made, next(said)))
+
+            kept.append(while_told(making, tell) if pace.says_making() else making())
         keep(kept)
         for one, made, records in zip(plans, kept, steps, strict=True):
             outcome: Outcome = "finished" if made.trace.complete else "paused"
@@ -333,7 +348,7 @@ class Drawing:
                     if run.stopped.is_set() and not any(steps):
                         break
                     if pace.may_say():
-                        run.tell(self._presenting.sheet_waiting(sheet, news, pace.said))
+                        run.tell(self._presenting.sheet_waiting(sheet, waiting_words(news, pace.reading), pace.said))
                     continue
                 row, record = news
                 steps[row].append(record)
@@ -362,6 +377,7 @@ class Drawing:
             Progress(positions),
             lambda: presenting.preview_seconds(model, len(plans)),
             self._library.backend(model) if self._speeds.is_slow(model) else None,
+            partial(self._speeds.told_reading, model),
         )
 
     def _drawn(
@@ -380,7 +396,8 @@ class _Pace:
 
     shown: whether anybody looks; others: how many runs there are in all, which share the time for previews; progress:
     how fast codes come; cost: seconds that a preview takes, 0 while that is not known; slow: the model, if it is one
-    of which it is said how long it takes; began: when the first record was there, 0 before; told: what was said last.
+    of which it is said how long it takes; reading: what is said while it reads so many codes; began: when the first
+    record was there, 0 before; told: what was said last.
     """
 
     def __init__(
@@ -390,10 +407,20 @@ class _Pace:
         progress: Progress,
         cost: Callable[[], float],
         slow: Backend | None,
+        reading: Callable[[int], str] = lambda codes: "",
     ) -> None:
-        self.progress, self.told, self.said = progress, "", 0
+        self.progress, self.reading, self.told, self.said = progress, reading, "", 0
         self._shown, self._others, self._cost, self._slow = shown, others, cost, slow
         self._due = self._say_due = self.began = 0.0
+
+    @property
+    def cost(self) -> float:
+        """Seconds that a preview takes, or the pictures of all codes."""
+        return self._cost()
+
+    def says_making(self) -> bool:
+        """Whether it is told that pictures are being made of codes."""
+        return self._shown and self.cost >= QUICK_SECONDS
 
     def may_say(self) -> bool:
         """Whether somebody who waits is to be told so now."""
@@ -419,7 +446,7 @@ class _Pace:
         if not self.began:
             self.began = begun
             self._due = begun + (self._rest(cost) if cost >= QUICK_SECONDS else 0.0)
-        in_time = cost < QUICK_SECONDS or self.progress.left > cost
+        in_time = cost < QUICK_SECONDS or cost < min(self.progress.left, SLOWEST_SECONDS)
         due = self._shown and begun >= self._due and in_time
         yield due
         if due:

@@ -14,7 +14,6 @@ import numpy as np
 from app import arrivals, links, packing, pictures
 from app.atlas import Atlas
 from app.branches import Plan
-from app.decoding.ticket import Waiting
 from app.figures.position import Seen
 from app.figures.words import settings_line
 from app.library import Library
@@ -29,7 +28,7 @@ from app.views import Asked, State, Update, notice_of, sentences
 from app.visits import Kept, Visits
 from core.backends.speed import time_in_words
 from core.trace import Trace
-from core.types import ArragError, ConfigError, IntArray, StepRecord
+from core.types import ArragError, ConfigError, DatabaseError, IntArray, StepRecord
 
 PREVIEWS: Final = 1_000
 LAST: Final = 1_000_000
@@ -92,9 +91,15 @@ class Presenting:
         count, grid = len(steps), self._library.backend(plan.asked.model).grid
         return Update(number, PREVIEWS + count, "streaming", message, plan.prompt, count, grid)
 
-    def waiting(self, number: int, prompt: str, news: Waiting, said: int) -> Update:
+    def making(self, number: int, plan: Plan, steps: Sequence[StepRecord], seconds: float) -> Update:
+        """All codes are there; their picture takes so many seconds."""
+        message = f"Making the picture from its codes, which takes about {time_in_words(seconds)}."
+        told = self.progress(number, plan, steps, message)
+        return replace(told, number=told.number + 1)
+
+    def waiting(self, number: int, prompt: str, words: str, said: int) -> Update:
         """What is to be known by somebody who waits, for the said-th time."""
-        return Update(number, said, "streaming", waiting_words(news), prompt, grid=self._library.grid)
+        return Update(number, said, "streaming", words, prompt, grid=self._library.grid)
 
     def not_begun(self, number: int) -> Update:
         """The end of a run that was stopped before it had begun; what is in the stepper stays."""
@@ -157,13 +162,19 @@ class Presenting:
         """Answers a click on several pictures, and begins them, before there is anything to see."""
         return Sheet(number, 0, "streaming", prompt=prompt, plan=plan, grid=self._library.grid)
 
-    def sheet_waiting(self, sheet: Sheet, news: Waiting, said: int) -> Sheet:
+    def sheet_waiting(self, sheet: Sheet, words: str, said: int) -> Sheet:
         """A sheet that waits for its turn, for the said-th time."""
-        return replace(sheet, number=said, message=waiting_words(news))
+        return replace(sheet, number=said, message=words)
 
     def sheet_progress(self, shown: Sheet, steps: Sequence[Sequence[StepRecord]], message: str) -> Sheet:
         """The preview that was shown last, with what is said of the rest now."""
-        return replace(shown, number=PREVIEWS + sum(map(len, steps)), message=message)
+        drawn, counts = sum(map(len, steps)), self._counts(shown, steps)
+        return replace(shown, number=PREVIEWS + drawn, message=message, steps=sum(counts) // len(counts))
+
+    def sheet_making(self, shown: Sheet, steps: Sequence[Sequence[StepRecord]], made: int, said: int) -> Sheet:
+        """All codes are there, and so many pictures of them; told for the said-th time."""
+        told = self.sheet_progress(shown, steps, f"Making picture {made + 1} of {len(steps)} from its codes.")
+        return replace(told, number=told.number + said)
 
     def sheet_preview(self, sheet: Sheet, steps: Sequence[Sequence[StepRecord]], message: str = "") -> Sheet:
         """All pictures of a sheet as far as they are drawn; message: what is said of the rest."""
@@ -285,11 +296,14 @@ class Presenting:
 
     def _warm_up(self) -> None:
         """Make looks, and thumbnails of the first database, before the first visitor has to wait for them."""
-        for atlas in self._atlases.values():
-            atlas.make()
-        for name, database in list(self._library.databases.items())[:1]:
-            for image in database.images[:THUMBNAILS_KEPT]:
-                self._thumbnail(name, int(image))
+        try:
+            for atlas in self._atlases.values():
+                atlas.make()
+            for name, database in list(self._library.databases.items())[:1]:
+                for image in database.images[:THUMBNAILS_KEPT]:
+                    self._thumbnail(name, int(image))
+        except DatabaseError as error:  # of one elsewhere, which does not answer now
+            logger.warning("looks and thumbnails wait until they are asked for: %s", error)
 
     def forget(self) -> None:
         """Drop the pictures that are remembered, which may be those of somebody who has left."""
@@ -298,14 +312,6 @@ class Presenting:
     def _make_thumbnail(self, name: str, image: int) -> RGB | None:
         """Small picture of an image of a database of all; remembered."""
         return pictures.thumbnail_of(self._library.databases[name], image)
-
-
-def waiting_words(news: Waiting) -> str:
-    """How long it will be, in words; nothing of what has begun."""
-    if not news.before:
-        return ""
-    before = "1 picture" if news.before == 1 else f"{news.before} pictures"
-    return f"{before} before yours, about {time_in_words(news.seconds)}"
 
 
 def error_message(error: Exception) -> str:

@@ -6,11 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from app.decoding.ticket import Waiting
 from core.backends.protocol import Backend
 from core.backends.speed import seconds_in_words, time_in_words
+
+Made = TypeVar("Made")
 
 MEASURED: Final = 5
 """Codes after which it is said how long the rest takes."""
@@ -59,6 +63,24 @@ class Progress:
         left = time_in_words(self.left + after)
         memory = memory_in_words()
         return f"About {left} left, at {seconds_in_words(self.seconds)} a code. {backend.description}{memory}."
+
+
+def waiting_words(news: Waiting, reading: Callable[[int], str]) -> str:
+    """How long it will be, in words; of what has begun, what `reading` says of so many codes that are read first."""
+    if not news.before:
+        return reading(news.reads) if news.reads else ""
+    before = "1 picture" if news.before == 1 else f"{news.before} pictures"
+    return f"{before} before yours, about {time_in_words(news.seconds)}"
+
+
+def while_told(work: Callable[[], Made], tell: Callable[[], None], seconds: float = TOLD_SECONDS) -> Made:
+    """What comes of something that may take long, of which is told at once and again and again until it is there."""
+    with ThreadPoolExecutor(1, "making") as pool:
+        making = pool.submit(work)
+        while True:
+            tell()
+            if wait([making], seconds).done:
+                return making.result()
 
 
 def memory_in_words() -> str:

@@ -12,11 +12,13 @@ import numpy as np
 
 from .backends.complete import complete, prompt_limit
 from .backends.protocol import Backend, Decoding, Predicted, SmallBackend
-from .context import context_codes, skip_reason
+from .context import context_codes, retrieving_positions, skip_reason
 from .daid import blend_step
 from .draw import race
 from .inputs.prompt import clean_prompt
+from .patches.following import check_following, going_on, search_following
 from .patches.protocol import Database, check_caption_encoder
+from .snapshots import Memory, remembered, resume
 from .trace import Trace
 from .types import (
     Change,
@@ -43,7 +45,8 @@ Steps = Generator[Step, None, None]
 class Request:
     """One picture: what to draw, with which model and settings, and the database for methods that retrieve.
 
-    changes: what differs from the settings at some positions; codes: those of the first positions, given and not drawn.
+    changes: what differs from the settings at some positions; codes: those of the first positions, given and not drawn;
+    memory: what is remembered of other pictures of whoever asks, so that codes which these share are not read anew.
     """
 
     backend: SmallBackend
@@ -52,6 +55,7 @@ class Request:
     settings: DecodeSettings
     changes: tuple[Change, ...] = ()
     codes: tuple[int, ...] = ()
+    memory: Memory | None = None
 
     @property
     def pass_key(self) -> tuple[Hashable, ...]:
@@ -72,6 +76,21 @@ class Request:
     def at(self, position: int) -> Request:
         """The request with the settings of a position."""
         return replace(self, settings=settings_at(self.settings, self.changes, position))
+
+    @property
+    def past(self) -> Memory | None:
+        """What is remembered of pictures with the same keys and values; None without a memory, and with blenders."""
+        model, settings = complete(self.backend), self.settings
+        if self.memory is None or settings.blends:
+            return None
+        prompt = clean_prompt(self.prompt, prompt_limit(self.backend))
+        weights = (model.fingerprint, model.faid, model.description)
+        return self.memory.about((weights, prompt, settings.cfg_scale != 1, settings.negative_share > 0))
+
+    def unread(self, first: int) -> int:
+        """How many of the codes before a position the model has to read before it can go on there."""
+        past = self.at(first).past
+        return first - (past.knows(np.array(self.codes[:first], np.int64)) if past else 0)
 
     @property
     def segment_key(self) -> tuple[Hashable, ...]:
@@ -183,6 +202,11 @@ class _Part:
         """Those of the first row: as far as the model is concerned, they are those of all rows."""
         return self.rows[0].settings if self.rows else DecodeSettings()
 
+    @property
+    def pasts(self) -> list[Memory | None]:
+        """What is remembered for each row."""
+        return [row.past for row in self.rows]
+
 
 @dataclass(frozen=True, slots=True)
 class _Sequences:
@@ -270,13 +294,15 @@ def _view(request: Request) -> Database | None:
         raise ConfigError(f"database: got none, expected one for method {settings.method}; or take method model")
     if database.codebook.fingerprint != backend.codebook.fingerprint or database.grid != backend.grid:
         raise ConfigError(f"database: made for another codebook or grid than backend {backend.name}; build it again")
+    check_following(database, settings)
     view = database.with_styles(settings.styles)
     if settings.caption_filter == 0:
         return view
     check_caption_encoder(database, backend.caption_encoder)
     vector = backend.embed_captions([request.prompt])[0]
     chosen = view.nearest_captions(vector, settings.caption_filter)
-    return view if len(chosen) == len(view.images) else view.subset(chosen)
+    each = len(retrieving_positions(view.context, view.grid))
+    return view if len(chosen) * each == len(view) else view.subset(chosen)
 
 
 def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, sequences: _Sequences) -> Steps:
@@ -289,9 +315,11 @@ def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, seque
         yield ()
         for part in parts:
             decoding = decoding or _start(backend, part)
+            trail: Trail = [{} for _ in part.rows]
             if part.first:
-                decoding.replay(sequences.codes[:, : part.first], _replayed(part, sequences))
-            yield from _decode(decoding, part, sequences)
+                _catch_up(decoding, part, sequences, trail)
+            with remembered(decoding, part.pasts, sequences.codes):
+                yield from _decode(decoding, part, sequences, trail)
             decoding.close()
             decoding = None
     finally:
@@ -299,19 +327,39 @@ def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, seque
             decoding.close()
 
 
-def _replayed(part: _Part, sequences: _Sequences) -> list[list[Neighbours | None]] | None:
-    """What the blenders of a part get at the positions before it, None without blenders."""
-    if not part.settings.blends:
-        return None
-    return [[_active(answer) for answer in _retrieve_all(part, sequences, position)] for position in range(part.first)]
+Trail = list[dict[int, IntArray]]
+"""What can be followed: for each row, by position, the entries that the last ones found, as far back as a row."""
 
 
-def _decode(decoding: Decoding, part: _Part, sequences: _Sequences) -> Steps:
-    """The one loop. Retrieval reads the codes so far, so nothing but these and the decoding carries over."""
+def _catch_up(decoding: Decoding, part: _Part, sequences: _Sequences, trail: Trail) -> None:
+    """Bring a new state to the first position of a part: from what is remembered of each row, or by reading codes."""
+    codes = sequences.codes[:, : part.first]
+    resumed = resume(decoding, part.pasts, codes)
+    replayed = _replayed(part, sequences, trail, part.settings.blends and not resumed)
+    if not resumed:
+        decoding.replay(codes, replayed)
+
+
+def _replayed(part: _Part, sequences: _Sequences, trail: Trail, blended: bool) -> list[list[Neighbours | None]] | None:
+    """What the blenders of a part get at the positions before it, None unless blended; and the trail to there.
+
+    Both are as if the part had begun with the picture, so that a run that goes on follows what it would have followed.
+    """
+    ways = {row.settings.follow for row in part.rows}
+    if blended or "near" in ways:
+        first = 0
+    else:  # exact answers do not depend on those before them: those that are followed from here are enough
+        first = part.first if ways == {"off"} else max(0, part.first - part.rows[0].backend.grid.width)
+    answers = [_retrieve_all(part, sequences, position, trail) for position in range(first, part.first)]
+    return [[_active(answer) for answer in row] for row in answers] if blended else None
+
+
+def _decode(decoding: Decoding, part: _Part, sequences: _Sequences, trail: Trail) -> Steps:
+    """The one loop. Retrieval reads the codes so far, and the trail follows from them: nothing else carries over."""
     settings, rows = [row.settings for row in part.rows], range(len(part.rows))
     for position in range(part.first, part.end):
         begin = time.perf_counter()
-        answers = _retrieve_all(part, sequences, position)
+        answers = _retrieve_all(part, sequences, position, trail)
         searched = time.perf_counter()
         logits, others = _predict(decoding, answers, settings)
         predicted = time.perf_counter()
@@ -398,12 +446,23 @@ def _column(settings: Sequence[DecodeSettings], name: str) -> FloatArray:
     return column
 
 
-def _retrieve_all(part: _Part, sequences: _Sequences, position: int) -> list[Retrieval | Skipped]:
-    """What every prompt retrieves at a position, weighed by the change that is made there."""
-    rows = zip(part.views, sequences.codes, part.rows, strict=True)
-    answers = [_retrieve(view, codes, position, row.settings) for view, codes, row in rows]
+def _retrieve_all(part: _Part, sequences: _Sequences, position: int, trail: Trail) -> list[Retrieval | Skipped]:
+    """What every prompt retrieves at a position, weighed by the change that is made there; it becomes their trail."""
+    rows = zip(part.views, sequences.codes, part.rows, trail, strict=True)
+    answers = [look_up(view, codes, position, row.settings, found) for view, codes, row, found in rows]
     changes = [changes.get(position) for changes in sequences.changes]
-    return [_weighed(answer, change) for answer, change in zip(answers, changes, strict=True)]
+    weighed = [_weighed(answer, change) for answer, change in zip(answers, changes, strict=True)]
+    for row, answer, found in zip(part.rows, weighed, trail, strict=True):
+        if row.settings.follow != "off":
+            remember(found, position, answer, row.backend.grid.width)
+    return weighed
+
+
+def remember(trail: dict[int, IntArray], position: int, answer: Retrieval | Skipped, width: int) -> None:
+    """Add what a position found and has a say, and forget what no later one follows."""
+    trail.pop(position - width, None)
+    if (active := _active(answer)) is not None:
+        trail[position] = active.entries
 
 
 def _weighed(answer: Retrieval | Skipped, change: Change | None) -> Retrieval | Skipped:
@@ -413,13 +472,19 @@ def _weighed(answer: Retrieval | Skipped, change: Change | None) -> Retrieval | 
     return replace(answer, neighbours=change.weighed(answer.neighbours))
 
 
-def _retrieve(view: Database | None, codes: IntArray, position: int, settings: DecodeSettings) -> Retrieval | Skipped:
-    """What the position retrieves, from the codes [S] before it."""
+def look_up(
+    view: Database | None, codes: IntArray, position: int, settings: DecodeSettings, trail: Mapping[int, IntArray]
+) -> Retrieval | Skipped:
+    """What the position retrieves, from the codes [S] before it; trail: what can be followed there."""
     if view is None:
         return Skipped("retrieval is off")
     if (reason := skip_reason(view.context, view.grid, position)) is not None:
         return Skipped(reason)
     query = context_codes(view.context, codes.reshape(1, view.grid.height, -1), np.array([position]))[0]
+    if settings.follow != "off":
+        left = trail.get(position - 1) if position % view.grid.width else None
+        known = going_on(left, trail.get(position - view.grid.width), view.context, view.grid)
+        return Retrieval(query[0], *search_following(view, query[0], position, settings, known))
     neighbours = view.search(query, settings.n_neighbours, position, settings.position_weight)[0]
     return Retrieval(query[0], neighbours)
 

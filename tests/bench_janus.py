@@ -4,7 +4,8 @@ Times are CPU time of one thread, so that other programs disturb them less; run 
 transformers' `generate` (width 256, 8 layers, 576 positions); what DAiD adds on a database of a million entries; the
 collapsed blender against its definition at width 2048, its memory, and what keeps both from being faster; a code and
 the start of a branch at Janus-Pro-1B's true shape, with matrices laid out as measured at load against all of them
-transposed, as they once were (two layers, and what 24 take by these figures).
+transposed, as they once were (two layers, and what 24 take by these figures); and both, with a branch that goes on from
+a snapshot, for a model as it is (`--part whole --model FOLDER`, which may have all layers).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -240,6 +242,52 @@ def branch_figures(models: tuple[JanusBackend, JanusBackend], runs: int) -> dict
     }  # fmt: skip
 
 
+def whole_figures(folder: Path | None, runs: int, dtypes: Sequence[str]) -> dict[str, float | str]:
+    """Medians of CPU seconds of a model as it is loaded, which may be all of it.
+
+    A code and a branch at position 560, read and from a snapshot, and a picture of codes.
+    """
+    torch.set_num_threads(1)
+    codes = np.random.default_rng(0).integers(0, 16384, (1, BRANCH))
+    figures: dict[str, float | str] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        source = folder or real_janus.save(Path(temporary), real_janus.config(layers=2))
+        for dtype in dtypes:
+            model = loaded(source, dtype, None)
+            code = [sum(layers_and_rest(model)) for _ in range(runs + 2)][2:]
+            picture = [seconds(partial(model.decode_codes, np.zeros((1, 24, 24), np.uint16)), time.process_time)]
+            kept = np.median([kept_seconds(model, codes) for _ in range(runs)], axis=0)
+            found = {
+                "layers": len(model.parts.llama.layers), "code_ms": round(1e3 * float(np.median(code)), 1),
+                "branch_read_seconds": round(float(kept[0]), 2), "branch_seconds": round(float(kept[2]), 2),
+                "snapshot_seconds": round(float(kept[1]), 2), "snapshot_gb": round(float(kept[3]) / 1e9, 3),
+                "picture_seconds": round(float(np.median(picture)), 1),
+            }  # fmt: skip
+            figures |= {f"whole_{name}_{dtype}": value for name, value in found.items()}
+    return figures
+
+
+def kept_seconds(model: JanusBackend, codes: IntArray) -> tuple[float, float, float, float]:
+    """CPU seconds until a branch predicts that reads its codes, to take a snapshot there, and until a branch predicts
+    that goes on from that; and the bytes of the snapshot.
+
+    Both branches predict the same.
+    """
+    begin = time.process_time()
+    reading = model.start([PROMPT], guided=True)
+    reading.replay(codes, None)
+    expected = reading.logits()
+    read = time.process_time()
+    snapshot = reading.snapshot(0)
+    taken = time.process_time()
+    branch = model.start([PROMPT], guided=True)
+    branch.resume([snapshot], codes, codes.shape[1])
+    got = branch.logits()
+    ended = time.process_time()
+    assert np.array_equal(got.conditional, expected.conditional)
+    return read - begin, taken - read, ended - taken, snapshot.nbytes
+
+
 def branch_seconds(model: JanusBackend, codes: IntArray) -> float:
     """CPU seconds to read the codes so far, and to predict the next one."""
     begin = time.process_time()
@@ -273,13 +321,16 @@ def truncation_figures(rounds: int = 200) -> dict[str, float]:
     return {"top_p_added_ms": round(1e3 * float(np.median(added)), 3)}
 
 
+PARTS = ("loop", "daid", "blender", "limits", "real", "branch", "whole", "all")
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--part", choices=("loop", "daid", "blender", "limits", "real", "branch", "all"), default="all")
-    parser.add_argument("--model", type=Path, help="for real and branch: a folder that tests.real_janus wrote")
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], help="for real and branch")
+    parser.add_argument("--part", choices=PARTS, default="all")
+    parser.add_argument("--model", type=Path, help="for real, branch and whole: a folder that tests.real_janus wrote")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], help="for real, branch and whole")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     figures: dict[str, float | str] = {}
@@ -295,6 +346,8 @@ def main() -> int:
         figures |= real_figures(chosen.model, chosen.runs, chosen.dtypes, branch=False) | truncation_figures()
     if chosen.part in ("branch", "all"):
         figures |= real_figures(chosen.model, chosen.runs, chosen.dtypes, branch=True)
+    if chosen.part in ("whole", "all"):
+        figures |= whole_figures(chosen.model, chosen.runs, chosen.dtypes)
     print(json.dumps(figures) if chosen.json else "\n".join(f"{name:32} {value}" for name, value in figures.items()))
     return 0
 

@@ -24,7 +24,7 @@ from tests.tiny import tiny_backend, tiny_database
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("project")
 rename()
-JANUS = ("unit/test_janus.py", "unit/test_sizes.py", "reference/test_janus.py")
+JANUS = ("unit/test_janus.py", "unit/test_janus_resuming.py", "unit/test_sizes.py", "reference/test_janus.py")
 collect_ignore = [] if find_spec("transformers") else list(JANUS)
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # two on a shared machine are slower than one
 

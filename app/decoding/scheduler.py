@@ -16,7 +16,7 @@ from typing import Final
 from app.decoding.job import Job, Stock
 from app.decoding.lines import Place
 from app.decoding.ticket import QueuePlace, Waiting
-from app.decoding.worker import Begin, Drawn, Ended, Failed, Forget, Leave, Line, Order
+from app.decoding.worker import Begin, Drawn, Ended, Failed, Forget, Leave, Line, Order, Reads
 from core.types import ArragError
 
 MOST_ROWS: Final = 16
@@ -140,7 +140,7 @@ class Scheduler:
         """How many pictures come before those of a ticket, and about how long they take; nothing once it has begun."""
         with self._lock:
             if len(place.pending) < len(place.jobs):
-                return Waiting(0, 0.0)
+                return Waiting(0, 0.0, place.reads)
             earlier = list(itertools.takewhile(lambda other: other is not place, self._in_turn()))
             pictures = sum(len(batch.rows) for batch in self._batches.values())
             positions = sum(batch.left() for batch in self._batches.values())
@@ -339,13 +339,21 @@ class Scheduler:
     def _hear(self, answer: object) -> None:
         """What a worker has said."""
         with self._lock:
-            if isinstance(answer, Drawn):
+            if isinstance(answer, Reads):
+                self._read(answer)
+            elif isinstance(answer, Drawn):
                 self._take(answer)
             elif isinstance(answer, Failed):
                 self._fail(answer.batch, answer.row, answer.error)
             elif isinstance(answer, Ended):
                 self._batches.pop(answer.batch, None)
                 self._fill()
+
+    def _read(self, reads: Reads) -> None:
+        """There will be nothing new for a while."""
+        rows = self._batches[reads.batch].rows
+        for place, _ in (rows[row] for row in reads.rows if row in rows):
+            place.reads = reads.codes
 
     def _take(self, drawn: Drawn) -> None:
         """Records of a batch."""
@@ -360,6 +368,7 @@ class Scheduler:
             self._drawn[place.address] = time.monotonic()
             self._drawn.move_to_end(place.address)
             batch.had[row] += 1
+            place.reads = 0
             place.put((number, record))
             if batch.had[row] >= place.jobs[number].positions:
                 del batch.rows[row]

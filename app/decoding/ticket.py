@@ -15,10 +15,12 @@ EVERY: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many pictures come first, and for about how many seconds."""
+    """How many pictures come first, and for about how many seconds; reads: when none does, how many codes before the
+    first one that is drawn the model reads now."""
 
     before: int
     seconds: float
+    reads: int = 0
 
 
 class Ticket(Protocol):
@@ -57,7 +59,8 @@ class QueuePlace:
 
     address: of the network, which several visitors may share, or one who says to be several;
     jobs: its pictures, with how their model runs in `keys`; pending: the numbers of those that have not begun;
-    left: how many have not ended; again: whether some were begun a second time, after what drew them was lost.
+    left: how many have not ended; reads: how many codes the model reads for them before there is a record;
+    again: whether some were begun a second time, after what drew them was lost.
     """
 
     visitor: str
@@ -67,6 +70,7 @@ class QueuePlace:
     office: Office
     pending: list[int] = field(init=False)
     left: int = field(init=False)
+    reads: int = 0
     again: bool = False
     _come: queue.SimpleQueue[Stepped | Exception | None] = field(default_factory=queue.SimpleQueue)
 

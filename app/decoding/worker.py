@@ -12,8 +12,9 @@ from typing import Any, Final, Protocol
 
 from app.decoding.job import Job, Stock
 from app.memory import GivingBack
-from core.engine import Steps, decode_together
+from core.engine import Request, Steps, decode_together
 from core.patches.database import PatchDatabase
+from core.snapshots import Snapshots
 from core.types import ArragError, StepRecord
 
 BROUGHT_KEPT: Final = 8
@@ -49,6 +50,15 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Reads:
+    """Before their next record, the model reads so many codes that these rows of a batch were given."""
+
+    batch: int
+    rows: tuple[int, ...]
+    codes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """The next records of some rows of a batch, and how long they took."""
 
@@ -74,7 +84,7 @@ class Ended:
 
 
 Order = Begin | Leave | Forget
-Answer = Drawn | Failed | Ended
+Answer = Reads | Drawn | Failed | Ended
 
 
 class Line(Protocol):
@@ -146,10 +156,14 @@ class Brought:
 
 
 class Worker:
-    """Batches under way; those that have had the least of the time for their share are drawn first."""
+    """Batches under way; those that have had the least of the time for their share are drawn first.
 
-    def __init__(self, stock: Stock) -> None:
+    snapshots: where it is kept what models know of visitors' pictures, so that branches of these begin at once.
+    """
+
+    def __init__(self, stock: Stock, snapshots: Snapshots | None = None) -> None:
         self._stock, self._brought = stock, Brought()
+        self._snapshots = Snapshots() if snapshots is None else snapshots
         self._batches: dict[int, list[Batch]] = {}
 
     @property
@@ -157,11 +171,16 @@ class Worker:
         """Whether there is nothing to draw."""
         return not self._batches
 
+    def tidy(self) -> float | None:
+        """Free what has been of no use for long; after how many seconds to ask again, None for when there is news."""
+        return self._snapshots.expire()
+
     def take(self, order: Order) -> list[Answer]:
         """Do what the server says; what there is to answer at once."""
         answers: list[Answer] = []
         if isinstance(order, Forget):
             self._brought.forget(order.visitor)
+            self._snapshots.forget(order.visitor)
             return []
         if isinstance(order, Begin):
             answers += self._begin(order.batch, dict(enumerate(map(self._brought.known, order.jobs))), order.share)
@@ -195,20 +214,39 @@ class Worker:
                 batch.close()
         self._batches.clear()
 
-    def _begin(self, number: int, rows: dict[int, Job], share: int) -> list[Failed]:
-        """A batch of rows; where they cannot be begun together, each on its own, so that none fails for another."""
+    def _begin(self, number: int, rows: dict[int, Job], share: int) -> list[Answer]:
+        """Rows of a batch: those that the model can go on with at once apart from those whose codes it reads first."""
+        asked, answers = dict[int, dict[int, Request]](), list[Answer]()
+        for row, job in rows.items():
+            try:
+                request = replace(job.request(self._stock), memory=self._snapshots.of(job.visitor))
+                asked.setdefault(request.unread(job.first), {})[row] = request
+            except Exception as error:
+                answers.append(Failed(number, row, sent(error)))
+        ready = asked.pop(0, {})
+        others = {row: request for some in asked.values() for row, request in some.items()}
+        for some in (ready, others):
+            if some:
+                answers += self._begin_rows(number, {row: rows[row] for row in some}, some, share)
+        if others:
+            answers.append(Reads(number, tuple(others), max(asked)))
+        return answers
+
+    def _begin_rows(self, number: int, rows: dict[int, Job], asked: dict[int, Request], share: int) -> list[Failed]:
+        """Some rows together; where they cannot be begun together, each on its own, so that none fails for another."""
         ahead = min((one.spent for some in self._batches.values() for one in some), default=0.0)
         try:
-            steps = decode_together([job.request(self._stock) for job in rows.values()], _first(rows))
+            steps = decode_together(list(asked.values()), _first(rows))
         except Exception as error:
             if len(rows) == 1:
                 return [Failed(number, row, sent(error)) for row in rows]
-            return [failed for row, job in rows.items() for failed in self._begin(number, {row: job}, share)]
+            alone = (self._begin_rows(number, {row: job}, {row: asked[row]}, share) for row, job in rows.items())
+            return [failed for some in alone for failed in some]
         batch = Batch(number, dict(rows), steps, share, ahead, dict.fromkeys(rows, 0))
         self._batches.setdefault(number, []).append(batch)
         return []
 
-    def _failed(self, batch: Batch, error: Exception) -> list[Failed]:
+    def _failed(self, batch: Batch, error: Exception) -> list[Answer]:
         """A batch has failed: its rows go on alone, so that only the one fails that has to."""
         rows, number = dict(batch.rows), batch.number
         batch.rows.clear()
@@ -216,13 +254,14 @@ class Worker:
             return [Failed(number, row, sent(error)) for row in rows]
         return [failed for row, job in rows.items() for failed in self._begin_again(number, row, job, batch.done[row])]
 
-    def _begin_again(self, number: int, row: int, job: Job, done: int) -> list[Failed]:
+    def _begin_again(self, number: int, row: int, job: Job, done: int) -> list[Answer]:
         """A row on its own, from its first position on; what it has had already is drawn again and not sent."""
-        failed = self._begin(number, {row: job}, 1)
-        if not failed:
+        before = len(self._batches.get(number, []))
+        answers = self._begin(number, {row: job}, 1)
+        if len(self._batches.get(number, [])) > before:
             batch = self._batches[number][-1]
             batch.steps, batch.done[row] = _without(batch.steps, done), done
-        return failed
+        return answers
 
     def _wanted(self, batch: Batch, records: Sequence[StepRecord]) -> tuple[tuple[int, StepRecord], ...]:
         """The records that somebody waits for; rows that have all of theirs leave the batch."""
@@ -284,8 +323,11 @@ def work(line: Line, stock: Stock) -> None:
     worker, memory = Worker(stock), GivingBack()
     with suppress(EOFError, OSError):
         while True:
-            told = line.poll(None if worker.idle else 0.0)
+            due = worker.tidy()
+            told = line.poll(due if worker.idle else 0.0)
             memory.if_due()
+            if not told and worker.idle:
+                continue
             for answer in worker.take(line.recv()) if told else worker.draw():
                 line.send(answer)
     worker.close()

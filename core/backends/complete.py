@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..codebook import Codebook
 from ..inputs.prompt import USUAL_LIMIT, PromptLimit
 from ..types import CodeArray, ConfigError, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
-from .protocol import Backend, Inspecting, Predicted, SmallBackend, SmallDecoding, replay_in_turn
+from .protocol import Backend, Decoding, Inspecting, Predicted, Resumable, SmallBackend, SmallDecoding, replay_in_turn
 
 _ABSENT = object()
 _WHOLE = tuple(name for name in vars(Backend) if not name.startswith("_"))
@@ -38,6 +38,12 @@ def inspecting(backend: SmallBackend) -> Inspecting:
     if not _has(inner, "inspect"):
         raise ConfigError(f"backend {complete(backend).name}: it shows nothing of its inside; add inspect to it")
     return cast(Inspecting, inner)
+
+
+def resumable(decoding: Decoding) -> Resumable | None:
+    """The decoding as one that can go on from snapshots; None where it cannot."""
+    inner = decoding.inner if isinstance(decoding, CompletedDecoding) else decoding
+    return cast(Resumable, inner) if _has(inner, "resume") else None
 
 
 def prompt_limit(backend: SmallBackend) -> PromptLimit:
@@ -183,6 +189,12 @@ class CompletedDecoding:
     def close(self) -> None:
         """Free the state."""
         self._inner.close()
+
+    @property
+    def inner(self) -> SmallDecoding:
+        """The generation itself."""
+        generation: SmallDecoding = self._inner
+        return generation
 
     def _blended(self, name: str) -> Any:
         """What it does with blenders; ConfigError where it has none."""

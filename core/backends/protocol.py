@@ -126,6 +126,43 @@ class Decoding(Protocol):
         ...
 
 
+class Snapshot(Protocol):
+    """What a model has worked out for one prompt and the codes so far; means something to that model alone."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        ...
+
+
+class Resumable(Protocol):
+    """A `Decoding` that can go on from what another one knew, which is faster than to read the codes anew.
+
+    For models that are slow to read; `core.backends.complete.resumable` finds out which do.
+    """
+
+    @property
+    def appended(self) -> int:
+        """How many codes were appended, or read by `replay` or `resume`."""
+        ...
+
+    def snapshot_bytes(self) -> int:
+        """Memory of a snapshot of one of its prompts now; 0 where none is to be made."""
+        ...
+
+    def snapshot(self, row: int) -> Snapshot:
+        """What is known of a prompt, up to the codes that were appended; the decoding may go on, or be closed."""
+        ...
+
+    def resume(self, snapshots: Sequence[Snapshot], codes: IntArray, known: int) -> None:
+        """As `replay` of the codes [B, n] without blenders, where snapshots of the B prompts know the first ones.
+
+        known: how many, 1..n; a snapshot may know more, and other ones after these. The logits are, to the bit, those
+        of the decoding that the snapshot is of, if it is of one prompt alone, like this one, and `known` is n.
+        """
+        ...
+
+
 def replay_in_turn(
     decoding: Decoding, codes: IntArray, neighbours: Sequence[Sequence[Neighbours | None]] | None
 ) -> None:

@@ -87,6 +87,11 @@ class FakeBackend:
         vectors[:, :3] += palette() / 32.0 - 4
         return Codebook.from_vectors(vectors)
 
+    def wait(self) -> None:
+        """Take the time of one code; to sleep for none would give up the processor, for long on a busy machine."""
+        if self.pause:
+            time.sleep(self.pause)
+
     def start(
         self, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool = False
     ) -> FakeDecoding:
@@ -102,7 +107,7 @@ class FakeBackend:
         stopped: Callable[[], bool] = never,
     ) -> Inspection:
         """Random attention of four layers with two heads; each stage is a little surer of the codes that were taken."""
-        time.sleep(self.pause)
+        self.wait()
         if stopped():
             raise ConfigError("inside: it was stopped before the last layer; ask again")
         rng, words, count = np.random.default_rng(zlib.crc32(prompt.encode())), ("a", "disc", "(start)"), len(codes)
@@ -146,7 +151,7 @@ class FakeDecoding:
 
     def logits(self, neighbours: Sequence[Neighbours | None] | None = None) -> Predicted:
         """Noise with a bump at the wanted code and its neighbours, and one at each blended code."""
-        time.sleep(self._backend.pause)
+        self._backend.wait()
         logits = self._logits(neighbours)
         if neighbours is not None:
             self._blended = neighbours

@@ -21,6 +21,7 @@ from app.library import Library
 from app.looks import UNKNOWN, Looks
 from app.painting import KEPT_BYTES, QUICK_SECONDS, Painting
 from app.pictures import ATLAS_COLUMNS
+from app.plans import methods_plan
 from app.session import Session
 from app.shelf import MOST_FILES, SUFFIX, Shelf
 from app.speeds import Speeds
@@ -104,6 +105,42 @@ def test_previews_of_a_slow_decoder_take_a_tenth_of_the_time_and_none_delays_the
             with pace.preview() as due:
                 made.append(due)
     assert not any(made)  # at the hundredth, less is left than a preview takes
+
+
+def test_no_preview_takes_so_long_that_nothing_is_heard_meanwhile() -> None:
+    now, cost = [100.0], drawing.SLOWEST_SECONDS + 1
+    pace = drawing._Pace(True, lambda: 1, Progress(576, lambda: now[0]), lambda: cost, None)
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing.time, "perf_counter", lambda: now[0])
+        for _ in range(400):
+            now[0] += 1
+            pace.progress.came()
+            with pace.preview() as due:
+                made.append(due)
+    assert not any(made)
+
+
+def test_while_pictures_are_made_of_all_codes_something_is_heard(home: Path) -> None:
+    session = slow_session(SlowBackend())
+    session.presenting._atlases["all"].make()  # measures the decoder
+    updates = list(session.drawing.draw("ann", "a disc", defaults))
+    assert updates[-2].message.startswith("Making the picture from its codes, which takes about ")
+    assert (updates[-2].state, updates[-1].state, updates[-1].message) == ("streaming", "ready", "")
+    sheets = list(session.drawing.draw_together("ann", "a disc", lambda: methods_plan(defaults(), ("model", "daid"))))
+    making = [f"Making picture {number} of 2 from its codes." for number in (1, 2)]
+    assert [sheet.message for sheet in sheets[-3:]] == [*making, ""]
+    assert [sheet.steps for sheet in sheets[-3:]] == [256] * 3
+    numbers = [sheet.number for sheet in sheets]
+    assert numbers == sorted(set(numbers))
+
+
+def test_what_takes_long_is_told_again_until_it_is_there() -> None:
+    told = list[int]()
+    assert waiting.while_told(lambda: time.sleep(0.2) or 7, lambda: told.append(1), seconds=0.02) == 7
+    assert len(told) > 1
+    with pytest.raises(ZeroDivisionError):
+        waiting.while_told(lambda: 1 // 0, lambda: told.append(1))
 
 
 def test_pictures_are_made_once_and_the_oldest_make_room() -> None:
@@ -268,9 +305,12 @@ def test_a_shelf_has_room_for_few(shelf: Shelf, home: Path) -> None:
 
 
 def test_a_speed_is_measured_by_later_codes_and_a_picture() -> None:
-    ticks = iter([0.0, 3.0, 10.0, 10.6, 20.0, 20.5, 30.0, 35.0])  # the first code reads the prompt
+    codes = [0.0, 3.0, 10.0, 10.6, 20.0, 20.4, 30.0, 30.5, 40.0, 40.5]  # the first code reads the prompt
+    ticks = iter([*codes, 50.0, 55.0, 60.0, 65.4])  # and so does what 24 codes take to be read
     speed = measure(FakeBackend(), "a disc", lambda: next(ticks))
-    assert (speed.code, speed.picture) == (pytest.approx(0.5), 5.0)
+    assert (speed.code, speed.picture, speed.read) == (pytest.approx(0.5), 5.0, pytest.approx(0.1))
+    ticks = iter([0.0, 0.3, 1.0, 1.1, 1.0, 1.1, 1.0, 1.1, 1.0, 1.1, 2.0, 2.1])
+    assert measure(FakeBackend(grid=Grid(4, 4)), "a disc", lambda: next(ticks)).read == 0  # nobody waits for it
     assert speed.whole(Grid(24, 24)) == pytest.approx(576 * 0.5 + 5)
     assert speed.told(Grid(24, 24)) == (
         "A picture takes about 5\xa0minutes here (an estimate: 576 codes at 0.5\xa0s each and 5\xa0s for its pixels, "

@@ -229,25 +229,27 @@ def test_a_folder_may_have_any_name(folder: Path, tmp_path: Path, codebook: Code
 @pytest.mark.parametrize("name", [CODES_FILE, INDEX_FILE])
 def test_files_that_this_user_cannot_read_are_told(copy: Path, codebook: Codebook, name: str) -> None:
     script = """
-import os, sys
+import os
 from pathlib import Path
+import faiss
 from core.patches.released import ReleasedDatabase
 from core.types import DatabaseError, Grid
 from tests.tiny import SIDE, tiny_backend
 codebook = tiny_backend().codebook
+os.chdir(os.environ["DAMAGED"])
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
-    ReleasedDatabase.open(Path(sys.argv[1]), codebook, Grid(SIDE, SIDE))
+    ReleasedDatabase.open(Path(), codebook, Grid(SIDE, SIDE))
 except DatabaseError as error:
     print(error)
 """
-    for folder in (copy, *copy.parents[:3]):
-        folder.chmod(0o755)
+    copy.chmod(0o755)  # and from inside of it, as another user may not pass the folders around it
     (copy / name).chmod(0)
-    command = [sys.executable, "-c", script, str(copy)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.startswith(f"{copy / name}: cannot be read (permission denied)")
+    around = {**os.environ, "PYTHONPATH": str(ROOT), "DAMAGED": str(copy)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, env=around, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.startswith(f"{name}: cannot be read (permission denied)"), done.stderr
 
 
 def test_an_index_without_lists_is_searched_as_it_is(copy: Path, codebook: Codebook, grids: CodeArray) -> None:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...types import FloatArray, Grid, IntArray
+from ...types import ConfigError, FloatArray, Grid, IntArray
 from ..blend_pass import BlendPass
 from ..blending import Blending
 from ..decoding import ModelDecoding
-from ..protocol import Predicted
+from ..protocol import Predicted, Snapshot
 from .llama import Cache
 from .loading import Parts
-from .memory import enough_memory
+from .memory import enough_memory, room
+
+SPARED: Final = 4
+"""A snapshot is made where at least so many of its size would be free: what is drawn next needs memory more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSnapshot:
+    """Keys and values of a prompt and codes: of the conditional row and, with guidance, of the unconditional one."""
+
+    rows: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return sum(row.nbytes for row in self.rows)
 
 
 class JanusDecoding(ModelDecoding[Cache]):
@@ -52,6 +70,52 @@ class JanusDecoding(ModelDecoding[Cache]):
     def _read(self, cache: Cache, codes: IntArray, blending: BlendPass | None) -> None:
         """All rows read their prompt and the codes in one pass."""
         self._parts.llama(torch.cat([self._entries, self._features(codes[:, :-1])], dim=1), 0, cache, blending)
+
+    @property
+    def appended(self) -> int:
+        """How many codes are known."""
+        return self._position
+
+    def snapshot_bytes(self) -> int:
+        """Of one prompt; 0 with blenders, whose state is not kept, before there is anything, and where memory is short.
+
+        A shorter prompt of several takes a little less.
+        """
+        if self._cache is None or self._blending is not None or not self._position:
+            return 0
+        needed = (2 if self._guided else 1) * self._known(self._position) * self._cache.row_bytes
+        there = room(self._device)
+        return 0 if there is not None and there.free < SPARED * needed else needed
+
+    @torch.inference_mode()
+    def snapshot(self, row: int) -> CacheSnapshot:
+        """What is known of a prompt; see `Resumable.snapshot`."""
+        with self._enough_memory():
+            return CacheSnapshot(tuple(self._opened().taken(r, self._known(self._position)) for r in self._rows(row)))
+
+    @torch.inference_mode()
+    def resume(self, snapshots: Sequence[Snapshot], codes: IntArray, known: int) -> None:
+        """Go on from snapshots; codes that they do not know are read in one pass. See `Resumable.resume`."""
+        cache = self._opened()
+        if self._position or self._blending is not None:
+            raise ConfigError("decoding: got one that has begun, or with blenders, expected a new one without")
+        stop = self._known(known)
+        with self._enough_memory():
+            for number, snapshot in enumerate(snapshots):
+                for row, taken in zip(self._rows(number), cast(CacheSnapshot, snapshot).rows, strict=True):
+                    cache.put(row, taken, stop)
+            if known < codes.shape[1]:
+                self._parts.llama(self._features(codes[:, known - 1 : -1]), stop, cache)
+        self._position = codes.shape[1] - 1
+        self.append(codes[:, -1])
+
+    def _known(self, codes: int) -> int:
+        """Entries that are read when so many codes were appended, the newest of which is read next."""
+        return self._prefix + codes - 1
+
+    def _rows(self, prompt: int) -> tuple[int, ...]:
+        """The rows of a prompt."""
+        return (prompt, self._prompts + prompt) if self._guided else (prompt,)
 
     @torch.inference_mode()
     def _enter(self, codes: IntArray) -> None:

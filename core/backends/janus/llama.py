@@ -77,7 +77,7 @@ class Cache:
         if int(padding.max()) >= entries:
             got = f"got {int(padding.max())} of {entries} entries"
             raise ConfigError(f"padding: {got}, expected fewer; take prompts of about one length")
-        rows = len(padding)
+        rows, self._padding = len(padding), padding
         self._held = like.new_empty(config.layers, 2, rows, config.key_heads, entries, config.head_width)
         self._seen = torch.arange(entries, device=like.device) >= padding[:, None] if bool(padding.any()) else None
         positions = (torch.arange(entries, device=like.device) - padding[:, None]).clamp_min(0)
@@ -88,10 +88,25 @@ class Cache:
         angles = torch.cat([angles, angles], dim=-1)
         self._cosine, self._sine = angles.cos().to(like.dtype), angles.sin().to(like.dtype)
 
+    @property
+    def row_bytes(self) -> int:
+        """Memory of one entry of one row."""
+        return self._held[:, :, 0, :, 0].numel() * self._held.element_size()
+
+    def taken(self, row: int, stop: int) -> Tensor:
+        """A copy of a row's entries before `stop`, without its padding: [layers, 2, key heads, entries, head]."""
+        return self._held[:, :, row, :, int(self._padding[row]) : stop].clone()
+
+    def put(self, row: int, taken: Tensor, stop: int) -> None:
+        """Fill a row's entries before `stop` with the first ones of what was taken from another one."""
+        begin = int(self._padding[row])
+        self._held[:, :, row, :, :begin] = 0  # which are masked: what is no number would stay none
+        self._held[:, :, row, :, begin:stop] = taken[..., : stop - begin, :]
+
     def rows(self, chosen: Tensor) -> Cache:
         """A copy of the chosen rows [n]."""
         copied = copy(self)
-        copied._held = self._held[:, :, chosen]
+        copied._held, copied._padding = self._held[:, :, chosen], self._padding[chosen]
         if self._seen is not None:
             copied._seen = self._seen[chosen]
             copied._cosine, copied._sine = self._cosine[chosen], self._sine[chosen]
