@@ -90,6 +90,26 @@ def entry_places(context: Context, grid: Grid, entries: IntArray) -> tuple[IntAr
     return images, rows, columns
 
 
+@lru_cache(maxsize=16)
+def _slots(context: Context, grid: Grid) -> IntArray:
+    """Number of each raster position [S] among the retrieving ones, -1 for one that is none of them. Read-only."""
+    places = retrieving_positions(context, grid)
+    slots = np.full(grid.positions, -1, dtype=np.int64)
+    slots[places] = np.arange(len(places))
+    slots.setflags(write=False)
+    return slots
+
+
+def shifted_entries(context: Context, grid: Grid, entries: IntArray, down: int, right: int) -> IntArray:
+    """Numbers [E] of the entries so many rows and columns from some [E] in the same images; -1 where there is none."""
+    images, rows, columns = entry_places(context, grid, entries)
+    rows, columns = rows + down, columns + right
+    inside = (rows >= 0) & (rows < grid.height) & (columns >= 0) & (columns < grid.width)
+    slots = _slots(context, grid)[np.where(inside, rows * grid.width + columns, 0)]
+    count = len(retrieving_positions(context, grid))
+    return np.where(inside & (slots >= 0), images * count + slots, -1)
+
+
 def context_codes(context: Context, grids: npt.NDArray[np.integer], positions: IntArray) -> IntArray:
     """Context codes [N, P, n] of token grids [N, H, W] at raster positions [P].
 
@@ -104,6 +124,17 @@ def context_codes(context: Context, grids: npt.NDArray[np.integer], positions: I
     codes = grids[:, rows.clip(0, height - 1), cols.clip(0, width - 1)].astype(np.int64)
     codes[:, ~inside] = MISSING
     return codes
+
+
+def contexts_of_entries(context: Context, grids: npt.NDArray[np.integer], positions: IntArray) -> IntArray:
+    """Context codes [E, n] of one raster position [E] in each of some token grids [E, H, W]; as `context_codes`."""
+    height, width = grids.shape[1:]
+    offsets = np.array(context.offsets, dtype=np.int64)
+    rows = positions[:, None] // width + offsets[:, 0]
+    cols = positions[:, None] % width + offsets[:, 1]
+    inside = (rows >= 0) & (cols >= 0) & (cols < width)
+    codes = grids[np.arange(len(grids))[:, None], rows.clip(0, height - 1), cols.clip(0, width - 1)].astype(np.int64)
+    return np.where(inside, codes, MISSING)
 
 
 def numbered(columns: npt.NDArray[np.uint16]) -> tuple[IntArray, IntArray]:

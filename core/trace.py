@@ -247,6 +247,12 @@ class Trace:
         return sum(isinstance(step.retrieval, Retrieval) for step in self.steps)
 
     @property
+    def incomplete(self) -> tuple[int, ...]:
+        """Positions at which a part of the database did not answer (see `Neighbours.lost`)."""
+        found = ((step.position, neighbours(step)) for step in self.steps)
+        return tuple(position for position, near in found if near is not None and near.lost)
+
+    @property
     def seconds(self) -> Seconds:
         """Time of the whole run, by part."""
         parts = [step.seconds for step in self.steps]
@@ -322,7 +328,9 @@ def _holds(database: Database | None, entries: IntArray) -> bool:
     if database is None or entries.min() < 0:
         return False
     per_image = len(retrieving_positions(database.context, database.grid))
-    return bool(np.isin(entries // per_image, database.images).all())
+    wanted, images = np.unique(entries // per_image), database.images  # ascending: millions are not sorted again
+    places = np.searchsorted(images, wanted)
+    return bool(places[-1] < len(images) and (images[places] == wanted).all())
 
 
 def _sources(database: Database | None, steps: Sequence[StepRecord]) -> dict[int, Source]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -17,7 +17,7 @@ from .context import Context, retrieving_positions
 from .draw import Rule
 from .inputs.prompt import LONGEST_PROMPT
 from .trace import Origin, Source, Trace, neighbours
-from .trace_arrays import ARRAYS, FAID, INSIDE, Arrays, Sizes, check_arrays, empty_arrays, read_array
+from .trace_arrays import ARRAYS, FAID, FOLLOW, INSIDE, Arrays, Sizes, check_arrays, empty_arrays, read_array
 from .trace_inside import check_inside, inside_arrays, inside_from, inside_meta, inside_sizes
 from .types import (
     MAX_POSITIONS,
@@ -25,6 +25,7 @@ from .types import (
     DecodeSettings,
     FaidStep,
     FloatArray,
+    Followed,
     Grid,
     IntArray,
     Neighbours,
@@ -33,6 +34,7 @@ from .types import (
     Skipped,
     StepRecord,
     TraceError,
+    Way,
     check_changes,
 )
 
@@ -67,7 +69,7 @@ def write(trace: Trace, file: IO[bytes], compressed: bool = True) -> None:
     that `load` would refuse.
     """
     arrays, data = _to_arrays(trace), _json_bytes(_to_meta(trace))
-    _from_parts(_read_json(data), empty_arrays(INSIDE) | arrays)
+    _from_parts(_read_json(data), empty_arrays((*FOLLOW, *INSIDE)) | arrays)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED) as archive:
         archive.writestr("meta.json", data)
         for name, array in arrays.items():
@@ -105,7 +107,9 @@ def _to_meta(trace: Trace) -> dict[str, Any]:
         "origin": asdict(trace.origin),
         "grid": asdict(trace.grid),
         "skipped": [s.retrieval.reason if isinstance(s.retrieval, Skipped) else None for s in trace.steps],
+        "lost": {str(p): found.lost for p in trace.incomplete if (found := neighbours(trace.steps[p])) is not None},
         "sources": sources,
+        **({"followed": True} if any(_followed(step) for step in trace.steps) else {}),
         **inside_meta(trace.inside),
     }
 
@@ -128,8 +132,30 @@ def _to_arrays(trace: Trace) -> Arrays:
         "neighbour_distances": np.concatenate([n.distances for n in [_NO_NEIGHBOURS, *found]]).astype("<f4"),
         "neighbour_entries": np.concatenate([n.entries for n in [_NO_NEIGHBOURS, *found]]).astype("<i8"),
         "source_codes": np.array(sources, "<u2").reshape(len(sources), height, width),
+        **_follow_arrays(trace),
         **inside_arrays(trace.inside),
     }
+
+
+def _followed(step: StepRecord) -> Followed | None:
+    """What following did at a step, if it was asked to do anything."""
+    return step.retrieval.followed if isinstance(step.retrieval, Retrieval) else None
+
+
+def _follow_arrays(trace: Trace) -> Arrays:
+    """What following did at every step that looked up, in the order of steps; nothing where sources are not followed.
+
+    Ways are numbers in `_WAYS`, from 1 on; 0 is a look-up that followed nothing.
+    """
+    looked_up = [_followed(step) for step in trace.steps if isinstance(step.retrieval, Retrieval)]
+    if not any(looked_up):
+        return {}
+    ways = [0 if one is None else 1 + _WAYS.index(one.way) for one in looked_up]
+    candidates = [0 if one is None else one.candidates for one in looked_up]
+    return {"follow_candidates": np.array(candidates, "<i4"), "follow_way": np.array(ways, "<i4")}
+
+
+_WAYS: tuple[Way, ...] = get_args(Way)
 
 
 def _faid_arrays(trace: Trace) -> Arrays:
@@ -166,6 +192,7 @@ def _from_archive(archive: zipfile.ZipFile, max_bytes: int) -> Trace:
     meta = _read_json(archive.read("meta.json"))
     there = [name for name, form in ARRAYS.items() if form.since <= meta["version"]]
     there = [name for name in there if name not in INSIDE or meta.get("inside") is not None]
+    there = [name for name in there if name not in FOLLOW or meta.get("followed") is True]
     arrays = {name: read_array(archive, name) for name in there}
     return _from_parts(meta, arrays | empty_arrays(set(ARRAYS) - set(there)))
 
@@ -202,7 +229,7 @@ def _from_parts(meta: dict[str, Any], arrays: Arrays) -> Trace:
     check_arrays(arrays, sizes | inside_sizes(meta.get("inside"), arrays, len(meta["skipped"])))
     check_inside(arrays, meta.get("inside"))
     _check_sources(arrays, meta, origin, grid)
-    steps = _to_steps(arrays, meta["skipped"], schedule)
+    steps = _to_steps(arrays, meta["skipped"], _lost(meta), schedule)
     _check_faid(arrays, steps, schedule, origin)
     return Trace(
         prompt=meta["prompt"],
@@ -303,6 +330,8 @@ def _sizes(arrays: Arrays, schedule: _Schedule, meta: dict[str, Any], origin: Or
         "sources": len(meta["sources"]),
         "height": grid.height,
         "width": grid.width,
+        "followed": meta["skipped"].count(None) if meta.get("followed") is True else 0,
+        "last way": len(_WAYS),
     }
 
 
@@ -346,9 +375,23 @@ def _check_faid(arrays: Arrays, steps: Sequence[StepRecord], schedule: _Schedule
         raise TraceError("faid_hop_weights: got weights of another sum, expected those of a blender to sum to 1")
 
 
-def _to_steps(arrays: Arrays, skipped: Sequence[str | None], schedule: _Schedule) -> tuple[StepRecord, ...]:
+def _lost(meta: dict[str, Any]) -> dict[int, float]:
+    """Which share of the database did not answer, at the positions where that was so."""
+    lost = meta.get("lost", {})
+    searched = {str(position) for position, reason in enumerate(meta["skipped"]) if reason is None}
+    if not isinstance(lost, dict) or not set(lost) <= searched:
+        raise TraceError("lost: got other positions than those that asked the database, expected some of these")
+    if not all(isinstance(share, float) and 0 < share <= 1 for share in lost.values()):
+        raise TraceError("lost: got something else than shares of the database, expected numbers above 0, at most 1")
+    return {int(position): share for position, share in lost.items()}
+
+
+def _to_steps(
+    arrays: Arrays, skipped: Sequence[str | None], lost: Mapping[int, float], schedule: _Schedule
+) -> tuple[StepRecord, ...]:
     """The records; skipped positions have no neighbours. The weights of neighbours follow from the changes."""
     changes = {change.position: change for change in schedule.changes}
+    followed = _to_followed(arrays, skipped)
     ends = np.cumsum(arrays["counts"])
     steps = []
     for position, reason in enumerate(skipped):
@@ -359,9 +402,10 @@ def _to_steps(arrays: Arrays, skipped: Sequence[str | None], schedule: _Schedule
                 arrays["neighbour_codes"][part].astype(np.int64),
                 arrays["neighbour_distances"][part],
                 arrays["neighbour_entries"][part],
+                lost=lost.get(position, 0.0),
             )
             weighed = changes[position].weighed(found) if position in changes else found
-            answer = Retrieval(arrays["queries"][position].astype(np.int64), weighed)
+            answer = Retrieval(arrays["queries"][position].astype(np.int64), weighed, followed[position])
         elif arrays["counts"][position]:
             raise TraceError(f"counts: got neighbours at position {position}, which retrieved nothing")
         seconds = Seconds(*(float(s) for s in arrays["seconds"][position]))
@@ -369,6 +413,13 @@ def _to_steps(arrays: Arrays, skipped: Sequence[str | None], schedule: _Schedule
         faid = _to_faid(arrays, position, schedule) if schedule.at[position].blends else None
         steps.append(StepRecord(position, arrays["logits"][position], answer, code, faid, seconds, u))
     return tuple(steps)
+
+
+def _to_followed(arrays: Arrays, skipped: Sequence[str | None]) -> list[Followed | None]:
+    """What following did at every step."""
+    looked_up = iter(zip(arrays["follow_candidates"].tolist(), arrays["follow_way"].tolist(), strict=True))
+    pairs = [next(looked_up, (0, 0)) if reason is None else (0, 0) for reason in skipped]
+    return [Followed(candidates, _WAYS[way - 1]) if way else None for candidates, way in pairs]
 
 
 def _to_faid(arrays: Arrays, position: int, schedule: _Schedule) -> FaidStep:

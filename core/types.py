@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 Aggregate = Literal["sum", "nearest"]
+Follow = Literal["off", "exact", "near"]
+Way = Literal["searched", "bounded", "named", "kept"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -60,13 +62,15 @@ class Neighbours:
 
     codes: [K] what came next in the source image; distances: [K] squared L2 between contexts, plus the position
     term where one is set; entries: [K] numbers of the entries in the database, which gives their provenance; weights:
-    [K] factors >= 0 that a `Change` put on their mass in the retrieval distribution, None where there is no change.
+    [K] factors >= 0 that a `Change` put on their mass in the retrieval distribution, None where there is no change;
+    lost: share (0..1) of the images asked that did not answer, because a machine that holds them was away.
     """
 
     codes: IntArray
     distances: FloatArray
     entries: IntArray
     weights: FloatArray | None = None
+    lost: float = 0.0
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -77,15 +81,38 @@ class Neighbours:
         if self.weights is None or self.weights.all():
             return self
         kept = self.weights > 0
-        return Neighbours(self.codes[kept], self.distances[kept], self.entries[kept], self.weights[kept])
+        return Neighbours(self.codes[kept], self.distances[kept], self.entries[kept], self.weights[kept], self.lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What following did for the look-up of one position.
+
+    candidates: how many entries go on from those found to the left and above; way: "searched" where too few of them
+    were known, "bounded" where the K-th nearest of them bounded the search, "named" where K of them are at distance 0,
+    which names the context whose entries are the answer, "kept" where the nearest of them were taken for the answer.
+    All but the last one give the answer of a plain search.
+    """
+
+    candidates: int
+    way: Way
+
+    @property
+    def saved(self) -> bool:
+        """Whether nothing was searched."""
+        return self.way in ("named", "kept")
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What one position asked (codes of its context, e.g. TL, T, TR, L) and what came back."""
+    """What one position asked (codes of its context, e.g. TL, T, TR, L) and what came back.
+
+    followed: what following did, None where sources are not followed.
+    """
 
     query: IntArray
     neighbours: Neighbours
+    followed: Followed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +210,9 @@ class DecodeSettings:
     nearest to the prompt; position_weight (0: off) adds w * (drow^2 + dcol^2) to the distance; styles (empty: all)
     filters the database by art style. faid_neighbours is how many of the K, the nearest, go through the blenders of
     FAiD; record_unblended also records what the model would have predicted had nothing been retrieved, and without
-    the blenders (one more pass per position).
+    the blenders (one more pass per position). follow is whether look-ups go on from what was found to the left and
+    above: "exact" finds the same with smaller searches, "near" takes what goes on for the answer wherever the nearest
+    of it is within follow_within (squared L2), which may miss nearer entries.
     """
 
     seed: int = 0
@@ -203,12 +232,15 @@ class DecodeSettings:
     styles: tuple[str, ...] = ()
     faid_neighbours: int = 10
     record_unblended: bool = False
+    follow: Follow = "off"
+    follow_within: float = 0.1
 
     def __post_init__(self) -> None:
         for name, kind, low, high in _LIMITS:
             object.__setattr__(self, name, _number(name, getattr(self, name), kind, low, high))
         _check_choice("method", self.method, tuple(METHODS))
         _check_choice("aggregate", self.aggregate, get_args(Aggregate))
+        _check_choice("follow", self.follow, get_args(Follow))
         if not isinstance(self.record_unblended, bool):
             raise ConfigError(f"record_unblended: got {self.record_unblended!r}, expected true or false")
         if not isinstance(self.styles, tuple) or not all(isinstance(s, str) for s in self.styles):
@@ -244,6 +276,9 @@ class DecodeSettings:
         return cls(**arguments)
 
 
+OFF: Mapping[str, Any] = {"caption_filter": 0, "position_weight": 0.0, "styles": (), "follow": "off"}
+"""The settings that a database may refuse to search by, as they are when they ask for nothing."""
+
 MEANINGS: Mapping[str, str] = {
     "seed": "seed of the run; the same seed and settings give the same picture",
     "method": " | ".join(f"{name} ({method.meaning})" for name, method in METHODS.items()),
@@ -264,6 +299,9 @@ MEANINGS: Mapping[str, str] = {
     "record_unblended": "for FAiD, also compute each position with nothing retrieved and without the blenders, which "
     "tells flips; takes longer",
     "styles": "retrieve only from these art styles, such as 3d,noto; empty: all",
+    "follow": "off (every position searches) | exact (entries that go on from those found to the left and above bound "
+    "the search; the same neighbours) | near (and are the answer where one of them is near; other neighbours)",
+    "follow_within": "for follow near: how near, in squared L2, such an entry has to be",
 }
 """What every setting means, in one line."""
 
@@ -378,6 +416,7 @@ _LIMITS: tuple[tuple[str, type, float, float], ...] = (
     ("caption_filter", int, 0, 10_000_000),
     ("position_weight", float, 0, 100),
     ("faid_neighbours", int, 1, 1000),
+    ("follow_within", float, 0, 100),
 )
 
 

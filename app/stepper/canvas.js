@@ -1,5 +1,6 @@
 /* The picture on its canvas: what is drawn so far, what is still to come, an overlay, the position and its context. */
 
+import { drawChain } from "./chains.js";
 import { boxOf, drawGrid, drawOverlay, drawPaper, drawPatches, drawRest, outline, prepare } from "./drawing.js";
 import { drawRegions, drawSources } from "./sources.js";
 import { contextAt, retrievedAt } from "./step.js";
@@ -24,8 +25,10 @@ export function paint(canvas, stage) {
   outline(context, ...boxOf(step, grid, cell), colours.cursor);
 }
 
-function paintOverlay(context, { trace, overlay, focus, grid, cell, shown, colours }) {
-  if (!overlay.sources) return drawOverlay(context, overlay, grid, cell, shown, colours);
+function paintOverlay(context, { trace, overlay, focus, step, grid, cell, shown, colours }) {
+  if (!overlay.sources) drawOverlay(context, overlay, grid, cell, shown, colours);
+  if (overlay.chains) drawChain(context, trace, step, grid, cell);
+  if (!overlay.sources) return;
   drawSources(context, trace, focus, grid, cell, shown);
   drawRegions(context, trace, grid, cell, shown);
 }

@@ -2,7 +2,9 @@
 
 import { make, setText, setTitle } from "../client/dom.js";
 import { percent, short } from "../client/numbers.js";
+import { continuesFully, continuesText } from "./chains.js";
 import { boxOf, outline, prepare } from "./drawing.js";
+import { captionOf } from "./sources.js";
 import { reasonAt, retrievedAt } from "./step.js";
 
 const SHOWN = 3;
@@ -22,11 +24,11 @@ export function nearestOf(trace, step) {
 
 function makeSource() {
   const item = make("li"), canvas = make("canvas"), caption = make("p", "lp-caption"), numbers = make("p", "lp-card-numbers");
-  const distance = make("span"), share = make("span");
+  const distance = make("span"), share = make("span"), chain = make("p", "lp-chain");
   canvas.setAttribute("role", "img");
   numbers.append(distance, share);
-  item.append(canvas, numbers, caption);
-  return { item, canvas, caption, distance, share };
+  item.append(canvas, numbers, caption, chain);
+  return { item, canvas, caption, distance, share, chain };
 }
 
 /** Shows the nearest neighbours of a step. */
@@ -52,7 +54,7 @@ export class Nearest {
 
   showSource(source, view, at, rank) {
     const { trace: { arrays, sources, grid, bitmaps, context: around }, step, colours, wanted } = view, image = arrays.near_image[at];
-    const { item, canvas, caption, distance, share } = source;
+    const { item, canvas, caption, distance, share, chain } = source;
     item.hidden = !(image >= 0);
     if (item.hidden) return;
     const about = sources[image], [row, col, code] = [arrays.near_row[at], arrays.near_col[at], arrays.near_code[at]];
@@ -65,9 +67,11 @@ export class Nearest {
     outline(context, ...boxOf(row * grid.width + col, grid, cell), colours.retrieval);
     canvas.setAttribute("aria-label", `${about.caption}, row ${row}, column ${col}: code ${code} came next`);
     setText(caption, about.caption);
-    setTitle(caption, `${about.caption}, ${about.style}, ${about.source}, image ${about.image}, row ${row}, column ${col}`);
+    setTitle(caption, `${captionOf(about)}, ${about.source}, image ${about.image}, row ${row}, column ${col}`);
     setText(distance, `${rank + 1}. d ${short(arrays.near_distance[at])}`);
     setText(share, `${percent(arrays.near_share[at])} %`);
+    setText(chain, continuesText(view.trace, at));
+    setTitle(chain, continuesFully(view.trace, at));
     const same = code === arrays.code[step];
     item.classList.toggle("is-taken", same);
     if (same && !this.voter) this.voter = { source, x: (col + 0.5) / grid.width, y: (row + 0.5) / grid.height };

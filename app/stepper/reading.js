@@ -2,6 +2,7 @@
 
 import { make, makePatch, setLength, setText, setTitle, showPairs } from "../client/dom.js";
 import { percent, short } from "../client/numbers.js";
+import { continuedText, continuesFully, continuesText } from "./chains.js";
 import { drawCode, drawCrop, drawGap, drawPatch, lookAt, prepare } from "./drawing.js";
 import { drawRace, furthest, racedIn, racersAt, raceTextAt } from "./race.js";
 import {
@@ -43,10 +44,10 @@ function makeCard() {
   numbers.append(distance, share);
   const fit = make("p", "lp-fit"), fitNumber = make("b");
   fit.append(make("span", "", "compatibility"), fitNumber);
-  const track = make("div", "lp-share"), fill = make("i", "lp-retrieval");
+  const track = make("div", "lp-share"), fill = make("i", "lp-retrieval"), chain = make("p", "lp-chain");
   track.append(fill);
-  card.append(crop, track, numbers, fit, caption, source);
-  return { card, crop, caption, source, distance, share, fill, fit, fitNumber };
+  card.append(crop, track, numbers, fit, caption, source, chain);
+  return { card, crop, caption, source, distance, share, fill, fit, fitNumber, chain };
 }
 
 /** The panels beside and below the picture; it only shows, and asks nothing of the server. */
@@ -101,6 +102,9 @@ export class Reading {
   showAsked(view) {
     this.showContext(view);
     this.nearest.show(view);
+    const continued = continuedText(view.trace, view.step);
+    this.parts.continued.hidden = !continued;
+    setText(this.parts.continued, continued);
   }
 
   /** The patch that was taken, and the numbers of the step. */
@@ -234,7 +238,7 @@ export class Reading {
       ? featureAt(trace, "faid_compatibility", step, trace.blenders.length - 1, i).toFixed(2) : "–"));
   }
 
-  showCard({ card, crop, caption, source, distance, share, fill }, view, at) {
+  showCard({ card, crop, caption, source, distance, share, fill, chain }, view, at) {
     const { trace: { arrays, sources }, step } = view;
     const image = arrays.near_image[at];
     card.hidden = image < 0;
@@ -242,12 +246,14 @@ export class Reading {
     const about = sources[image], [row, col, code] = [arrays.near_row[at], arrays.near_col[at], arrays.near_code[at]];
     setText(caption, about.caption);
     setTitle(caption, about.caption);
-    setText(source, `${about.style} · #${about.image}`);
+    setText(source, [about.style, `#${about.image}`].filter(Boolean).join(" · "));
     setTitle(source, `${about.source}, image ${about.image}, row ${row}, column ${col}, code ${code}`);
     setText(distance, `d ${short(arrays.near_distance[at])}`);
     setText(share, `${percent(arrays.near_share[at])} %`);
     setLength(fill, Math.min(1, arrays.near_share[at]));
     card.classList.toggle("is-taken", code === arrays.code[step]);
+    setText(chain, continuesText(view.trace, at));
+    setTitle(chain, continuesFully(view.trace, at));
     crop.setAttribute("aria-label", `Patch with code ${code} from ${about.caption}`);
     drawCrop(crop, view, at);
   }

@@ -22,8 +22,11 @@ const creditAt = (trace, step, rank) => trace.arrays.credit[step * (trace.proven
 /** The cell in a listed source that most of it came from; -1 for none. */
 export const originAt = (trace, step, rank) => trace.arrays.origin[step * trace.provenance.listed.length + rank];
 
+/** What a source shows and its style, of which it may have none. */
+export const captionOf = ({ caption, style }) => [caption, style].filter(Boolean).join(", ");
+
 /** A source in words. */
-export const sourceName = ({ caption, style, image }) => `${caption}${style ? `, ${style}` : ""} #${image}`;
+export const sourceName = (about) => `${captionOf(about)} #${about.image}`;
 
 /** Rows and columns as words: where something is, seen from here. */
 export function offsetText([down, right]) {
