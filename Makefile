@@ -7,6 +7,7 @@ STATIC ?= build/static
 SPACE_FOLDER ?= build/space
 MODEL ?= embedded
 HARDWARE ?= zero
+WORKERS ?= 2
 BIN := .venv/bin
 QUICKEST_LAST := tests/app tests/proxies tests/browser tests/installed tests/test_readme.py tests/reference tests/unit
 export PYTHONDONTWRITEBYTECODE =  # tests start many processes, which need not compile the same files each
@@ -20,7 +21,7 @@ test: .venv/dev.stamp
 	./tests/browser/ensure_chromium.sh
 	./tests/proxies/ensure_nginx.sh
 	$(MAKE) --jobs 2 lint processors
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(QUICKEST_LAST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(QUICKEST_LAST)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -54,7 +55,7 @@ space-check: .venv/dev.stamp
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $@
 
-.venv/dev.stamp: requirements.txt requirements-training.txt requirements-janus.txt requirements-mcp.txt requirements-dev.txt
+.venv/dev.stamp: requirements.txt requirements-training.txt requirements-janus.txt requirements-mcp.txt requirements-scale.txt requirements-dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	touch $@ .venv/run.stamp

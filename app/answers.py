@@ -55,6 +55,7 @@ class Drawn(TypedDict):
     width: Annotated[int, "codes in a row; position = row * width + column"]
     codes: Annotated[list[int], "in raster order"]
     unfiltered: Annotated[str | None, "why the caption filter did nothing; null: it did its work, or was off"]
+    incomplete: Annotated[list[int], "positions at which a part of a database on other machines did not answer"]
     flips: Annotated[list[int] | None, "positions where retrieval changed the code that was drawn; null: not recorded"]
     flips_in_hindsight: Annotated[list[int] | None, "where it would have changed one that was given or forced"]
     seconds: float
@@ -97,6 +98,7 @@ def drawn(kept: Kept, link: str | None, trace: File | None) -> Drawn:
         width=made.grid.width,
         codes=made.codes.tolist(),
         unfiltered=made.unfiltered,
+        incomplete=list(made.incomplete),
         flips=made.flips().tolist() if made.flips_known else None,
         flips_in_hindsight=made.flips_in_hindsight().tolist() if made.flips_known else None,
         seconds=round(kept.seconds, 3),

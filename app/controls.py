@@ -10,10 +10,10 @@ from typing import Any
 import gradio as gr
 
 from app import strength
-from app.views import CHOICE_NAMES, DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked, sentences
+from app.views import DATABASE_NOTES, METHOD_NAMES, MODEL_NOTES, Asked, called, sentences
 from core.backends.protocol import Backend
 from core.patches.protocol import Database
-from core.types import ConfigError, DecodeSettings
+from core.types import OFF, ConfigError, DecodeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,16 @@ RETRIEVAL_KNOBS = (
     Knob("caption_filter", "Caption filter", "Only the n images captioned most alike. 0 is off.", 0, 512, 1),
     Knob("position_weight", "Position term", "Prefer patches from the same place. 0 is off.", 0, 1, 0.005),
 )
+FOLLOW_KNOBS = (
+    Knob(
+        "follow_within",
+        "Near enough",
+        "For Approximate: how near the nearest of these must be. Squared L2.",
+        0,
+        4,
+        0.05,
+    ),
+)
 DAID_KNOBS = (
     Knob("retrieval_weight", "Retrieval weight λ", "How much of the mix comes from the neighbours.", 0, 1, 0.01),
     Knob("retrieval_temperature", "Retrieval temperature τ", "Low: only the nearest count. Squared L2.", 0.01, 2, 0.01),
@@ -48,14 +58,16 @@ SAMPLING_KNOBS = (
     Knob("cfg_scale", "CFG scale", "How strictly the prompt is followed. 1 is off.", 0, 8, 0.1),
     Knob("negative_share", "Negative prompt", "Steer from mixed-up styles, colours. Emoji, Novice only.", 0, 1, 0.05),
 )
-KNOBS = (*RETRIEVAL_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
-RESTRICTED = ("n_neighbours", "caption_filter", "position_weight", "styles")
+KNOBS = (*RETRIEVAL_KNOBS, *FOLLOW_KNOBS, *DAID_KNOBS, *FAID_KNOBS, *SAMPLING_KNOBS)
+RESTRICTED = ("n_neighbours", "caption_filter", "position_weight", "styles", "follow")
 """Settings that some databases cannot search by, or not as freely."""
 SOME_NEIGHBOURS = "How many patches are looked up."
 """Said of K where a database cannot look up all of its entries."""
 INFO: Mapping[str, str] = {
     **{knob.field: knob.info for knob in KNOBS},
     "styles": "Look up only in these. None chosen means all.",
+    "follow": "Start from the patches that continue the sources found beside this one. "
+    "Exact finds the same; Approximate skips searches and may change the picture.",
 }
 LABELS: Mapping[str, str] = {
     **{knob.field: knob.label for knob in KNOBS},
@@ -65,10 +77,12 @@ LABELS: Mapping[str, str] = {
     "seed": "Seed",
     "aggregate": "Aggregate",
     "styles": "Styles",
+    "follow": "Continue sources",
 }
 """What the page calls its settings, by their names."""
 RECORD_UNBLENDED = "Also record each position without look-up"
 AGGREGATES = (("Sum", "sum"), ("Nearest", "nearest"))
+FOLLOWS = (("Off", "off"), ("Exact", "exact"), ("Approximate", "near"))
 NAMES = ("model", "database", *(field.name for field in fields(DecodeSettings)))
 """Everything that a visitor chooses for a run, besides the prompt."""
 _WHOLE_NUMBERS = ("seed", "top_k", "n_neighbours", "caption_filter", "faid_neighbours")
@@ -109,8 +123,13 @@ def check_offered(asked: Asked, choices: Mapping[str, Collection[str]]) -> None:
 
 def values_of(asked: Asked) -> list[Any]:
     """What the widgets must show for a request, in the order of `Controls.inputs`."""
-    values = [getattr(asked.settings, name) for name in NAMES[2:]]
-    return [asked.model, asked.database, *(list(value) if isinstance(value, tuple) else value for value in values)]
+    values = [_shown(getattr(asked.settings, name)) for name in NAMES[2:]]
+    return [asked.model, asked.database, *values]
+
+
+def _shown(value: Any) -> Any:
+    """A setting as a widget takes it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _setting(name: str, value: Any) -> Any:
@@ -165,14 +184,13 @@ def _pick(label: str, names: Sequence[str], info: str) -> gr.Radio:
 
 def choices_of(names: Sequence[str]) -> list[str | int | float | tuple[str, str | int | float]]:
     """Models or databases as a picker offers them."""
-    return [(CHOICE_NAMES.get(name, name), name) for name in names]
+    return [(called(name), name) for name in names]
 
 
 def restricted(database: Database | None) -> list[dict[str, Any]]:
     """Updates of the widgets of RESTRICTED for a database; what it refuses is set to nothing, too."""
     refused = database.unsupported_settings if database else {}
-    nothing = {"caption_filter": 0, "position_weight": 0, "styles": []}
-    values = [{"value": nothing[name]} if name in refused else {} for name in RESTRICTED]
+    values = [{"value": _shown(OFF[name])} if name in refused else {} for name in RESTRICTED]
     return [{**gr.update(), **_offer(name, database), **value} for name, value in zip(RESTRICTED, values, strict=True)]
 
 
@@ -293,6 +311,14 @@ def record_unblended_widget(defaults: DecodeSettings) -> gr.Checkbox:
     """Whether the model also runs with nothing retrieved and without its blenders, to compare."""
     info = "Shows flips. Costs one more pass of the model."
     return gr.Checkbox(defaults.record_unblended, label=RECORD_UNBLENDED, info=info, elem_classes="lp-check")
+
+
+def follow_widget(defaults: DecodeSettings, database: Database | None = None) -> gr.Radio:
+    """Whether look-ups go on from what was found beside them."""
+    return gr.Radio(
+        list(FOLLOWS), value=defaults.follow, label=LABELS["follow"], elem_id="follow", elem_classes="lp-pick",
+        **_offer("follow", database)
+    )  # fmt: skip
 
 
 def styles_widget(

@@ -12,6 +12,8 @@ from core.backends.complete import complete
 from core.context import retrieving_positions
 from core.engine import Request
 from core.patches.protocol import Database
+from core.patches.remote.database import RemoteDatabase
+from core.patches.segments.database import SegmentedDatabase
 from core.types import ConfigError, DecodeSettings
 
 MOST_FOUND: Final = 2_000_000
@@ -148,6 +150,8 @@ def _images_in(database: Database, styles: tuple[str, ...]) -> int:
     """How many images a database has in some styles; none of them means all."""
     if not styles:
         return len(database.images)
+    if isinstance(database, SegmentedDatabase | RemoteDatabase):
+        return sum(database.style_counts.get(style, 0) for style in set(styles))
     return sum(database.image_info(image).style in styles for image in database.images.tolist())
 
 

@@ -1,9 +1,10 @@
 """What a server serves, from its environment: the embedded models, or another one with a database of its own.
 
 ARRAG_BACKEND: embedded (default) | janus | package.module:function | the name of an installed one, see
-docs/backend.md. With another one: ARRAG_MODEL and ARRAG_FAID (for janus, folder or hub repository), ARRAG_DATABASE
-(folder), ARRAG_DEVICE, ARRAG_DTYPE. ARRAG_THREADS and ARRAG_ASSETS: see core/threads.py and core/assets.py;
-ARRAG_METRICS and ARRAG_LOG: see app/command_line.py.
+docs/backend.md. ARRAG_DATABASE: a folder, hf:owner/name or an address (docs/database.md); with the embedded models it
+comes before those that ship; ARRAG_DATABASE_TOKEN: what a server there asks for. With another backend: ARRAG_MODEL
+and ARRAG_FAID (for janus, folder or hub repository), ARRAG_DEVICE, ARRAG_DTYPE. ARRAG_THREADS and ARRAG_ASSETS: see
+core/threads.py and core/assets.py; ARRAG_METRICS and ARRAG_LOG: see app/command_line.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Final
 
 from core.backends import EMBEDDED, Backend, ModelSource, installed, load_backend
 from core.patches.catalogue import DATABASES, check_codebook, check_name, find_database
+from core.patches.orderings.warm import warm
 from core.patches.protocol import Database
+from core.patches.segments.database import SegmentedDatabase
 from core.types import ConfigError
 
 PREFIX: Final = "ARRAG_"
@@ -24,8 +27,8 @@ _INJECTED: Final = re.compile(
     r"(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
 _FIELDS: Final = {"model": "MODEL", "faid": "FAID", "device": "DEVICE", "dtype": "DTYPE"}
-_ELSEWHERE: Final = ("THREADS", "ASSETS", "METRICS", "LOG")
-"""Read by core/threads.py, core/assets.py, and app/command_line.py."""
+_ELSEWHERE: Final = ("THREADS", "ASSETS", "METRICS", "LOG", "DATABASE_TOKEN")
+"""Read by core/threads.py, core/assets.py, app/command_line.py, and core/patches/remote/links.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,11 @@ class Deployment:
             raise ConfigError(
                 f"{PREFIX}BACKEND: got {choice!r:.80}, expected one of {names}, or package.module:function"
             )
+        database = given.pop("DATABASE", "")
         if choice == "embedded":
             if given:
                 raise ConfigError(f"{PREFIX}{min(given)}: got a value, which only {PREFIX}BACKEND=janus takes")
-            return cls()
-        database = given.pop("DATABASE", "")
+            return cls(databases=tuple(dict.fromkeys([database, *DATABASES])) if database else tuple(DATABASES))
         values = {field: given[name] for field, name in _FIELDS.items() if name in given}
         return cls((choice,), ModelSource(**values), (database,) if database else ())
 
@@ -70,6 +73,9 @@ class Deployment:
             check_codebook(name, self.backends[0])
         loaded = [load_backend(name, None if name in EMBEDDED else self.source) for name in self.backends]
         databases: dict[str, Database] = {name: find_database(name, loaded[0]) for name in self.databases}
+        for database in databases.values():
+            if isinstance(database, SegmentedDatabase):
+                warm([segment.folder / "index" for segment in database.segments])
         return {backend.name: backend for backend in loaded}, databases
 
 

@@ -10,9 +10,8 @@ import base64
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -21,11 +20,13 @@ from PIL import Image
 
 from app.pictures import ATLAS_COLUMNS, RGB, encoded, small, table_of
 from core.analysis import holdings
-from core.analysis.holdings import Alike, Plane
-from core.assets import ASSETS
+from core.analysis.holdings import Plane
+from core.assets import licences
 from core.codebook import Codebook
 from core.context import context_codes, skip_reason
 from core.patches.protocol import Database, ImageInfo
+from core.patches.segments.database import SegmentedDatabase
+from core.patches.tending.contents import licence_of
 from core.trace import Trace
 from core.types import CodeArray, ConfigError, Grid, IntArray
 
@@ -38,12 +39,6 @@ LOOKED_AT: Final = 240
 SEARCHED_CAPTIONS: Final = 50_000
 MOST_LETTERS, MOST_WORDS = 100, 12
 LISTED_CODES, LISTED_CONTEXTS = 64, 24
-NEAREST: Final = 64
-"""Entries that each context of a picture looks up, when pictures like it are looked for."""
-
-MOST_CONTEXTS: Final = 64
-"""Contexts of a picture that are looked up then, evenly chosen among its different ones."""
-
 TILE, THUMB, CROP_REACH = 16, 32, 2
 MAP_COLUMNS, MAP_ROWS = 18, 12
 MAP_UNITS: Final = 1000
@@ -281,16 +276,13 @@ def named(database: Database, image: int) -> dict[str, Any]:
     """What an image is called, and a small picture of it."""
     info, picture = database.image_info(image), database.picture(image)
     thumbnail = text_of(small(picture, 64)) if picture else ""
-    return {"image": image, **asdict(info), "licence": licences().get(info.source, ""), "thumb": thumbnail}
+    return {"image": image, **asdict(info), "licence": licence_said(database, image, info.source), "thumb": thumbnail}
 
 
-@lru_cache(maxsize=1)
-def licences() -> Mapping[str, str]:
-    """Licence and author of each collection that ships, by the source that its images name: of assets/LICENSES.md."""
-    path = ASSETS / "LICENSES.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    rows = re.findall(r"^\|[^|]*\| `([^`|]+)` ([^ |]+)[^|]*\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
-    return {f"{name} {version}": f"{licence}, {author}" for name, version, licence, author in rows}
+def licence_said(database: Database, image: int, source: str) -> str:
+    """The licence of an image, as its database keeps it or as that of a collection that ships; "" for neither."""
+    kept = licence_of(database, image) if isinstance(database, SegmentedDatabase) else ""
+    return kept or licences().get(source, "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -416,17 +408,3 @@ def containing(database: Database, words: Sequence[str], limit: int) -> dict[str
 def _said(info: ImageInfo) -> str:
     """What a word is looked for in."""
     return f"{info.caption} {info.style}".casefold()
-
-
-def pictures_like(database: Database, codes: CodeArray, inner: bool = False, without: int = -1) -> Alike:
-    """Images that are among the NEAREST entries of most of the different contexts of a token grid [H, W].
-
-    Of more than MOST_CONTEXTS contexts, as many are looked up, evenly spread over their order.
-    """
-    positions = holdings.known_positions(database.context, database.grid, inner)
-    contexts = holdings.distinct_contexts(codes, database.context, positions)
-    if len(contexts) > MOST_CONTEXTS:
-        contexts = contexts[np.linspace(0, len(contexts) - 1, MOST_CONTEXTS).astype(int)]
-    asked = min(NEAREST, len(database))
-    found = database.search(contexts, asked)
-    return holdings.alike(found, [database.provenance(near.entries)[0] for near in found], asked, without)

@@ -22,7 +22,7 @@ from core.backends.protocol import Backend, never
 from core.inputs.prompt import PromptLimit
 from core.patches.database import PatchDatabase
 from core.patches.protocol import Database
-from core.types import METHODS, CodeArray, ConfigError, Grid
+from core.types import METHODS, OFF, CodeArray, ConfigError, Grid
 
 Choice = TypeVar("Choice")
 
@@ -35,8 +35,7 @@ class Library:
 
     def __init__(self, backends: Mapping[str, Backend], databases: Mapping[str, Database]) -> None:
         self.backends, self.databases, self._turn = backends, databases, threading.Lock()
-        first = next(iter(databases.values()), None)
-        self.own = own.Collections(first if isinstance(first, PatchDatabase) else None)
+        self.own = own.Collections(_beside_own(databases))
 
     @classmethod
     def load(cls) -> Library:
@@ -117,7 +116,7 @@ class Library:
         model, backend = next(iter(self.backends.items()))
         settings = backend.defaults if database else replace(backend.defaults, method="model")
         refused = database.unsupported_settings if database else {}
-        nothing = {field: type(getattr(settings, field))() for field in refused}
+        nothing = {field: OFF[field] for field in refused}
         return Asked(model, name, replace(settings, **nothing))
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -194,6 +193,12 @@ class Library:
         backend = self.backend(model)
         codes: CodeArray = backend.encode_images(own.read_picture(image, backend.pixels)[None])[0]
         return codes
+
+
+def _beside_own(databases: Mapping[str, Database]) -> PatchDatabase | None:
+    """What visitors may look up beside their own pictures: the embedded pictures, else the first database in memory."""
+    held = {name: database for name, database in databases.items() if isinstance(database, PatchDatabase)}
+    return held.get("emoji") or next(iter(held.values()), None)
 
 
 def _one_of(choices: Mapping[str, Choice], kind: str, name: str) -> Choice:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from app import inside
+from app import chains, inside
 from app.looks import BUDGET_SECONDS, Decode, places_of
 from app.pictures import ATLAS_COLUMNS, RGB, THUMBNAIL, THUMBNAIL_BYTES, encoded, table_of
 from app.sources import shown_sources
@@ -69,12 +69,13 @@ def pack_trace(
     this one branched from, for comparison.
     """
     origin, (seen, inside_arrays) = shown_sources(trace, asked), inside.packed(trace)
-    arrays = {**step_arrays(trace), **origin.arrays, **inside_arrays}
+    going_on = chains.chained(trace)
+    arrays = {**step_arrays(trace), **origin.arrays, **inside_arrays, **going_on.arrays}
     if parent is not None:
         arrays["parent"] = np.full(len(trace.steps), NO_CODE, np.uint16)
         arrays["parent"][: len(parent)] = parent[: len(trace.steps)]
     near = arrays["near_image"]
-    shown = np.union1d(near[near >= 0], np.array(origin.images, np.int64)).astype(np.int64)
+    shown = np.union1d(near[near >= 0], np.array([*origin.images, *going_on.images], np.int64)).astype(np.int64)
     sources = [trace.sources[int(image)] for image in shown]
     arrays["near_image"] = np.where(near >= 0, np.searchsorted(shown, near), -1).astype(np.int16)
     origins = sorted({source.source for source in sources})
@@ -90,6 +91,7 @@ def pack_trace(
         "id": trace_id,
         "origins": origins,
         "provenance": provenance,
+        "chains": chains.packed(going_on, shown),
         "summary": {**asdict(summary), "why": summary.why},
         "sources": [(s.image, s.caption, s.style, origins.index(s.source)) for s in sources],
     }

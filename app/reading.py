@@ -12,13 +12,14 @@ import numpy as np
 from app.branches import Plan
 from app.library import Library
 from app.session import Session
-from app.views import CHOICE_NAMES, METHOD_NAMES, Asked, Update
+from app.views import METHOD_NAMES, Asked, Update, called
 from app.visits import Kept
 from core.analysis.reading import Verdict, judge
 from core.assets import ASSETS
 from core.backends.protocol import Backend
 from core.inputs.prompt import clean_prompt
 from core.patches.database import PatchDatabase
+from core.patches.segments.database import SegmentedDatabase
 from core.trace import Trace
 from core.types import ArragError, CodeArray, ConfigError, FloatArray
 
@@ -27,6 +28,9 @@ SIDE = "test"
 """Of the held-out pictures: settings were chosen on the validation side, none on this one."""
 
 OFFERED = 12
+COMPARED, MOST_COMPARED = 4096, 200_000
+"""Images that are compared at a time to find one again, and of how large a database they are."""
+
 ALIKE = 0.9
 """Share of equal codes from which on two pictures count as the same one."""
 
@@ -226,7 +230,7 @@ def what_it_tests(library: Library, who: str, asked: Asked, given: Given) -> str
 def in_the_database(library: Library, who: str, asked: Asked, given: Given) -> str:
     """Whether the picture can be looked up in itself, which is no test of help."""
     database, name = library.database_of(who, asked), f"the database {_shown(asked.database)}"
-    if not isinstance(database, PatchDatabase):
+    if not isinstance(database, PatchDatabase | SegmentedDatabase) or len(database.images) > MOST_COMPARED:
         return f"Whether {name} holds this picture is not known: if it does, this is no test of help."
     if (same := twin(database, given.codes)) is not None:
         again = " Read it by this number, which leaves it out." if given.kind != "database" else ""
@@ -248,19 +252,21 @@ def in_the_training(library: Library, asked: Asked, given: Given) -> str:
     return f"T{model[1:]} was trained on it: the figures say what look-ups add to what it knows by heart."
 
 
-def twin(database: PatchDatabase, codes: Sequence[int]) -> int | None:
+def twin(database: PatchDatabase | SegmentedDatabase, codes: Sequence[int]) -> int | None:
     """Number of the image of a database that has most of these codes, at least ALIKE of them; None without one."""
-    images = database.images
-    if not len(images):
-        return None
-    shares = (np.asarray(database.grids)[images].reshape(len(images), -1) == np.array(codes)).mean(axis=1)
-    best = int(shares.argmax())
-    return int(images[best]) if shares[best] >= ALIKE else None
+    images, wanted, best, found = database.images, np.array(codes), 0.0, None
+    for start in range(0, len(images), COMPARED):
+        part = images[start : start + COMPARED]
+        grids = database.grids_of(part) if isinstance(database, SegmentedDatabase) else database.grids[part]
+        shares = (grids.reshape(len(part), -1) == wanted).mean(axis=1)
+        if shares.max() > best:
+            best, found = float(shares.max()), int(part[shares.argmax()])
+    return found if best >= ALIKE else None
 
 
 def _shown(name: str) -> str:
     """What a model or a database is called on the page."""
-    return CHOICE_NAMES.get(name, name)
+    return called(name)
 
 
 def made(plan: Plan) -> Callable[[], Plan]:

@@ -51,3 +51,8 @@ class Speeds:
         """What there is to know of a model before a picture is begun, "" for nothing."""
         speed = self.of(model)
         return speed.told(self._library.backends[model].grid) if speed and self.is_slow(model) else ""
+
+    def told_reading(self, model: str, codes: int) -> str:
+        """What there is to know while a model reads the codes before a branch, "" for nothing."""
+        speed = self.of(model)
+        return speed.told_reading(codes) if speed and codes else ""

@@ -326,6 +326,8 @@ def groups(defaults: DecodeSettings, library: Library, first: Database | None) -
     method = controls.method_widget(defaults, library.methods)
     with gr.Accordion("Retrieval", open=True, elem_classes="group"):
         retrieval = controls.knob_widgets(controls.RETRIEVAL_KNOBS, defaults, first)
+        retrieval["follow"] = controls.follow_widget(defaults, first)
+        retrieval |= controls.knob_widgets(controls.FOLLOW_KNOBS, defaults, first)
         retrieval["styles"] = controls.styles_widget(defaults, library.styles, first)
     with gr.Accordion("Distribution mix (DAiD)", open=True, elem_classes=["group", "daid"]):
         daid = controls.knob_widgets(controls.DAID_KNOBS, defaults)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -12,7 +14,7 @@ import numpy.typing as npt
 from core.analysis.explain import Explanation, explain, top_codes
 from core.draw import Race
 from core.trace import Trace
-from core.types import METHODS, DecodeSettings, FaidStep, FloatArray, Grid, Skipped, StepRecord
+from core.types import METHODS, DecodeSettings, FaidStep, FloatArray, Grid, Retrieval, Skipped, StepRecord, Way
 
 SHOWN_NEIGHBOURS = 16
 SHOWN_CODES = 12
@@ -24,6 +26,14 @@ CHOICE_NAMES = {
     "emoji": "Emoji", "novice": "Novice", "seen": "Seen", "unseen": "Unseen", "yours": "Yours", "both": "Emoji + yours",
 }  # fmt: skip
 """What models and databases are called on the page; others go by their own name."""
+
+
+def called(name: str) -> str:
+    """What a model or a database is called on the page; one in a folder by the last part of its path."""
+    if name in CHOICE_NAMES or "://" in name:
+        return CHOICE_NAMES.get(name, name)
+    return name.removeprefix("hf:") if name.startswith("hf:") else re.split(r"[\\/]", name.rstrip("\\/"))[-1] or name
+
 
 MODEL_NOTES = {"novice": "Has never seen the flat style, nor some concepts."}
 DATABASE_NOTES = {
@@ -236,14 +246,42 @@ def sentences(*parts: str) -> str:
 
 def notice_of(trace: Trace) -> str:
     """What must be known of a run besides its numbers, "" when there is nothing."""
-    return f"The caption filter was skipped: {trace.unfiltered}." if trace.unfiltered else ""
+    skipped = f"The caption filter was skipped: {trace.unfiltered}." if trace.unfiltered else ""
+    return sentences(skipped, kept_text(trace), lost_of(trace))
+
+
+def lost_of(trace: Trace) -> str:
+    """At how many positions a part of the database did not answer, "" where all of it always did."""
+    count = len(trace.incomplete)
+    return f"Part of the database did not answer at {count} position{'s' * (count > 1)}." if count else ""
+
+
+def _less(trace: Trace) -> list[tuple[str, str]]:
+    """What was not done, or not fully."""
+    found = [("caption filter", "skipped")] if trace.unfiltered else []
+    return [*found, ("incomplete look-ups", str(len(trace.incomplete)))] if trace.incomplete else found
+
+
+def followed_ways(trace: Trace) -> Counter[Way]:
+    """How many look-ups were answered in each way, of those that went on from sources."""
+    answers = [step.retrieval for step in trace.steps if isinstance(step.retrieval, Retrieval)]
+    return Counter(answer.followed.way for answer in answers if answer.followed is not None)
+
+
+def kept_text(trace: Trace) -> str:
+    """That what goes on from sources was taken for the answer, "" where it was not."""
+    ways = followed_ways(trace)
+    if not ways["kept"]:
+        return ""
+    said = f"At {ways['kept']} of {trace.retrieving_positions} look-ups nothing was searched"
+    return f"{said}: what continues the sources beside them was taken, and nearer patches may have been missed."
 
 
 def facts(trace: Trace, arrays: dict[str, Array], seconds: float | None, asked: Asked) -> list[tuple[str, str]]:
     """The run in a few numbers, as (name, text); seconds: None where it does not matter how long it took; asked: which
     model and database it was."""
     settings, everything = trace.settings, trace.all_settings
-    found = [("model", CHOICE_NAMES.get(asked.model, asked.model)), ("method", METHOD_NAMES[settings.method])]
+    found = [("model", called(asked.model)), ("method", METHOD_NAMES[settings.method])]
     found.append(("seed", str(settings.seed)))
     if seconds is not None:
         found.append(("time", f"{seconds:.1f} s"))
@@ -253,20 +291,26 @@ def facts(trace: Trace, arrays: dict[str, Array], seconds: float | None, asked: 
         found.append(("changed at", ", ".join(str(change.position) for change in trace.changes[-3:])))
     if not any(part.retrieves for part in everything):
         return found
-    found.insert(2, ("database", CHOICE_NAMES.get(asked.database, asked.database)))
+    found.insert(2, ("database", called(asked.database)))
     if settings.mixes:
         found += [("λ", f"{settings.retrieval_weight:g}"), ("τ", f"{settings.retrieval_temperature:g}")]
     found.append(("K", str(settings.n_neighbours or "all")))
-    if trace.unfiltered:
-        found.append(("caption filter", "skipped"))
+    found += _less(trace)
     if first_blended(trace) is not None:
         found.append(("features", str(settings.faid_neighbours)))
     looked_up = int((arrays["reason"] < 0).sum())
     drawn, flips = arrays["drawn"] == 1, arrays["pick"] != arrays["without"]
     known = str(int(flips[drawn].sum())) if trace.flips_known else "not recorded"
     found += [("look-ups", f"{looked_up} of {len(trace.steps)}"), ("flips", known)]
+    found += _saved(trace, looked_up)
     if trace.flips_known and not drawn.all():
         found.append(("in hindsight", str(int(flips[~drawn].sum()))))
     if first_blended(trace) is not None and trace.flips_known:
         found.append(("shifts", str(int((arrays["without"] != arrays["alone"])[drawn].sum()))))
     return found
+
+
+def _saved(trace: Trace, looked_up: int) -> list[tuple[str, str]]:
+    """How many look-ups searched nothing, of a run that goes on from sources."""
+    ways = followed_ways(trace)
+    return [("searches saved", f"{ways['named'] + ways['kept']} of {looked_up}")] if ways else []

@@ -7,7 +7,9 @@ folder with the same content.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -33,3 +35,12 @@ def find_assets(environment: Mapping[str, str], package: Path = HERE) -> Path:
 
 
 ASSETS: Final = find_assets(os.environ)
+
+
+@cache
+def licences() -> Mapping[str, str]:
+    """Licence and author of each collection that ships, by the source that its images name: of assets/LICENSES.md."""
+    path = ASSETS / "LICENSES.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    rows = re.findall(r"^\|[^|]*\| `([^`|]+)` ([^ |]+)[^|]*\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    return {f"{name} {version}": f"{licence}, {author}" for name, version, licence, author in rows}

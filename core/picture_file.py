@@ -117,6 +117,8 @@ def about(trace: Trace, database: str = "", model: str = "", note: str = "") -> 
         note = note or "changed by hand or begun with an image: the settings alone do not draw it again"
     elif not trace.complete:
         note = note or f"stopped after {len(trace.steps)} of {trace.grid.positions} patches"
+    elif trace.incomplete:
+        note = note or "part of the database did not answer: the settings alone may draw another one"
     finished = trace.codes_sha256 if trace.complete else ""
     return About(trace.prompt, model or trace.origin.backend, database, trace.settings, finished, note)
 

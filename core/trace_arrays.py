@@ -56,15 +56,19 @@ ARRAYS: Mapping[str, Form] = {
     "faid_present": Form("<i4", ("blended",), 0, "features"),
     "faid_unblended": Form("<f4", ("recorded", "codes"), -inf, None),
     "faid_blank": Form("<f4", ("blank", "blank codes"), -inf, None, since=4),
+    "follow_candidates": Form("<i4", ("followed",), 0, None, since=4),
+    "follow_way": Form("<i4", ("followed",), 0, "last way", since=4),
     "inside_attention": Form("<f2", ("inside layers", "inside heads", "steps", "inside keys"), 0, 1.001, since=4),
     "inside_codes": Form("<u2", ("inside stages", "steps", "inside likeliest"), 0, "last code", since=4),
     "inside_chances": Form("<f4", ("inside stages", "steps", "inside likeliest"), 0, 1.001, since=4),
     "inside_taken": Form("<f4", ("inside stages", "steps"), 0, 1.001, since=4),
 }
-"""All arrays of a file; those of FAiD are empty in each direction without it, and those of the inside of the model are
-not in a file that does not say that it has them. What is near the end of a range may be rounded over it."""
+"""All arrays of a file; those of FAiD are empty in each direction without it, and those of following and of the inside
+of the model are not in a file that does not say that it has them. What is near the end of a range may be rounded over
+it."""
 
 FAID = tuple(name for name in ARRAYS if name.startswith("faid_"))
+FOLLOW = tuple(name for name in ARRAYS if name.startswith("follow_"))
 INSIDE = tuple(name for name in ARRAYS if name.startswith("inside_"))
 
 

@@ -3,15 +3,15 @@
 import sys
 from pathlib import Path
 
-from arrag import Context, DecodeSettings, PatchDatabase, generate, load_backend
-from arrag.patches.build import collect
+from arrag import DecodeSettings, generate, load_backend, open_database
+from arrag.patches.building.build import build_database
 from arrag.picture_file import about, picture_of, save
 
 backend = load_backend("emoji")
-made = collect(backend, Path(sys.argv[1]), Context())  # captions: NAME.txt beside NAME.png, or else the name itself
-made.save(Path("pictures"))
+report = build_database(backend, sys.argv[1], Path("pictures"))  # goes on where it was, if it was interrupted
+print("\n".join(report.lines()))
 
-database = PatchDatabase.load(Path("pictures"), backend.codebook)
+database = open_database("pictures", backend)
 settings = DecodeSettings(seed=1, retrieval_weight=0.5, caption_filter=0)  # all of them, whatever their captions
 trace = generate(backend, database, "a small house", settings)
 save(picture_of(backend, trace), Path("house.png"), about(trace, "pictures"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from core.codebook import Codebook
 from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
+from core.patches.segments.writer import DatabaseWriter
+from core.patches.tending.contents import batches, header_of
 from core.types import Neighbours
 
 RNG = np.random.default_rng(0)
@@ -31,3 +34,12 @@ def same(one: list[Neighbours], two: list[Neighbours]) -> bool:
         for a, b in zip(one, two, strict=True)
         for name in ("codes", "distances", "entries")
     )
+
+
+def segmented(folder: Path, images_of_segment: int) -> None:
+    """The same as a database of segments."""
+    small = build()
+    header = header_of(small)
+    with DatabaseWriter(folder, CODEBOOK, header, entries_of_segment=images_of_segment * header.positions) as writer:
+        for batch in batches(small, 4):
+            writer.add(batch)

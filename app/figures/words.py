@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.plans import AXES
-from app.views import CHOICE_NAMES, METHOD_NAMES, Asked
+from app.views import METHOD_NAMES, Asked, called
 from core.analysis.explain import Explanation
 from core.trace import Trace
 
@@ -23,9 +23,9 @@ def settings_line(asked: Asked) -> str:
 def settings_of(asked: Asked) -> dict[str, str]:
     """Model, method, database, the settings that are swept most, and seed, by kind; only what has an effect."""
     settings = asked.settings
-    said = {"model": CHOICE_NAMES.get(asked.model, asked.model), "method": METHOD_NAMES[settings.method]}
+    said = {"model": called(asked.model), "method": METHOD_NAMES[settings.method]}
     if settings.retrieves:
-        said["database"] = f"looks up in {CHOICE_NAMES.get(asked.database, asked.database)}"
+        said["database"] = f"looks up in {called(asked.database)}"
     said |= {axis.field: axis.label(getattr(settings, axis.field)) for axis in AXES[:3] if axis.has_effect(settings)}
     return {**said, "seed": f"seed {settings.seed}"}
 

@@ -21,7 +21,7 @@ from app.gallery.table import Beside, Run, Section, Swept, all_runs
 from app.pictures import RGB
 from app.plans import sweep_plan
 from app.stage.recording import FILE as STAGE_FILE
-from app.views import CHOICE_NAMES, METHOD_NAMES, Asked
+from app.views import METHOD_NAMES, Asked, called
 from core import assets
 from core.types import ConfigError
 
@@ -127,8 +127,8 @@ def figures(asked: Asked, packed: bytes) -> Said:
     settings, copying = asked.settings, header["provenance"]["copying"]
     return {
         "method": METHOD_NAMES[settings.method],
-        "model": CHOICE_NAMES.get(asked.model, asked.model),
-        "database": CHOICE_NAMES.get(asked.database, asked.database) if settings.retrieves else "",
+        "model": called(asked.model),
+        "database": called(asked.database) if settings.retrieves else "",
         "seed": settings.seed,
         **{name: header["summary"][name] for name in CARD_FIELDS},
         "positions": header["grid"]["height"] * header["grid"]["width"],

@@ -68,7 +68,7 @@ def needed() -> Iterator[Path]:
     left = [ROOT / name for name in NOT_NEEDED]
     for name in NEEDED:
         for file in sorted((ROOT / name).rglob("*")) if (ROOT / name).is_dir() else [ROOT / name]:
-            kept = file.is_file() and file.suffix not in (".pyc", ".pyi")
+            kept = file.is_file() and file.suffix not in (".pyc", ".pyi") and file.parent.name != "__pycache__"
             if kept and not any(file == one or one in file.parents for one in left):
                 yield file
 

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..codebook import Codebook
 from ..context import Context, context_codes, entry_places, numbered, retrieving_positions
+from ..patches.protocol import Database
 from ..trace import Trace, neighbours
 from ..types import CodeArray, FloatArray, Grid, IntArray, Neighbours
 from .provenance import neighbour_mass
+
+NEAREST: Final = 64
+"""Entries that each context of a picture looks up, when pictures like it are looked for."""
+
+MOST_CONTEXTS: Final = 64
+"""Contexts of a picture that are looked up then, evenly chosen among its different ones."""
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Which images and positions are looked at
@@ -227,6 +235,20 @@ def alike(found: Sequence[Neighbours], images: Sequence[IntArray], asked: int, w
     numbers, counts = np.unique(every, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return Alike(numbers[order], counts[order], len(kept), sum(plain))
+
+
+def pictures_like(database: Database, codes: CodeArray, inner: bool = False, without: int = -1) -> Alike:
+    """Images that are among the NEAREST entries of most of the different contexts of a token grid [H, W].
+
+    Of more than MOST_CONTEXTS contexts, as many are looked up, evenly spread over their order.
+    """
+    positions = known_positions(database.context, database.grid, inner)
+    contexts = distinct_contexts(codes, database.context, positions)
+    if len(contexts) > MOST_CONTEXTS:
+        contexts = contexts[np.linspace(0, len(contexts) - 1, MOST_CONTEXTS).astype(int)]
+    asked = min(NEAREST, len(database))
+    found = database.search(contexts, asked)
+    return alike(found, [database.provenance(near.entries)[0] for near in found], asked, without)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def _kept(found: Neighbours | None, count: int) -> Neighbours | None:
     if found is None:
         return None
     kept = slice(0, count or None)
-    return Neighbours(found.codes[kept], found.distances[kept], found.entries[kept])
+    return Neighbours(found.codes[kept], found.distances[kept], found.entries[kept], lost=found.lost)
 
 
 def _beyond(step: StepRecord, old: DecodeSettings, new: DecodeSettings, change: Change) -> tuple[str, ...]:

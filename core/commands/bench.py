@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from pathlib import Path
 
 from ..inputs.arguments import at_least_one
 from .command import Command, later
@@ -16,6 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--page", type=shlex.split, default=(), metavar="COMMAND",
         help='command that serves a page on the --port that it is given, whose start is timed: "python app.py"',
+    )  # fmt: skip
+    parser.add_argument(
+        "--suite", choices=("models", "database"), default="models",
+        help="models: drawing and the databases that ship; database: search in large synthetic ones (default: models)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--largest", choices=("1e6", "1e7", "1e8"), default="1e6", help="entries of the largest synthetic database"
+    )
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR",
+        help="keep synthetic databases and finished figures here, and go on from them (else a temporary folder)",
     )  # fmt: skip
 
 

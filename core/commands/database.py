@@ -1,23 +1,56 @@
-"""What may be said behind `database`: describe one, or build one from a folder of pictures."""
+"""What may be said behind `database`: a word for what is to be done with one, and what that word takes."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from .command import Command, later
-from .model import DATABASES, add_model
+from ..inputs.arguments import Parser
+from .command import Command
+from .databases.build import BUILD
+from .databases.compact import COMPACT
+from .databases.info import INFO
+from .databases.merge import MERGE
+from .databases.prune import PRUNE
+from .databases.pull import PULL
+from .databases.push import PUSH
+from .databases.sample import SAMPLE
+from .databases.search import SEARCH
+from .databases.serve import SERVE
+from .databases.stats import STATS
+from .databases.tune import TUNE
+from .databases.verify import VERIFY
+
+ACTIONS = (
+    INFO,
+    BUILD,
+    MERGE,
+    COMPACT,
+    TUNE,
+    PRUNE,
+    SAMPLE,
+    STATS,
+    VERIFY,
+    SEARCH,
+    PUSH,
+    PULL,
+    SERVE,
+)
+"""An action is a file in databases/, which declares its arguments, and one in work/databases/, which does the work."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare them."""
-    parser.add_argument("action", choices=("info", "build"), help="info: what one holds; build: one from pictures")
-    parser.add_argument("--database", default="emoji", help=f"info: {DATABASES}")
-    parser.add_argument("--images", type=Path, help="build: folder of pictures, with captions in NAME.txt if there are")
-    parser.add_argument("--out", type=Path, help="build: folder to write")
-    parser.add_argument("--radius", type=int, default=1, help="build: context of 4 codes (1) or of 12 (2)")
-    parser.add_argument("--border", default="skip", help="build: skip | zero, for positions at the edge")
-    add_model(parser)
+    """Declare the actions, and the arguments of each."""
+    words = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+    for action in ACTIONS:
+        added = words.add_parser(action.name, help=action.help, description=f"database {action.name}: {action.help}")
+        action.add_arguments(added)
+        added.set_defaults(act=action.run)
 
 
-DATABASE = Command("database", "build or describe a patch database", add_arguments, later(".work.database"))
+def run(chosen: argparse.Namespace) -> int:
+    """Do what was chosen; its exit status."""
+    status: int = chosen.act(chosen)
+    return status
+
+
+DATABASE = Command("database", "build, describe, search and look after patch databases", add_arguments, run)

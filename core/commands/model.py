@@ -6,7 +6,14 @@ import argparse
 
 from ..backends import BACKENDS, Backend, ModelSource, load_backend
 
-DATABASES = "emoji | seen | unseen, or a folder"
+DATABASES = "emoji | seen | unseen, a folder, hf:OWNER/NAME, or an address (http://HOST:PORT, ray://NAME)"
+
+
+def add_database(parser: argparse.ArgumentParser) -> None:
+    """The database that something is done with: by itself, or behind --database."""
+    parser.set_defaults(database="emoji")
+    parser.add_argument("database", nargs="?", default=argparse.SUPPRESS, help=f"{DATABASES} (default: emoji)")
+    parser.add_argument("--database", default=argparse.SUPPRESS, help="the same")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,7 @@ from ..engine import decode
 from ..patches.catalogue import open_database
 from ..patches.database import PatchDatabase
 from ..types import METHODS, DecodeSettings, IntArray
-from . import bench_draw, bench_faid
+from . import bench_database, bench_draw, bench_faid
 from .likelihood import CHOSEN, HeldOut, nats_per_code
 
 PROMPT = "a red heart, 3d style"
@@ -34,6 +34,8 @@ PROMPT = "a red heart, 3d style"
 def run(chosen: argparse.Namespace) -> int:
     """Measure everything and print it."""
     threads.pin()
+    if chosen.suite == "database":
+        return bench_database.run(chosen)
     figures: dict[str, float | int | bool] = {}
     if chosen.page:
         figures["app_start_seconds"] = page_start_seconds(chosen.page)

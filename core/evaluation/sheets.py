@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from .. import threads
 from ..assets import ASSETS
 from ..backends import Backend, load_backend
+from ..contact_sheet import contact_sheet
 from ..engine import decode
 from ..patches.catalogue import open_database
 from ..patches.database import PatchDatabase
@@ -28,30 +29,13 @@ from .suites import UNSEEN_BLEND, Subject, combinations, drawn, generate, origin
 
 MODEL_ALONE = DecodeSettings(method="model", seed=1)
 TRAINED, RECOMBINED, UNSEEN = 60, 24, 24
-COLUMNS, CELL, CAPTION = 12, 96, 26
+COLUMNS = 12
 
 
 def sheet(rows: Sequence[tuple[str, Pictures]], columns: int, path: Path) -> None:
     """Captioned pictures in rows of `columns`, as webp; a caption has two lines at most."""
-    lines = -(-len(rows) // columns)
-    page = Image.new("RGB", (columns * CELL, lines * (CELL + CAPTION)), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(10)
-    for n, (caption, picture) in enumerate(rows):
-        left, top = n % columns * CELL, n // columns * (CELL + CAPTION)
-        page.paste(Image.fromarray(picture).resize((CELL - 4, CELL - 4), Image.Resampling.LANCZOS), (left + 2, top + 2))
-        draw.multiline_text((left + 3, top + CELL - 1), wrapped(caption, 17), "#333333", font, spacing=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.save(path, "WEBP", quality=85, method=6)
-
-
-def wrapped(text: str, width: int) -> str:
-    """A text on two lines of about `width` characters, cut off after them."""
-    words, lines = text.split(), [""]
-    for word in words:
-        if lines[-1] and len(lines[-1]) + len(word) + 1 > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(line[:width] for line in lines[:2])
+    contact_sheet(rows, columns).save(path, "WEBP", quality=85, method=6)
 
 
 def trained(backend: Backend, database: PatchDatabase, folder: Path) -> None:

@@ -13,10 +13,13 @@ from typing import Final
 
 from ..types import ConfigError
 
-READ: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""Formats that are read, by their names in Pillow; PNG may be APNG."""
+READ: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")
+"""Formats that are read, by their names in Pillow; PNG may be APNG; HEIC with the package pillow-heif."""
 
 READ_NAMES: Final = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF"
+HEAD: Final = 512
+"""Bytes at the start of a file that tell what it is."""
+
 MOST_PROFILE: Final = 16 << 20
 """Bytes of an unpacked colour profile; printers' profiles take up to 3 MB."""
 
@@ -24,8 +27,11 @@ SIGNATURES: Final = (
     (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"),
     (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"II+\0", "TIFF"), (b"MM\0+", "TIFF"),
 )  # fmt: skip
-BRANDS: Final = {b"avif": "AVIF", b"avis": "AVIF"}
-"""Of files made of boxes, which say at the start what they are."""
+BRANDS: Final = {
+    b"avif": "AVIF", b"avis": "AVIF",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
+}  # fmt: skip
+"""Of files made of boxes, which say at the start what they are; AVIF files name the general ones of HEIC, too."""
 
 OTHERS: Final = (
     (b"\0\5\x16\7", "a file of macOS beside a picture"), (b"\0\5\x16\0", "a file of macOS beside a picture"),
@@ -37,10 +43,17 @@ OTHERS: Final = (
     (b"<!doctype", "a web page"), (b"<html", "a web page"), (b"version https://git-lfs", "a pointer of Git LFS"),
 )  # fmt: skip
 OTHER_BRANDS: Final = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
     **dict.fromkeys((b"isom", b"mp41", b"mp42", b"qt  ", b"avc1", b"M4V "), "a video"),
     b"crx ": "a camera's raw file",
 }
+
+
+class PictureError(ConfigError):
+    """A file that is no picture that can be read here; kind: the reason in a few words, for counting."""
+
+    def __init__(self, message: str, kind: str = "damaged") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ class Bare:
 
 
 def bare(data: bytes) -> Bare:
-    """What is needed of a picture's file; ConfigError, without a name, for another kind of file."""
+    """What is needed of a picture's file; PictureError, without a name, for another kind of file."""
     kind = kind_of(data)
     if kind == "PNG":
         return _bare_png(data)
@@ -68,20 +81,22 @@ def bare(data: bytes) -> Bare:
 
 
 def kind_of(data: bytes) -> str:
-    """One of READ, by content; ConfigError that says what it is instead."""
+    """One of READ, by content, of which HEAD bytes are enough; PictureError that says what it is instead."""
     if not data:
-        raise ConfigError(f"not a readable picture (an empty file), expected one of {READ_NAMES}; copy it again")
+        message = f"not a readable picture (an empty file), expected one of {READ_NAMES}; copy it again"
+        raise PictureError(message, "an empty file")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     brands = _brands(data)
-    found = _first(SIGNATURES, data) or next((BRANDS[b] for b in brands if b in BRANDS), None)
+    found = _first(SIGNATURES, data) or _branded(brands)
     if found:
         return found
     other = _first(OTHERS, data.lstrip(b"\xef\xbb\xbf \r\n\t")) or _first(OTHERS, data)
     other = other or next((OTHER_BRANDS[b] for b in brands if b in OTHER_BRANDS), None)
     if other:
-        raise ConfigError(f"not a readable picture ({other}, which is not read here); save it as JPEG or PNG")
-    raise ConfigError(f"not a readable picture, expected one of {READ_NAMES}; choose another")
+        message = f"not a readable picture ({other}, which is not read here); save it as JPEG or PNG"
+        raise PictureError(message, f"{other}, which is not read")
+    raise PictureError(f"not a readable picture, expected one of {READ_NAMES}; choose another", "not a picture")
 
 
 def is_cut_off(bare: Bare) -> bool:
@@ -97,7 +112,7 @@ def is_cut_off(bare: Bare) -> bool:
         return int.from_bytes(data[4:8], "little") + 8 > size
     if bare.kind == "BMP":
         return int.from_bytes(data[2:6], "little") > size
-    return bare.kind == "AVIF" and _boxes_end(data) > size
+    return bare.kind in ("AVIF", "HEIC") and _boxes_end(data) > size
 
 
 def _first(table: tuple[tuple[bytes, str], ...], data: bytes) -> str | None:
@@ -111,6 +126,12 @@ def _brands(data: bytes) -> list[bytes]:
         return []
     end = min(int.from_bytes(data[:4], "big"), 256, len(data))
     return [*(data[at : at + 4] for at in range(16, end - 3, 4)), data[8:12]]
+
+
+def _branded(brands: list[bytes]) -> str | None:
+    """What the brands of a file say: AVIF where any of them does."""
+    found = {BRANDS[brand] for brand in brands if brand in BRANDS}
+    return "AVIF" if "AVIF" in found else next(iter(found), None)
 
 
 def _boxes_end(data: bytes) -> int:

@@ -9,14 +9,14 @@ import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, JpegImagePlugin, features
 
-from ..types import ConfigError
-from .formats import Bare, bare, is_cut_off
+from .formats import Bare, PictureError, bare, is_cut_off
 
 MOST_MEMORY: Final = 400_000_000
 """Bytes that decoding one picture may take."""
@@ -27,6 +27,9 @@ MOST_PIXELS: Final = 250_000_000
 MOST_FRAMES: Final = 64
 FRAME_PIXELS: Final = 100_000_000
 """How far into an animation its first visible frame is looked for."""
+
+NO_FRAMES: Final = ("TIFF", "HEIF")
+"""Formats that hold other pictures beside their first, and no animation."""
 
 FAINT: Final = 16
 """Opacity, of 255, below which nothing is seen."""
@@ -60,10 +63,14 @@ Greys = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An RGB image of any shape, and the ground that it was laid on, white where it covers all."""
+    """An RGB image of any shape, and the ground that it was laid on, white where it covers all.
+
+    size: width and height in its file, which may be larger, as it is seen.
+    """
 
     image: Image.Image
     ground: Colour = WHITE
+    size: tuple[int, int] = (0, 0)
 
     def padded(self, side: int) -> Pixels:
         """The whole picture in a square [side, side, 3], on its ground; small ones keep their hard edges."""
@@ -87,14 +94,14 @@ class Picture:
 def open_picture(data: bytes, name: str, side: int) -> Picture:
     """A picture from the bytes of its file, at most 4 times `side`, the size it is used at.
 
-    Raises ConfigError with the name for what is none of `formats.READ`, damaged, cut off, or too large to decode.
+    Raises PictureError with the name for what is none of `formats.READ`, damaged, cut off, or too large to decode.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of bombs, our own limit is lower; of metadata, it is not used
             return _open(bare(data), side)
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from None
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}", error.kind) from None
 
 
 def effort(data: bytes) -> int:
@@ -108,35 +115,35 @@ def effort(data: bytes) -> int:
             pixels = image.width * image.height
             if image.format == "JPEG":
                 return -(-pixels // JPEG_SHARE)
-            frames = 1 if image.format == "TIFF" else min(int(getattr(image, "n_frames", 1)), MOST_FRAMES)
+            frames = 1 if image.format in NO_FRAMES else min(int(getattr(image, "n_frames", 1)), MOST_FRAMES)
             return max(pixels, min(pixels * frames, FRAME_PIXELS))
     except Exception:  # `open_picture` says what is wrong with it
         return 0
 
 
 def _open(found: Bare, side: int) -> Picture:
-    """See open_picture; ConfigError without a name."""
-    if found.kind == "AVIF" and not features.check("avif"):
-        raise ConfigError("not a readable picture (AVIF, which the installed Pillow lacks); save it as JPEG or PNG")
+    """See open_picture; PictureError without a name."""
     try:
         with _decoder(found) as image:
             exif, profile = found.exif or _exif(image), found.profile or image.info.get("icc_profile") or b""
+            size = image.size
             image.draft("RGB", (2 * side, 2 * side))
             _check_memory(image)
             frame = _small(_first_visible(image), 4 * side)
             frame = _in_srgb(frame, profile, found.gamma)
-        return _on_ground(_upright(frame, exif))
-    except ConfigError:
+        return _on_ground(_upright(frame, exif), size)
+    except PictureError:
         raise
     except Image.DecompressionBombError:
-        raise ConfigError("got far too many pixels to decode; shrink it") from None
+        raise PictureError("got far too many pixels to decode; shrink it", "too large") from None
     except MemoryError:
-        raise ConfigError("got a picture that takes more memory than there is; shrink it") from None
+        raise PictureError("got a picture that takes more memory than there is; shrink it", "too large") from None
     except Exception as error:  # decoders of hostile files raise nearly anything
         if "truncated" in str(error).lower() or isinstance(error, EOFError) or is_cut_off(found):
-            raise ConfigError(f"not a readable picture (a {found.kind} file that is cut off); copy it again") from None
+            message = f"not a readable picture (a {found.kind} file that is cut off); copy it again"
+            raise PictureError(message, "cut off") from None
         what = f"a {found.kind} file that is damaged, or of a variant that is not read here"
-        raise ConfigError(f"not a readable picture ({what}); save it anew") from None
+        raise PictureError(f"not a readable picture ({what}); save it anew") from None
 
 
 def _decoder(found: Bare) -> Image.Image:
@@ -144,11 +151,24 @@ def _decoder(found: Bare) -> Image.Image:
     file = io.BytesIO(found.data)
     if found.kind == "JPEG":
         return cast(Image.Image, JpegImagePlugin.JpegImageFile(file))
+    if found.kind == "HEIC":
+        return cast(Image.Image, _plugin("pillow_heif", "HEIC", "pillow-heif").HeifImageFile(file))
+    if found.kind == "AVIF" and not features.check("avif"):
+        _plugin("pillow_avif", "AVIF", "Pillow 11.3 or later, or pillow-avif-plugin")
     return Image.open(file, formats=[found.kind])
 
 
+def _plugin(module: str, kind: str, package: str) -> Any:
+    """A module that reads what Pillow does not; PictureError that names the package where it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError:
+        message = f"not a readable picture ({kind}); run pip install {package}, or save it as JPEG or PNG"
+        raise PictureError(message, f"{kind}, which takes a package that is not installed") from None
+
+
 def _check_memory(image: Image.Image) -> None:
-    """ConfigError when decoding takes too much, as its header and the draft that was asked for tell."""
+    """PictureError when decoding takes too much, as its header and the draft that was asked for tell."""
     width, height = image.size
     needed = width * height * MEMORY.get(image.mode, 12)
     pixels = width * height
@@ -156,19 +176,20 @@ def _check_memory(image: Image.Image) -> None:
         scale = getattr(image, "decoderconfig", ()) or (1, 1)
         pixels = width * height * int(scale[0] or 1) ** 2
         needed += 6 * pixels if image.info.get("progressive") else 0  # libjpeg then holds all coefficients
-    elif image.format in ("WEBP", "AVIF", "GIF"):
+    elif image.format in ("WEBP", "AVIF", "GIF", "HEIF"):
         needed *= 2  # a canvas beside the frame
     if needed > MOST_MEMORY or pixels > MOST_PIXELS:
         got = f"got {width} x {height} pixels" if pixels == width * height else f"got {pixels / 1e6:.0f} megapixels"
         takes = f"which take {needed / 1e6:.0f} MB to decode, expected at most {MOST_MEMORY // 10**6}"
-        raise ConfigError(f"{got}, {takes if needed > MOST_MEMORY else 'expected at most 250 million'}; shrink it")
+        expected = takes if needed > MOST_MEMORY else "expected at most 250 million"
+        raise PictureError(f"{got}, {expected}; shrink it", "too large")
 
 
 # -- frames -----------------------------------------------------------------------------------------------------------
 
 
 def _first_visible(image: Image.Image) -> Image.Image:
-    """The first frame that shows something, of a single colour only when there is no other; ConfigError for none."""
+    """The first frame that shows something, of a single colour only when there is no other; PictureError for none."""
     plain = None
     for frame in _frames(image):
         if _is_empty(frame):
@@ -178,14 +199,14 @@ def _first_visible(image: Image.Image) -> Image.Image:
         plain = plain or frame
     if plain is None:
         frames = "all of it is transparent" if not getattr(image, "is_animated", False) else "its frames are empty"
-        raise ConfigError(f"got a picture that shows nothing ({frames}); choose another")
+        raise PictureError(f"got a picture that shows nothing ({frames}); choose another", "shows nothing")
     return plain
 
 
 def _frames(image: Image.Image) -> Iterator[Image.Image]:
     """The frames of a picture, without what cannot be decoded after the first."""
     yield _eight_bit(image)
-    if not getattr(image, "is_animated", False) or image.format == "TIFF":
+    if not getattr(image, "is_animated", False) or image.format in NO_FRAMES:
         return
     most = max(1, min(MOST_FRAMES, FRAME_PIXELS // (image.width * image.height)))
     for number in range(1, most):
@@ -310,14 +331,20 @@ def _upright(frame: Image.Image, exif: bytes) -> Image.Image:
     return frame if turn is None else frame.transpose(turn)
 
 
-def _on_ground(frame: Image.Image) -> Picture:
-    """An RGB or RGBA image on white, or on black where hardly anything of it would be seen on white."""
+def _on_ground(frame: Image.Image, stored: tuple[int, int]) -> Picture:
+    """An RGB or RGBA image on white, or on black where hardly anything of it would be seen on white.
+
+    stored: width and height in its file, where it may lie on its side.
+    """
+    lies = (stored[0] > stored[1]) != (frame.width > frame.height)
+    size = (stored[1], stored[0]) if lies else stored
     if frame.mode == "RGB":
-        return Picture(frame)
+        return Picture(frame, size=size)
     pixels = np.asarray(frame, dtype=np.int32)
     opacity = pixels[..., 3]
     far = (255 - pixels[..., :3].min(axis=-1)) * opacity > STANDS_OUT * 255
     seen = opacity[far].sum(dtype=np.int64) >= SEEN_SHARE * opacity.sum(dtype=np.int64)
     see_through = bool((opacity < FAINT).mean() > SEEN_SHARE)
     ground = WHITE if seen or not see_through else BLACK
-    return Picture(Image.alpha_composite(Image.new("RGBA", frame.size, ground), frame).convert("RGB"), ground)
+    composed = Image.alpha_composite(Image.new("RGBA", frame.size, ground), frame)
+    return Picture(composed.convert("RGB"), ground, size)

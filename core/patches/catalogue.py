@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,14 @@ from ..assets import ASSETS
 from ..backends import EMBEDDED
 from ..backends.protocol import Backend
 from ..codebook import Codebook
-from ..types import ConfigError, DecodeSettings
+from ..types import ConfigError, DatabaseError, DecodeSettings
 from .database import PatchDatabase
-from .files import MANIFEST
+from .files import MANIFEST, read_json
+from .hub.names import named_repository
+from .protocol import Database
 from .released import INDEX_FILE, ReleasedDatabase, check_released, entries_of, is_released
+from .remote.links import check_address, is_remote, link_to
+from .segments.database import SegmentedDatabase
 
 FOLDER = ASSETS / "databases"
 
@@ -34,17 +37,67 @@ DATABASES: Mapping[str, Callable[[Codebook], PatchDatabase]] = {
 others, which are in a style and of concepts that the novice has never seen."""
 
 
-def find_database(name: str, backend: Backend) -> PatchDatabase | ReleasedDatabase:
-    """As `open_database`, but a folder may also hold a released database."""
-    if name and is_released(Path(name)):
-        return ReleasedDatabase.open(Path(name), backend.codebook, backend.grid)
+def find_database(name: str, backend: Backend) -> Database:
+    """The database of that name, in that folder, of any kind, or at that address, checked against the backend."""
+    if is_remote(name):
+        return _elsewhere(name, backend)
+    check_name(name)
+    if name in DATABASES:
+        return open_database(name, backend)
+    folder = whole_folder(name)
+    if is_released(folder):
+        return ReleasedDatabase.open(folder, backend.codebook, backend.grid)
+    if is_segmented(name):
+        return SegmentedDatabase.open(folder, backend.codebook)
     return open_database(name, backend)
 
 
+def _elsewhere(name: str, backend: Backend) -> Database:
+    """The database at an address; what talks to it loads only here."""
+    from .remote.database import open_remote  # noqa: PLC0415
+
+    return open_remote(link_to(name), backend.codebook, backend.grid)
+
+
 def open_database(name: str, backend: Backend) -> PatchDatabase:
-    """The database of that name, or the one in that folder, checked against the backend's codebook."""
+    """As `find_database`, for what needs all of it in memory; ConfigError for any other one."""
     check_name(name)
-    return DATABASES[name](backend.codebook) if name in DATABASES else PatchDatabase.load(Path(name), backend.codebook)
+    if is_remote(name) or is_segmented(name):
+        kind = "is elsewhere" if is_remote(name) else "is read in segments (version 2)"
+        got = f"got {name!r}, which {kind}, expected one that is held in memory"
+        raise ConfigError(f"database: {got}; take one of {', '.join(DATABASES)}, or one of version 1")
+    if name in DATABASES:
+        return DATABASES[name](backend.codebook)
+    return PatchDatabase.load(whole_folder(name), backend.codebook)
+
+
+def folder_of(name: str) -> Path:
+    """Where a database lies that is no shipped one; of one that is named by repository, where its manifest is.
+
+    Of that nothing else need be there yet. DatabaseError when it cannot be had.
+    """
+    repository = named_repository(name)
+    if repository is None:
+        return Path(name)
+    from .hub.pull import fetch_manifest  # noqa: PLC0415 - the hub's client takes a while
+
+    return fetch_manifest(repository)
+
+
+def whole_folder(name: str) -> Path:
+    """The same, with all files, which are fetched from the hub where they are not in its cache."""
+    repository = named_repository(name)
+    if repository is None:
+        return Path(name)
+    from .hub.pull import fetch  # noqa: PLC0415
+
+    return fetch(repository)
+
+
+def is_segmented(name: str) -> bool:
+    """Whether a folder holds a database of version 2, or of a later one, of which opening it tells."""
+    version = (manifest_of(name) or {}).get("version") if name and name not in DATABASES else None
+    return isinstance(version, int) and version > 1
 
 
 def check_codebook(name: str, backend: str) -> None:
@@ -66,9 +119,9 @@ def check_settings(name: str, settings: DecodeSettings, neighbours: int | None) 
 
     neighbours: K where somebody asks for it; a default is as many as there are.
     """
-    if released := is_released(Path(name)):
+    if released := name not in DATABASES and is_released(folder_of(name)):
         check_released(settings)
-    entries = entries_of(Path(name)) if released else (manifest_of(name) or {}).get("entries")
+    entries = entries_of(folder_of(name)) if released else (manifest_of(name) or {}).get("entries")
     if neighbours is not None and isinstance(entries, int) and neighbours > entries:
         raise ConfigError(f"n_neighbours: got {neighbours:,}, expected at most the {entries:,} entries of {name}")
 
@@ -78,18 +131,22 @@ def manifest_of(name: str) -> dict[str, Any] | None:
 
     What is wrong with it is told when the database is opened.
     """
-    folder = FOLDER / ("emoji" if name == "seen" else name) if name in DATABASES else Path(name)
+    folder = FOLDER / ("emoji" if name == "seen" else name) if name in DATABASES else folder_of(name)
     try:
-        found = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = read_json(folder / MANIFEST)
+    except DatabaseError:
         return None
     return found if isinstance(found, dict) and isinstance(found.get("codebook"), str) else None
 
 
 def check_name(name: str) -> None:
     """ConfigError unless a database has that name or lies in such a folder; told before a model is loaded."""
-    if name not in DATABASES and (not name or not Path(name).is_dir()):
-        raise ConfigError(f"database: got {name!r}, expected a folder or one of {', '.join(DATABASES)}")
-    if name not in DATABASES and not is_released(Path(name)) and not (Path(name) / MANIFEST).is_file():
+    if is_remote(name):
+        return check_address(name)
+    if name in DATABASES:
+        return
+    if not name or not (folder := folder_of(name)).is_dir():
+        raise ConfigError(f"database: got {name!r}, expected a folder or one of {', '.join(DATABASES)}, or an address")
+    if not is_released(folder) and not (folder / MANIFEST).is_file():
         got = f"got {name!r}, a folder with neither {MANIFEST} nor {INDEX_FILE}"
         raise ConfigError(f"database: {got}, expected a database; see `database build`")

@@ -28,11 +28,13 @@ from .index import (
     distance_tables,
     entry_of_rank,
     ranges,
+    run_of,
     table_sum,
     tie_rank,
     within_kth,
 )
 from .protocol import ImageInfo
+from .queries import check_search, penalties
 from .store import Int32Array, Store, make_store, read_only, sorted_entries
 
 CACHED_NEIGHBOURS: Final = 1_000_000
@@ -66,6 +68,7 @@ class PatchDatabase:
         self._counts = np.diff(starts, append=len(packed))  # [U]
         self.index_kind = index or choose_kind(len(starts))
         self._cache = Cache(CACHED_NEIGHBOURS)
+        self._asked: tuple[bytes, FloatArray] = b"", np.zeros((0, 0), np.float32)
 
     @cached_property
     def _index(self) -> ContextIndex:
@@ -223,10 +226,14 @@ class PatchDatabase:
     def provenance(self, entries: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Image numbers, rows and columns of entries; ConfigError for a number that is not an entry."""
         entries = np.asarray(entries, dtype=np.int64)
+        self._check_entries(entries)
+        return entry_places(self.context, self.grid, entries)
+
+    def _check_entries(self, entries: IntArray) -> None:
+        """Raise ConfigError unless these are numbers of entries of the full database."""
         total = len(self._store.metadata) * len(self._store.positions)
         if entries.size and not 0 <= entries.min() <= entries.max() < total:
             raise ConfigError(f"entries: got {entries.min()}..{entries.max()}, expected 0..{total - 1}")
-        return entry_places(self.context, self.grid, entries)
 
     # -- views --------------------------------------------------------------------------------------------------------
 
@@ -320,47 +327,80 @@ class PatchDatabase:
         position_weight w adds w * (drow^2 + dcol^2), measured from the raster `position`, to every distance before the
         nearest are chosen. Raises ConfigError for codes or numbers outside of their range.
         """
-        self._check_search(queries, k, position, position_weight)
+        return self.search_within(queries, k, position, position_weight, np.full(len(queries), np.inf, np.float32))
+
+    def search_within(
+        self, queries: IntArray, k: int, position: int | None, position_weight: float, bounds: FloatArray
+    ) -> list[Neighbours]:
+        """As `search`, when k entries are known to be at no more than bounds [B]: the same answers, sooner.
+
+        Where a bound is 0 the answer is the entries of the query's own context, and nothing is searched.
+        """
+        check_search(self.context, self.codebook.size, self.grid, queries, k, position, position_weight)
         place = position if position_weight > 0 else None
         k = min(k or len(self), len(self))
-        return [self._cached(np.asarray(query, np.int64), k, place, position_weight) for query in queries]
+        rows = zip(np.asarray(queries, np.int64), bounds, strict=True)
+        return [self._cached(query, k, place, position_weight, float(bound)) for query, bound in rows]
 
-    def _check_search(self, queries: IntArray, k: int, position: int | None, weight: float) -> None:
-        """Raise ConfigError unless a search is well formed."""
-        n, size = self.context.size, self.codebook.size
-        if queries.ndim != 2 or queries.shape[1] != n or not np.issubdtype(queries.dtype, np.integer):
-            raise ConfigError(f"queries: got {queries.dtype} {queries.shape}, expected whole numbers [batch, {n}]")
-        lowest = -1 if self.context.border == "zero" else 0
-        if queries.size and not lowest <= queries.min() <= queries.max() < size:
-            raise ConfigError(f"queries: got {queries.min()}..{queries.max()}, expected {lowest}..{size - 1}")
-        if k < 0:
-            raise ConfigError(f"k: got {k}, expected a number of neighbours, or 0 for all")
-        if not 0 <= weight < np.inf:
-            raise ConfigError(f"position_weight: got {weight}, expected a number from 0 on")
-        if weight > 0 and (position is None or not 0 <= position < self.grid.positions):
-            raise ConfigError(f"position: got {position}, expected 0..{self.grid.positions - 1} with a position_weight")
+    def nearest_of(
+        self, query: IntArray, entries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+    ) -> Neighbours:
+        """Of some entries [E], all different, the k first (0: all) in the order of `search` for one query [n].
 
-    def _cached(self, query: IntArray, k: int, position: int | None, weight: float) -> Neighbours:
+        Distances are those of `search`, bit for bit. Entries of images outside of the view are left out. Raises
+        ConfigError as `search`, and for a number that is not an entry of the full database.
+        """
+        check_search(self.context, self.codebook.size, self.grid, query[None], k, position, position_weight)
+        self._check_entries(entries)
+        images, slots = np.divmod(entries, len(self._store.positions))
+        columns = np.searchsorted(self.images, images).clip(max=max(0, len(self.images) - 1))
+        held = self.images[columns] == images if len(self.images) else np.zeros(len(entries), bool)
+        contexts = self._contexts[:, self._context_of[slots[held], columns[held]]]
+        distances = table_sum(self._tables(np.asarray(query, np.int64)), contexts)
+        if position is not None and position_weight > 0:
+            distances += penalties(self.context, self.grid, position, position_weight)[slots[held]]
+        return self._neighbours(distances, entries[held].astype(np.int32), k or len(entries))
+
+    def _cached(self, query: IntArray, k: int, position: int | None, weight: float, bound: float) -> Neighbours:
         """Neighbours of one query, from the cache or from the index; their arrays are read-only because shared."""
         name = (query.tobytes(), k, position, weight if position is not None else 0.0)
         found = self._cache.get(name)
         if found is None:
-            found = self._find(query, k, position, weight)
+            found = self._find(query, k, position, weight, bound)
             self._cache.put(name, found)
         return found
 
-    def _find(self, query: IntArray, k: int, position: int | None, weight: float) -> Neighbours:
-        """Search without the cache; k is at most the number of entries."""
+    def _find(self, query: IntArray, k: int, position: int | None, weight: float, bound: float) -> Neighbours:
+        """Search without the cache; k is at most the number of entries, and k of them are within the bound."""
         if k == 0:
             return self._neighbours(np.zeros(0, np.float32), np.zeros(0, np.int32), 0)
-        tables = distance_tables(self._store.vectors, query)
-        if position is None:
-            return self._neighbours(*self._near_entries(query, tables, k), k)
-        return self._neighbours(*self._near_placed(tables, k, self._penalties(position, weight)), k)
+        tables = self._tables(query)
+        if position is not None:
+            paid = penalties(self.context, self.grid, position, weight)
+            return self._neighbours(*self._near_placed(tables, k, paid, bound), k)
+        named = self._named(query, k) if bound == 0 and _only_itself_is_at_zero(tables) else None
+        return self._neighbours(*(named or self._near_entries(query, tables, k, bound)), k)
 
-    def _near_entries(self, query: IntArray, tables: FloatArray, k: int) -> tuple[FloatArray, Int32Array]:
+    def _tables(self, query: IntArray) -> FloatArray:
+        """Distance tables [n, V + 1] of a query; the last one's are kept, since following asks twice in a row."""
+        name, tables = self._asked
+        if name != query.tobytes():
+            tables = distance_tables(self._store.vectors, query)
+            self._asked = query.tobytes(), tables
+        return tables
+
+    def _named(self, query: IntArray, k: int) -> tuple[FloatArray, Int32Array] | None:
+        """Distances and numbers of the k first entries of the query's own context; None where it has fewer."""
+        codes = np.where(query < 0, self.codebook.size, query).astype(np.uint16)
+        first, end = run_of(self._contexts, codes)
+        if first == end or self._counts[first] < k:
+            return None
+        start = self._starts[first]
+        return np.zeros(k, np.float32), self._entries[start : start + k]
+
+    def _near_entries(self, query: IntArray, tables: FloatArray, k: int, bound: float) -> tuple[FloatArray, Int32Array]:
         """Distances and numbers of a few entries that hold the k nearest and all ties with the last."""
-        contexts, distances = self._index.nearest(query, tables, min(k, len(self._starts)))
+        contexts, distances = self._index.nearest(query, tables, min(k, len(self._starts)), bound)
         order = np.argsort(distances)
         contexts, distances = contexts[order], distances[order]
         counts = np.minimum(self._counts[contexts], k)  # a context's entries stand by tie rank: only its first k count
@@ -369,27 +409,23 @@ class PatchDatabase:
         places = ranges(self._starts[contexts[:used]], counts[:used])
         return np.repeat(distances[:used], counts[:used]), self._entries[places]
 
-    def _near_placed(self, tables: FloatArray, k: int, penalties: FloatArray) -> tuple[FloatArray, Int32Array]:
+    def _near_placed(self, tables: FloatArray, k: int, paid: FloatArray, bound: float) -> tuple[FloatArray, Int32Array]:
         """The same when every entry pays the penalty [P] of its position.
 
-        Distances are not negative: positions that cost more than the k-th total at the cheapest positions are out.
+        Distances are not negative: positions that cost more than the k-th total at the cheapest positions are out, or,
+        where that is known, more than the bound.
         """
         distances = table_sum(tables, self._contexts)
-        cheapest = np.argsort(penalties)[: 8 + -(-k // len(self.images))]
-        totals = distances[self._context_of[cheapest]] + penalties[cheapest, None]
-        slots = np.flatnonzero(penalties <= np.partition(totals, k - 1, axis=None)[k - 1])
-        totals = distances[self._context_of[slots]] + penalties[slots, None]
+        if bound == np.inf:
+            cheapest = np.argsort(paid)[: 8 + -(-k // len(self.images))]
+            totals = distances[self._context_of[cheapest]] + paid[cheapest, None]
+            bound = np.partition(totals, k - 1, axis=None)[k - 1]
+        slots = np.flatnonzero(paid <= bound)
+        totals = distances[self._context_of[slots]] + paid[slots, None]
         near = within_kth(totals.ravel(), k)
         places, columns = np.divmod(near, len(self.images))
         entries = self.images[columns] * len(self._store.positions) + slots[places]
         return totals.ravel()[near], entries.astype(np.int32)
-
-    def _penalties(self, position: int, weight: float) -> FloatArray:
-        """weight * (drow^2 + dcol^2) from a position to each of the P retrieving ones."""
-        row, col = self.grid.row_col(position)
-        rows, cols = np.divmod(self._store.positions, self.grid.width)
-        penalties: FloatArray = (weight * ((rows - row) ** 2 + (cols - col) ** 2)).astype(np.float32)
-        return penalties
 
     def _neighbours(self, distances: FloatArray, entries: Int32Array, k: int) -> Neighbours:
         """The k first by distance, then tie rank, with their codes.
@@ -402,3 +438,8 @@ class PatchDatabase:
         codes = self._store.grids.reshape(len(self._store.grids), -1)[images, self._store.positions[slots]]
         ordered = (packed >> 32).astype(np.int32).view(np.float32)
         return Neighbours(read_only(codes.astype(np.int64)), read_only(ordered), read_only(chosen))
+
+
+def _only_itself_is_at_zero(tables: FloatArray) -> bool:
+    """Whether each query code is the only one at distance 0 of itself in tables [n, V + 1]: vectors may be alike."""
+    return bool(((tables == 0).sum(axis=1) == 1).all())

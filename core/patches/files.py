@@ -65,7 +65,7 @@ def write_folder(folder: Path, store: Store, images: IntArray) -> None:
         manifest = asdict(_manifest_of(store, len(images))) | {"files": moved}
         if not moved:
             del manifest["files"]
-        _replace(folder / MANIFEST, lambda file: file.write(_json_bytes(manifest)))
+        replace_file(folder / MANIFEST, lambda file: file.write(json_bytes(manifest)))
     except OSError as error:
         raise DatabaseError(f"{folder}: got {error}, expected a folder that can be written") from error
 
@@ -74,7 +74,7 @@ def _contents(store: Store, images: IntArray) -> Iterator[tuple[str, Callable[[I
     """Names of the files of a database, and what writes each of them."""
     yield "grids.npy", lambda file: _save_array(file, store.grids[images])
     rows = [asdict(store.metadata[i]) for i in images]
-    yield "images.json", lambda file: file.write(_json_bytes(rows))
+    yield "images.json", lambda file: file.write(json_bytes(rows))
     if store.captions is not None:
         captions = store.captions[images]
         yield "captions.npy", lambda file: _save_array(file, captions)
@@ -127,7 +127,7 @@ def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
     Windows refuses to replace a file that is mapped: then it gets a new name.
     """
     try:
-        _replace(path, fill)
+        replace_file(path, fill)
     except PermissionError:
         if not path.exists():
             raise
@@ -135,11 +135,11 @@ def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
         return path.name
     names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
     other = next(name for name in names if not name.exists())
-    _replace(other, fill)
+    replace_file(other, fill)
     return other.name
 
 
-def _replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+def replace_file(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     """Write a file beside its place and move it there."""
     part = path.with_name(path.name + ".part")
     try:
@@ -155,18 +155,18 @@ def _save_array(file: IO[bytes], array: npt.NDArray[Any]) -> None:
     np.save(file, np.ascontiguousarray(array, array.dtype.newbyteorder("<")), allow_pickle=False)
 
 
-def _json_bytes(value: object) -> bytes:
+def json_bytes(value: object) -> bytes:
     """JSON that stays readable in a diff."""
     return (json.dumps(value, indent=1) + "\n").encode()
 
 
 _MANIFEST_CHECKS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("codebook", lambda v: isinstance(v, str), "a fingerprint"),
-    ("grid", lambda v: isinstance(v, list) and len(v) == 2 and all(map(_is_count, v)), "[height, width]"),
+    ("grid", lambda v: isinstance(v, list) and len(v) == 2 and all(map(is_count, v)), "[height, width]"),
     ("context", lambda v: isinstance(v, dict) and set(v) == {"radius", "border"}, "a radius and a border"),
-    ("images", lambda v: _is_count(v), "a number from 1 on"),
-    ("entries", lambda v: _is_count(v), "a number from 1 on"),
-    ("captions", lambda v: v is None or _is_count(v), "null or a dimension"),
+    ("images", lambda v: is_count(v), "a number from 1 on"),
+    ("entries", lambda v: is_count(v), "a number from 1 on"),
+    ("captions", lambda v: v is None or is_count(v), "null or a dimension"),
     ("pictures", lambda v: isinstance(v, bool), "true or false"),
     ("caption_encoder", lambda v: isinstance(v, str), "a fingerprint"),
     ("files", lambda v: isinstance(v, dict) and all(map(_is_file_name, v.values())), "names of files in its folder"),
@@ -178,7 +178,7 @@ def _is_file_name(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]+\.[a-z]+", value) is not None
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
     """Whether a JSON value is a whole number from 1 to what an array can have."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**31
 
@@ -186,11 +186,13 @@ def _is_count(value: object) -> bool:
 def _read_manifest(folder: Path, codebook: Codebook) -> _Manifest:
     """The manifest of a database folder; DatabaseError unless it is of this version and this codebook."""
     path = folder / MANIFEST
-    values = _read_json(path)
+    values = read_json(path)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DatabaseError(f"{path}: got something else, expected the manifest of a patch database")
     if values.get("version") != VERSION:
-        raise DatabaseError(f"{path}: got version {values.get('version')!r}, expected {VERSION}; build it again")
+        raise DatabaseError(
+            f"{path}: got version {values.get('version')!r:.40}, expected {VERSION} or 2; build it again"
+        )
     values.setdefault("caption_encoder", "")
     values.setdefault("files", {})
     for name, valid, expected in _MANIFEST_CHECKS:
@@ -209,22 +211,22 @@ def _read_manifest(folder: Path, codebook: Codebook) -> _Manifest:
 
 def _read_metadata(path: Path) -> tuple[ImageInfo, ...]:
     """Metadata of all images; DatabaseError unless every one has exactly the fields of ImageInfo, as text."""
-    rows = _read_json(path)
+    rows = read_json(path)
     names = {f.name for f in fields(ImageInfo)}
     if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) == names for row in rows):
         raise DatabaseError(f"{path}: got something else, expected a list of objects with {', '.join(sorted(names))}")
     for number, row in enumerate(rows):
-        if not all(isinstance(value, str) and _is_unicode(value) for value in row.values()):
+        if not all(isinstance(value, str) and is_unicode(value) for value in row.values()):
             raise DatabaseError(f"{path}: got a value that is not text for image {number}, expected text only")
     return tuple(ImageInfo(**row) for row in rows)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a text can be written again: JSON may smuggle in lone surrogates."""
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """Content of a JSON file; DatabaseError when it is missing, too large, or not JSON."""
     try:
         if path.stat().st_size > _LARGEST_JSON:

@@ -34,8 +34,13 @@ class ContextIndex(Protocol):
 
     def __init__(self, codebook: Codebook, contexts: CodeArray) -> None: ...
 
-    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
-        """Numbers and distances, in any order, of contexts that include the k nearest and all ties with the last."""
+    def nearest(
+        self, query: IntArray, tables: FloatArray, k: int, bound: float = np.inf
+    ) -> tuple[IntArray, FloatArray]:
+        """Numbers and distances, in any order, of contexts that include the k nearest and all ties with the last.
+
+        bound: those that are farther are not wanted; an index that gains nothing by it returns them nevertheless.
+        """
         ...
 
 
@@ -45,10 +50,12 @@ class ScanIndex:
     def __init__(self, codebook: Codebook, contexts: CodeArray) -> None:
         self._contexts = contexts
 
-    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+    def nearest(
+        self, query: IntArray, tables: FloatArray, k: int, bound: float = np.inf
+    ) -> tuple[IntArray, FloatArray]:
         """See ContextIndex."""
         distances = table_sum(tables, self._contexts)
-        near = within_kth(distances, k)
+        near = within_kth(distances, k) if bound == np.inf else np.flatnonzero(distances <= bound)
         return near, distances[near]
 
 
@@ -75,7 +82,9 @@ class QuantizerIndex:
         self._index.is_trained = True
         self._index.add_sa_codes(np.ascontiguousarray(contexts.T).view(np.uint8))
 
-    def nearest(self, query: IntArray, tables: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+    def nearest(
+        self, query: IntArray, tables: FloatArray, k: int, bound: float = np.inf
+    ) -> tuple[IntArray, FloatArray]:
         """See ContextIndex. Asks for some more than k and looks at the last one, to be sure that no tie was cut off."""
         key = keys(self._codebook, query)[None]
         ask = k + 32
@@ -84,7 +93,7 @@ class QuantizerIndex:
             if rough[0, -1] > rough[0, k - 1] + self._SLACK:
                 return ids[0], table_sum(tables, self._contexts[:, ids[0]])
             ask *= 4
-        return ScanIndex(self._codebook, self._contexts).nearest(query, tables, k)
+        return ScanIndex(self._codebook, self._contexts).nearest(query, tables, k, bound)
 
 
 class SavedIndex:
@@ -208,6 +217,30 @@ def _settle_lists(path: Path, inverted: Any) -> None:
 INDEX_KINDS: Final[dict[str, type[ContextIndex]]] = {"scan": ScanIndex, "quantizer": QuantizerIndex}
 
 
+def centres_of(vectors: FloatArray, count: int) -> FloatArray:
+    """Centres [count, d] of some vectors [M, d] by k-means; the same ones every time on the same machine."""
+    kmeans = _faiss().Kmeans(vectors.shape[1], count, niter=8, seed=1, max_points_per_centroid=64)
+    kmeans.cp.min_points_per_centroid = 1
+    kmeans.train(np.ascontiguousarray(vectors))
+    centres: FloatArray = kmeans.centroids
+    return centres
+
+
+def nearest_centre(centres: FloatArray, vectors: FloatArray) -> IntArray:
+    """Number of the centre [count, d] that is nearest to each vector [M, d]."""
+    index = _faiss().IndexFlatL2(centres.shape[1])
+    index.add(centres)
+    found: IntArray = index.search(np.ascontiguousarray(vectors), 1)[1][:, 0]
+    return found
+
+
+def flat_index(vectors: FloatArray) -> Any:
+    """The index of faiss that compares every vector [M, d]: what others are measured against."""
+    index = _faiss().IndexFlatL2(vectors.shape[1])
+    index.add(np.ascontiguousarray(vectors, np.float32))
+    return index
+
+
 def choose_kind(contexts: int) -> str:
     """Index kind for that many unique contexts; the two cross at about 100,000 (measured, one thread)."""
     return "scan" if contexts < 100_000 else "quantizer"
@@ -239,21 +272,30 @@ def table_sum(tables: FloatArray, contexts: CodeArray) -> FloatArray:
     return total
 
 
+def run_of(contexts: CodeArray, query: CodeArray) -> tuple[int, int]:
+    """First and last + 1 of the contexts [n, U], which ascend, that begin like and equal a query [n]."""
+    first, end = 0, contexts.shape[1]
+    for row, code in zip(contexts, query, strict=True):
+        part = row[first:end]
+        first, end = first + int(part.searchsorted(code)), first + int(part.searchsorted(code, side="right"))
+    return first, end
+
+
 def tie_rank(entries: IntArray) -> IntArray:
     """Order among entries at the same distance: scattered, so that the k of many that are taken represent them all.
 
     By number, thousands of blank contexts would be answered by the first two images. Multiplying by an odd number is
     one-to-one modulo 2^32 (Knuth's multiplicative hashing).
     """
-    return entries * _SCATTER & 0xFFFFFFFF
+    return entries * SCATTER & 0xFFFFFFFF
 
 
 def entry_of_rank(ranks: IntArray) -> IntArray:
     """Inverse of tie_rank."""
-    return ranks * pow(_SCATTER, -1, 2**32) & 0xFFFFFFFF
+    return ranks * pow(SCATTER, -1, 2**32) & 0xFFFFFFFF
 
 
-_SCATTER = 2654435761
+SCATTER: Final = 2654435761
 
 
 def within_kth(distances: FloatArray, k: int) -> IntArray:

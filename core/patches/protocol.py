@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -87,3 +87,23 @@ class Database(Protocol):
     def picture(self, image: int) -> bytes | None: ...
     def image_info(self, image: int) -> ImageInfo: ...
     def image_codes(self, image: int) -> CodeArray: ...
+
+
+@runtime_checkable
+class Followable(Protocol):
+    """What following needs of a database besides (`core.patches.following`); one without it is searched every time."""
+
+    def nearest_of(
+        self, query: IntArray, entries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+    ) -> Neighbours:
+        """Of some entries [E], all different, the k first in the order of `search` for one query [n].
+
+        Distances are those of `search`, bit for bit. Entries of images outside of the view are left out.
+        """
+        ...
+
+    def search_within(
+        self, queries: IntArray, k: int, position: int | None, position_weight: float, bounds: FloatArray
+    ) -> list[Neighbours]:
+        """As `search`, and the same answers, when k entries are known to be at no more than bounds [B]."""
+        ...

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..codebook import Codebook
 from ..context import Context, context_codes, keys, retrieving_positions
 from ..inputs.arrays import open_array
-from ..types import CodeArray, ConfigError, DatabaseError, DecodeSettings, FloatArray, Grid, IntArray, Neighbours
+from ..types import OFF, CodeArray, ConfigError, DatabaseError, DecodeSettings, FloatArray, Grid, IntArray, Neighbours
 from .database import PatchDatabase
 from .index import SavedIndex
 from .protocol import ImageInfo
@@ -35,6 +35,7 @@ UNSUPPORTED: Final[Mapping[str, str]] = {
     "styles": "This database knows of no styles.",
     "caption_filter": "This database has no captions.",
     "position_weight": "This database cannot add anything to its distances.",
+    "follow": "This database cannot tell how far a given patch is.",
 }
 """The settings that it cannot search by, each with the reason."""
 
@@ -55,7 +56,7 @@ def entries_of(folder: Path) -> int | None:
 def check_released(settings: DecodeSettings) -> None:
     """ConfigError for settings that no released database can search by."""
     for name, reason in UNSUPPORTED.items():
-        if value := getattr(settings, name):
+        if (value := getattr(settings, name)) != OFF[name]:
             shown = ", ".join(value) if isinstance(value, tuple) else value
             raise ConfigError(f"{name}: got {shown}, but a {SOURCE} cannot search by it; leave it out ({reason})")
     if not 1 <= settings.n_neighbours <= MOST_NEIGHBOURS:

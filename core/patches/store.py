@@ -70,12 +70,12 @@ def make_store(
     picture_offsets: IntArray,
 ) -> Store:
     """Check everything that the files or the caller claim, and number the unique contexts."""
-    _check_grids(grids, codebook, context)
+    check_grids(grids, codebook, context)
     count = len(grids)
     if len(metadata) != count:
         raise DatabaseError(f"metadata: got {len(metadata)} images, expected {count}, one for each token grid")
     if captions is not None:
-        _check_captions(captions, count)
+        check_captions(captions, count)
     _check_pictures(pictures, picture_offsets, count)
     grid = Grid(*grids.shape[1:])
     positions = retrieving_positions(context, grid)
@@ -100,7 +100,7 @@ def make_store(
     )
 
 
-def _check_grids(grids: npt.NDArray[np.integer], codebook: Codebook, context: Context) -> None:
+def check_grids(grids: npt.NDArray[np.integer], codebook: Codebook, context: Context) -> None:
     """Raise DatabaseError unless the token grids are [N, H, W] of the codebook's codes, of a size that fits."""
     if grids.ndim != 3 or len(grids) == 0 or not np.issubdtype(grids.dtype, np.integer):
         raise DatabaseError(f"grids: got {grids.dtype} {grids.shape}, expected whole numbers [images, height, width]")
@@ -113,7 +113,7 @@ def _check_grids(grids: npt.NDArray[np.integer], codebook: Codebook, context: Co
         raise DatabaseError(f"border zero: got {codebook.size} codes, expected at most 65535; use border skip")
 
 
-def _check_captions(captions: Float16Array, count: int) -> None:
+def check_captions(captions: Float16Array, count: int) -> None:
     """Raise DatabaseError unless they are one unit vector for each image, or zero where no word is known."""
     if captions.ndim != 2 or len(captions) != count or not np.isfinite(captions).all():
         raise DatabaseError(f"captions: got {captions.shape}, expected finite unit vectors [{count}, E]; rebuild")

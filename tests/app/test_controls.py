@@ -45,7 +45,7 @@ def test_styles_and_whole_numbers_are_converted() -> None:
 
 def test_every_setting_has_a_widget() -> None:
     knobs = {knob.field for knob in controls.KNOBS}
-    assert knobs | {"method", "seed", "aggregate", "styles", "record_unblended"} == set(NAMES[2:])
+    assert knobs | {"method", "seed", "aggregate", "styles", "record_unblended", "follow"} == set(NAMES[2:])
 
 
 def test_every_knob_offers_the_default() -> None:
@@ -87,13 +87,14 @@ def test_what_a_database_refuses_is_off_and_nothing_and_says_why() -> None:
     backend = FakeBackend()
     usual = fake_database(backend, images=2)
     without_captions = PatchDatabase.build(backend.codebook, usual.grids, usual.metadata)
-    count, captions, place, styles = controls.restricted(without_captions)
+    count, captions, place, styles, follow = controls.restricted(without_captions)
     assert (count["minimum"], count["info"]) == (0, controls.INFO["n_neighbours"])
     assert (captions["interactive"], captions["value"], captions["info"]) == (
         False, 0, "This database has no captions.",
     )  # fmt: skip
     assert place["interactive"]
     assert "value" not in place
+    assert (follow["interactive"], follow["info"]) == (True, controls.INFO["follow"])
     assert styles["info"].endswith(" (3d, flat)")
     assert all(widget["interactive"] and "value" not in widget for widget in controls.restricted(usual))
     knobs = controls.knob_widgets(controls.RETRIEVAL_KNOBS, DecodeSettings(), without_captions)
@@ -105,7 +106,8 @@ def test_a_database_that_cannot_give_all_of_its_entries_offers_none_less_than_on
     backend = FakeBackend()
     write_released(tmp_path, backend.codebook, fake_database(backend, images=2).grids)
     released = ReleasedDatabase.open(tmp_path, backend.codebook, backend.grid)
-    count = controls.restricted(released)[0]
+    count, *_, follow = controls.restricted(released)
+    assert (follow["interactive"], follow["value"]) == (False, "off")
     assert (count["minimum"], count["info"]) == (1, "How many patches are looked up.")
     knobs = controls.knob_widgets(controls.RETRIEVAL_KNOBS, DecodeSettings(), released)
     assert knobs["n_neighbours"].minimum == 1

@@ -23,6 +23,8 @@ from app.library import Library
 from app.session import Session
 from app.tabs.database import layout
 from app.tabs.database.holding import Holdings
+from core.analysis.holdings import MOST_CONTEXTS
+from core.assets import licences
 from core.backends.emoji.backend import EmojiBackend
 from core.context import context_codes
 from core.patches.catalogue import FOLDER
@@ -185,7 +187,7 @@ def test_pictures_that_share_contexts_are_alike(calls: dict[str, Any]) -> None:
     """Whatever shares most with a picture of the database, given as codes, is that picture."""
     itself = calls["find_like"]({"key": "all", "codes": DISCS.grids[4].ravel().tolist()})
     assert itself["found"][0]["image"] == 4
-    assert itself["found"][0]["count"] == itself["contexts"] <= holdings.MOST_CONTEXTS
+    assert itself["found"][0]["count"] == itself["contexts"] <= MOST_CONTEXTS
     others = calls["find_like"]({"key": "all", "image": 4})
     assert 4 not in {one["image"] for one in others["found"]}
 
@@ -211,8 +213,8 @@ def test_collections_that_ship_have_licences() -> None:
     shipped = PatchDatabase.load(FOLDER / "emoji", EmojiBackend.load().codebook)
     sources = {info.source for info in shipped.metadata}
     assert len(sources) == 4
-    assert sources <= set(holdings.licences())
-    assert holdings.licences()["@iconify-json/twemoji 1.2.5"].startswith("CC BY 4.0, Twitter")
+    assert sources <= set(licences())
+    assert licences()["@iconify-json/twemoji 1.2.5"].startswith("CC BY 4.0, Twitter")
     assert holdings.named(DISCS, 3)["licence"] == ""
 
 

@@ -32,6 +32,8 @@ def test_without_variables_everything_that_ships_is_served() -> None:
     for environment in ({}, {"ARRAG_BACKEND": "embedded"}, {"PATH": "/bin", "ARRAG_MODEL": " "}):
         deployment = Deployment.from_environment(environment)
         assert deployment == Deployment(EMBEDDED, ModelSource(), tuple(DATABASES))
+    more = Deployment.from_environment({"ARRAG_DATABASE": "http://server:8765", "ARRAG_DATABASE_TOKEN": "let-me-in"})
+    assert more == Deployment(EMBEDDED, ModelSource(), ("http://server:8765", *DATABASES))
 
 
 def test_janus_takes_its_own_variables() -> None:
@@ -44,6 +46,12 @@ def test_janus_takes_its_own_variables() -> None:
     assert deployment.source == ModelSource("a/model", "a/faid", "cuda", "float16")
     assert deployment.databases == ("a/folder",)
     assert Deployment.from_environment({"ARRAG_BACKEND": "janus"}).databases == ()
+
+
+def test_a_database_of_ones_own_comes_before_those_that_ship() -> None:
+    found = Deployment.from_environment({"ARRAG_DATABASE": "a/folder"})
+    assert found.databases == ("a/folder", "emoji", "seen", "unseen")
+    assert Deployment.from_environment({"ARRAG_DATABASE": "unseen"}).databases == ("unseen", "emoji", "seen")
 
 
 def test_what_kubernetes_injects_is_not_ours() -> None:

@@ -9,7 +9,9 @@ from PIL import Image
 
 from app.library import Library
 from app.session import Session
-from app.views import Asked
+from app.views import Asked, called
+from core.patches.segments.database import SegmentedDatabase
+from core.patches.tending.merge import merge
 from core.types import DecodeSettings
 from tests.app.asking import asked, defaults, last
 from tests.app.fake import FakeBackend, fake_database
@@ -45,6 +47,22 @@ def test_what_a_visitor_finds_chosen_works_with_a_released_database() -> None:
     session = SESSIONS["released"](0.0)
     assert session.library.start == Asked("fake", "released", DecodeSettings(caption_filter=0))
     assert last(session.drawing.draw("ann", "sun", lambda: session.library.start)).state == "ready"
+
+
+def test_own_pictures_are_joined_with_the_embedded_ones_whatever_comes_first(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    small, emoji = fake_database(backend, images=3), fake_database(backend, images=5)
+    merge([small], tmp_path / "segments")
+    first = SegmentedDatabase.open(tmp_path / "segments", backend.codebook)
+    library = Library({"fake": backend}, {"mine": first, "small": small, "emoji": emoji})
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    list(library.bring("ann", [tmp_path / "red.png"]))
+    assert list(library.databases_of("ann")) == ["mine", "small", "emoji", "yours", "both"]
+    both = library.own.database("ann", "both")
+    assert both is not None
+    assert len(both.images) == 6
+    assert library.start.database == "mine"
+    assert called("a/folder/") == called("hf:folder") == "folder"
 
 
 def test_model_alone_needs_no_database() -> None:

@@ -90,7 +90,7 @@ def test_every_slider_takes_a_number_that_is_typed(page: Page, quick: str) -> No
     all_settings(page)
     page.locator("#panel .label-wrap", has_text="Sampling").click()
     fields = page.locator("#panel .lp-knob input[type=number]")
-    expect(fields).to_have_count(12)
+    expect(fields).to_have_count(13)
     for field in fields.all():
         step = float(str(field.get_attribute("step")))
         text = "7" if step == 1 else "0,4"  # with a comma

@@ -83,9 +83,10 @@ def test_the_page_can_be_made_where_it_is_installed(installed: Path, tmp_path: P
 def test_extras_are_those_of_the_requirements_files(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         metadata = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
-    assert set(re.findall("^Provides-Extra: (.*)$", metadata, re.MULTILINE)) == {"janus", "mcp", "training", "scale"}
+    extras = {"janus", "mcp", "training", "heic", "scale"}
+    assert set(re.findall("^Provides-Extra: (.*)$", metadata, re.MULTILINE)) == extras
     needed = set(re.findall("^Requires-Dist: (.*)$", metadata, re.MULTILINE))
-    for name in ("", "-janus", "-mcp", "-training"):
+    for name in ("", *(f"-{extra}" for extra in extras)):
         text = (ROOT / f"requirements{name}.txt").read_text(encoding="utf-8")
         listed = re.findall(r"^(?!#|-r)(\S.*)$", text, re.MULTILINE)
         joined = {line: " and" if ";" in line else ";" for line in listed}

@@ -12,7 +12,8 @@ from PIL import Image
 from core.__main__ import main
 from core.backends import EMBEDDED
 from core.context import Context
-from core.patches.build import caption_of, collect, read_picture
+from core.inputs.picture import open_picture
+from core.patches.building.collect import collect
 from core.patches.database import PatchDatabase
 from core.types import ConfigError
 from tests.tiny import tiny_backend
@@ -38,30 +39,31 @@ def test_pictures_become_entries_with_captions(images: Path) -> None:
     made = collect(backend, images, Context())
     assert [info.caption for info in made.metadata] == ["clear", "noise, in grey", "red wide picture"]
     assert len(made) == 3 * 7 * 6
-    shown = np.stack([read_picture(images / name, 64) for name in ("clear.webp", "grey.jpg", "red_wide-picture.png")])
+    names = ("clear.webp", "grey.jpg", "red_wide-picture.png")
+    shown = np.stack([open_picture((images / name).read_bytes(), name, 64).covering(64) for name in names])
     np.testing.assert_array_equal(made.grids, backend.encode_images(shown))
     assert made.picture(2) is not None
     assert made.nearest_captions(backend.embed_captions(["a red picture"])[0], 1).tolist() == [2]
 
 
-def test_pictures_are_flattened_on_white_and_cut_to_the_middle(images: Path) -> None:
-    assert (read_picture(images / "clear.webp", 16) == 255).all()  # what is blue is above the middle
-    assert (read_picture(images / "red_wide-picture.png", 16) == [255, 0, 0]).all()
-    assert caption_of(images / "red_wide-picture.png") == "red wide picture"
-
-
 def test_what_cannot_be_read_is_named(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = tiny_backend()
     (images / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    (images / "same.png").write_bytes((images / "red_wide-picture.png").read_bytes())
     with pytest.raises(ConfigError, match=r"broken\.png: not a readable picture .*PNG file"):
-        collect(backend, images, Context())
+        collect(backend, images)
+    told = dict[str, str]()
+    assert len(collect(backend, images, skip=told.__setitem__).images) == 3
+    assert told["same.png"] == "the same as red_wide-picture.png"
+    assert set(told) == {"broken.png", "same.png"}
     (images / "broken.png").unlink()
     monkeypatch.setattr("core.inputs.picture.MOST_MEMORY", 2000)
     with pytest.raises(ConfigError, match=r"clear\.webp: got .* to decode"):
-        collect(backend, images, Context())
-    for empty, said in ((images / "none", "expected a folder"), (images.parent, "expected at least one picture")):
+        collect(backend, images)
+    for empty, said in ((images / "none", "expected a folder"), (images.parent / "other", "expected at least one")):
+        (images.parent / "other").mkdir(exist_ok=True)
         with pytest.raises(ConfigError, match=said):
-            collect(backend, empty, Context())
+            collect(backend, empty)
 
 
 def test_the_command_builds_a_database_for_janus(
@@ -77,14 +79,15 @@ def test_the_command_builds_a_database_for_janus(
     assert (report["images"], report["entries"]) == (3, 3 * 506)
     assert main(["database", "info", *janus, "--database", str(tmp_path / "made")]) == 0
     assert json.loads(capsys.readouterr().out)["fingerprint"] == report["fingerprint"]
-    assert main(["database", "info", "--database", str(tmp_path / "made")]) == 2  # of another codebook
+    draw = ["generate", "a heart", "--out", str(tmp_path / "heart.png"), "--database", str(tmp_path / "made")]
+    assert main(draw) == 2  # of another codebook
     assert "build one of your own pictures with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--images", "nowhere", "--out", "x"], "images: got 'nowhere', expected a folder"),
+        (["--images", "nowhere", "--out", "x"], "nowhere', expected a folder"),
         (["--images", "nowhere"], "out: got nothing, expected a folder"),
         ([], "images: got nothing, expected a folder"),
         (["--images", ".", "--out", "x", "--radius", "3"], "context radius: got 3"),

@@ -24,7 +24,10 @@ GROUND = ("types", "codebook", "context", "draw", "daid", "faid", "engine", "tra
 ONLY_IN = {
     "gradio": ("app/", "app.py"),
     "transformers": ("core/backends/janus/",),
+    "ray": ("core/patches/remote/actors/",),
     "faiss": ("core/patches/index.py",),
+    "pyarrow": ("core/patches/segments/images.py", "core/patches/building/"),
+    "numba": ("core/patches/orderings/compiled.py", "core/patches/orderings/kernel.py"),
     "resvg_py": ("core/training/data.py",),
     "torch": ("core/backends/", "core/faid.py", "core/threads.py", "core/evaluation/", "core/training/"),
 }
@@ -35,11 +38,12 @@ FLOORS = (
     ("core.evaluation",),
     ("core.training",),
     ("core.testing",),
-    ("core.picture_file", "core.trace_file"),
+    ("core.contact_sheet", "core.picture_file", "core.trace_file"),
     ("core.trace_inside",),
     ("core.trace_arrays",),
     ("core.analysis",),
     ("core.engine",),
+    ("core.snapshots",),
     ("core.trace",),
     ("core.patches",),
     ("core.backends",),
@@ -160,7 +164,7 @@ def test_functions_stay_short() -> None:
 
 NUMPY_ONLY = """
 import importlib, sys
-BLOCKED = {"torch", "faiss", "safetensors", "tokenizers", "transformers", "PIL", "gradio", "tqdm"}
+BLOCKED = {"torch", "faiss", "pyarrow", "safetensors", "tokenizers", "transformers", "numba", "PIL", "gradio", "tqdm"}
 class Blocked:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in BLOCKED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 import zlib
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, features
 
 from core.inputs import picture
+from core.inputs.formats import PictureError
 from core.inputs.picture import open_picture, shades
 from core.types import ConfigError
 
@@ -55,6 +57,39 @@ def with_segment(data: bytes, marker: int, body: bytes) -> bytes:
     return data[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + data[2:]
 
 
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
+
+
+@pytest.mark.parametrize("data", [HEIC, b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf" + bytes(99)])
+def test_heic_takes_a_package(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PictureError, match=r"a: .*HEIC\); run pip install pillow-heif, or save it as JPEG") as told:
+        open_picture(data, "a", SIDE)
+    assert told.value.kind == "HEIC, which takes a package that is not installed"
+
+
+@pytest.mark.parametrize(("turn", "corner"), [(1, RED), (6, GREEN), (3, GREEN), (8, RED)])
+def test_heic_is_upright(turn: int, corner: tuple[int, int, int]) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    file = io.BytesIO()
+    pillow_heif.from_pillow(two_halves()).save(file, exif=exif.tobytes())
+    found = open_picture(file.getvalue(), "a", SIDE)
+    assert found.size == found.image.size == ((32, 48) if turn in (6, 8) else (48, 32))
+    assert np.abs(np.asarray(found.image, dtype=np.int64)[4, 4] - corner).max() < 12
+    with pytest.raises(PictureError, match="a HEIC file that is cut off"):
+        open_picture(file.getvalue()[:-20], "a", SIDE)
+
+
+def test_the_size_is_that_of_the_file_as_it_is_seen() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = file_of(two_halves(size=(1200, 800)), "JPEG", exif=exif)
+    found = open_picture(data, "a", 16)
+    assert (found.size, found.image.size < (800, 1200)) == ((800, 1200), True)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_formats_are_told_by_their_content(kind: str) -> None:
     if kind == "AVIF" and not features.check("avif"):
@@ -69,8 +104,6 @@ def test_formats_are_told_by_their_content(kind: str) -> None:
     ("data", "said"),
     [
         (b"", "an empty file"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), r"HEIC, which is not read here\); save it as JPEG"),
-        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf" + bytes(99), "HEIC"),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + bytes(99), "a video"),
         (b"\0\5\x16\7" + bytes(80), "a file of macOS"),
         (b"  <svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),

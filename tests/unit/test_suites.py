@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from core.backends.emoji.backend import EmojiBackend
+from core.contact_sheet import wrapped
 from core.engine import decode
-from core.evaluation import sheets, suites
+from core.evaluation import suites
 from core.evaluation.suites import Subject
 from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
@@ -70,9 +71,9 @@ def test_a_view_without_what_another_database_holds(backend: EmojiBackend) -> No
 
 
 def test_captions_of_a_sheet_take_two_lines_at_most() -> None:
-    assert sheets.wrapped("pizza, 3d", 17) == "pizza, 3d"
-    assert sheets.wrapped("smiling face with heart-eyes, twemoji", 17) == "smiling face with\nheart-eyes,"
-    assert max(map(len, sheets.wrapped("x" * 99, 17).split("\n"))) == 17
+    assert wrapped("pizza, 3d", 17) == "pizza, 3d"
+    assert wrapped("smiling face with heart-eyes, twemoji", 17) == "smiling face with\nheart-eyes,"
+    assert max(map(len, wrapped("x" * 99, 17).split("\n"))) == 17
 
 
 def test_the_style_is_that_of_the_own_picture_that_shares_most_codes(backend: EmojiBackend) -> None:

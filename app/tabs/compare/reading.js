@@ -4,6 +4,7 @@ import { make, makePatch, setText, setTitle, showPairs } from "../../client/dom.
 import { percent, plural, short } from "../../client/numbers.js";
 import { drawCrop, drawPatch, prepare } from "../../stepper/drawing.js";
 import { drawRace, furthest, racersAt } from "../../stepper/race.js";
+import { captionOf } from "../../stepper/sources.js";
 import { distributionsOf, reasonAt, retrievedAt } from "../../stepper/step.js";
 import { ofStep } from "../../stepper/trace.js";
 
@@ -97,9 +98,9 @@ export class RunReading {
       card.hidden = arrays.near_image[at] < 0;
       if (card.hidden) return;
       drawCrop(crop, view, at, NEIGHBOUR_SIZE);
-      const { caption, style } = sources[arrays.near_image[at]];
+      const about = sources[arrays.near_image[at]];
       setText(text, `d ${short(arrays.near_distance[at])}`);
-      setTitle(card, `${caption}, ${style}: distance ${short(arrays.near_distance[at])}, ${percent(arrays.near_share[at])} % of the look-up, code ${arrays.near_code[at]}`);
+      setTitle(card, `${captionOf(about)}: distance ${short(arrays.near_distance[at])}, ${percent(arrays.near_share[at])} % of the look-up, code ${arrays.near_code[at]}`);
       card.classList.toggle("is-taken", arrays.near_code[at] === arrays.code[step]);
     });
   }

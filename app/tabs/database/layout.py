@@ -20,8 +20,9 @@ from app.session import Session
 from app.tabs.database.holding import Holdings
 from app.tabs.parts import READS, Parts, visitor
 from app.uploads import FileButton
-from app.views import CHOICE_NAMES
+from app.views import called
 from app.visits import Kept
+from core.analysis.holdings import NEAREST, pictures_like
 from core.analysis.provenance import provenance
 from core.inputs.prompt import clean_prompt
 from core.patches.protocol import Database, check_caption_encoder
@@ -97,7 +98,7 @@ def offers(session: Session, places: Holdings, who: str, shown: str, chosen: str
 
 def offer(places: Holdings, who: str, name: str, database: Database, where: str) -> Answer:
     """A database to look at; version: another one for another content."""
-    label = CHOICE_NAMES.get(name, name)
+    label = called(name)
     version = database.fingerprint if name in (YOURS, BOTH) else ""  # those of all stay as they are
     return {"key": places.key(who, name), "label": label, "where": where, "version": version}
 
@@ -221,10 +222,10 @@ def grid_of(database: Database, codes: object) -> CodeArray:
 
 def alike(database: Database, codes: CodeArray, inner: bool, without: int) -> Answer:
     """Pictures that share neighbourhoods with a token grid, the most first."""
-    like = holdings.pictures_like(database, codes, inner, without)
+    like = pictures_like(database, codes, inner, without)
     best = list(zip(like.images.tolist(), like.counts.tolist(), strict=True))[:LISTED]
     found = [{**holdings.named(database, image), "count": count} for image, count in best]
-    return {"contexts": like.contexts, "plain": like.plain, "nearest": holdings.NEAREST, "found": found}
+    return {"contexts": like.contexts, "plain": like.plain, "nearest": NEAREST, "found": found}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import { pageStepper } from "../../client/page.js";
 import { say } from "../../client/speech.js";
 import { drawCode, prepare } from "../../stepper/drawing.js";
 import { drawRace, furthest } from "../../stepper/race.js";
+import { captionOf } from "../../stepper/sources.js";
 import { Outcome } from "./outcome.js";
 
 const SETTLE_MS = 160;
@@ -345,8 +346,8 @@ class WhatIf {
     neighbours.forEach((near, i) => {
       const { row, patch, caption, distance, share, weight, drop, pin, isSame } = rows[i], factor = this.factor(near.entry);
       drawCode(prepare(patch, 20, 20), this.view(), near.code, 0, 0, 20, 20);
-      setText(caption, `${near.caption}, ${near.style}`);
-      setTitle(caption, `${near.caption}, ${near.style}: picture ${near.place[0]}, row ${near.place[1]}, column ${near.place[2]}, code ${near.code}`);
+      setText(caption, captionOf(near));
+      setTitle(caption, `${captionOf(near)}: picture ${near.place[0]}, row ${near.place[1]}, column ${near.place[2]}, code ${near.code}`);
       setText(distance, short(near.distance));
       setText(share, near.shares[0] === near.shares[1] ? percent(near.shares[0]) : `${percent(near.shares[0])} → ${percent(near.shares[1])}`);
       if (!isSame || document.activeElement !== weight) weight.value = factor;

@@ -61,6 +61,9 @@ def run(chosen: argparse.Namespace) -> int:
         trace = replace(trace, inside=kept_small(look_inside(backend, trace)))
     if trace.unfiltered:
         print(f"note: {trace.unfiltered}: the caption filter is skipped", file=sys.stderr)
+    if trace.incomplete:
+        count = len(trace.incomplete)
+        print(f"note: part of the database did not answer at {count} position{'s' * (count > 1)}", file=sys.stderr)
     _write(backend, trace, chosen)
     print(json.dumps(_report(trace, chosen.out, chosen.trace, seconds)))
     return 0

@@ -39,6 +39,7 @@ def _info(trace: Trace) -> dict[str, Any]:
         "steps": len(trace.steps),
         "given": trace.given,
         "retrieving_positions": trace.retrieving_positions,
+        "incomplete": list(trace.incomplete),
         "sources": len(trace.sources),
         "flips": trace.flips().tolist() if trace.flips_known else None,
         "codes_sha256": trace.codes_sha256,

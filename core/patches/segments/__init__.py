@@ -1,0 +1,1 @@
+"""Version 2 of a patch database on disk: a folder of immutable segments under one manifest. See docs/database.md."""
