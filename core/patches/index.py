@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -259,6 +260,24 @@ def distance_tables(vectors: FloatArray, query: IntArray) -> FloatArray:
     difference = vectors - vectors.T[query][:, :, None]
     tables: FloatArray = np.square(difference, out=difference).sum(axis=1)
     return tables
+
+
+class DistanceTables:
+    """Distance tables of queries; the rows of codes that were asked for last are kept: a picture asks for each again.
+
+    Safe to share between threads. Rows take up to KEPT bytes.
+    """
+
+    KEPT: Final = 1 << 24
+
+    def __init__(self, vectors: FloatArray) -> None:
+        """vectors: [d, V + 1], see `transposed_vectors`."""
+        rows = max(1, self.KEPT // (4 * vectors.shape[1]))
+        self._row = lru_cache(rows)(lambda code: distance_tables(vectors, np.array([code]))[0])
+
+    def of(self, query: IntArray) -> FloatArray:
+        """As `distance_tables` of a query [n]: [n, V + 1], an array of one's own."""
+        return np.stack([self._row(code) for code in query.tolist()])
 
 
 def table_sum(tables: FloatArray, contexts: CodeArray) -> FloatArray:

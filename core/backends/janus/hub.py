@@ -13,14 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 
+from ...inputs.hub import why
 from ...types import CheckpointError, ConfigError
 from .weights import files_listed, of_one_kind
 
@@ -37,16 +31,6 @@ SUBFOLDERS: Final = ["*/*"]
 """Of which nothing is read."""
 
 REPOSITORY: Final = re.compile(r"([\w-][\w.-]*/[\w.-]+)(?:@(\w[\w./-]*))?", re.ASCII)
-
-_OFFLINE: Final = "check the connection, or give a local folder"
-_REASONS: Final = (
-    (GatedRepoError, "its owner asks for consent first", "give it on its page, and run hf auth login"),
-    (RepositoryNotFoundError, "no such repository, or a private one", "check the name, or run hf auth login"),
-    (RevisionNotFoundError, "no such revision", "check what follows the @"),
-    (OfflineModeIsEnabled, "not in the cache, and HF_HUB_OFFLINE is set", _OFFLINE),
-    (LocalEntryNotFoundError, "not in the cache, and the hub cannot be reached", _OFFLINE),
-)
-"""What an error of the hub's client means, and what to do."""
 
 
 def fetch(source: str) -> Path:
@@ -104,16 +88,6 @@ def _told(source: str) -> Iterator[None]:
     except CheckpointError:
         raise
     except Exception as error:  # the client's own, those of the library that it asks with, and the system's
-        reason, remedy = _reason(error)
+        reason, remedy = why(error, "repository", "a model")
         got = f"{source}: not a folder, and cannot be downloaded ({reason})"
         raise CheckpointError(f"{got}; {remedy}") from None
-
-
-def _reason(error: Exception) -> tuple[str, str]:
-    """Why something cannot be had, and what to do."""
-    chain = [error, error.__cause__]
-    for kind, reason, remedy in _REASONS:
-        if any(isinstance(link, kind) for link in chain):
-            return reason, remedy
-    text = " ".join(str(error).split())[:160]
-    return f"{type(error).__name__}: {text}", "check the name and the connection, or give a local folder"

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
+from ... import locks
 from ...types import ConfigError
 from ..files import FORMAT, MANIFEST, json_bytes, read_json, replace_file
 from ..segments.manifest import SEGMENTS, Manifest, read_manifest
@@ -92,31 +93,9 @@ def changed(target: Target) -> ConfigError:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Nobody else builds in a folder meanwhile: ConfigError when somebody does."""
-    with (folder / "lock").open("wb") as file:
-        if not _lock(file):
-            raise ConfigError(f"out: {_said(folder.parent)} is being built by another process; wait for it, or end it")
+    message = f"out: {_said(folder.parent)} is being built by another process; wait for it, or end it"
+    with locks.locked(folder / "lock", message):
         yield
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Whether a file could be locked until it is closed, by whatever happens to this process."""
-    try:
-        import fcntl  # noqa: PLC0415
-    except ImportError:  # Windows
-        import msvcrt  # noqa: PLC0415
-
-        return _succeeds(lambda: msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1))  # type: ignore[attr-defined]
-    return _succeeds(lambda: fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB))
-
-
-def _succeeds(act: Any) -> bool:
-    try:
-        act()
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def _database(out: Path) -> Manifest:

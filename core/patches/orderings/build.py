@@ -22,7 +22,7 @@ from .spill import Keys, Ranks, Sample, Spill, blocks, codes_of, second_keys
 PARTITION: Final = 4_000_000
 """Entries that are sorted at once; about 60 bytes of memory each."""
 
-RUN: Final = 64
+RUN: Final = 32
 """Contexts of one cell of a directory at most, on average: reading on is cheaper than looking up the next cell."""
 
 Sort = Callable[[Keys, Ranks], None]

@@ -1,13 +1,20 @@
 """The search by two orderings as machine code. Import it only where numba is there, see `search.OrderingsIndex`.
 
 O1 holds the unique contexts sorted by (TL, TR, T, L), O2 by (T, L, TL, TR): the cells of the first pair tell the least
-of each other. All contexts whose first pair costs at most p1 are looked at in O1, and those whose first pair costs at
-most p2 in O2. A context that was seen in neither costs more than p1 + p2, so that once this reaches the K-th distance,
-nothing nearer is left (the threshold of Fagin, Lotem & Naor 2003, with pairs of cells as attributes). Each ordering
-passes over what the other one, or it itself, has completed: a context is offered exactly once.
+of each other. A directory cuts each into runs that have their first code and a cell of similar second codes in common;
+what the code costs, and the nearest one of the cell, is the least that the first pair of a run can cost. All runs of
+O1 for which that is at most p1 are looked at, and all of O2 for which it is at most p2. A context that was seen in
+neither costs more than p1 + p2, so that once this reaches the K-th distance, nothing nearer is left (the threshold of
+Fagin, Lotem & Naor 2003, with pairs of cells as attributes). Any p1 and p2 will do: the one that has been the cheaper
+to raise is raised. A run is looked at once, and a context that the other ordering has seen is passed over, as its codes
+tell: each context is offered exactly once.
 
 Distances are float32 and summed in the order TL, T, TR, L, as `table_sum` does. Adding what is not negative never makes
-a float smaller, so that leaving out a pair that costs more than the K-th distance is exact; p1 + p2 needs SLACK.
+a float smaller, so that leaving out a pair that costs more than the K-th distance is exact; what is added in another
+order needs SLACK.
+
+Loops that run often take the arrays that they need out of their tuples first: numba counts references to arrays, and
+each of these counts takes longer than reading some ten contexts.
 """
 
 from __future__ import annotations
@@ -29,6 +36,12 @@ SLACK: Final = np.float32(1e-5)
 ROUNDING: Final = np.float32(1e-6)
 """More than the share of a float32 sum that is lost by rounding."""
 
+FARTHEST: Final = np.float32(9)
+"""More than a pair of cells can cost: code vectors have length 1."""
+
+BATCH: Final = 256
+"""Runs that are listed before they are read."""
+
 
 class Ordering(NamedTuple):
     """Unique contexts [U, 3] in one order, without their first code; where each (first code, cell) begins."""
@@ -38,7 +51,10 @@ class Ordering(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What is searched for among the lists of entries; heap: the k best keys (distance bits << 32 | tie rank)."""
+    """What is searched for among the lists of entries; heap: the k best keys (distance bits << 32 | tie rank).
+
+    scratch: [2] a float that is looked at as bits, and what reading ahead has come to.
+    """
 
     starts: Any
     entries: Any
@@ -64,8 +80,14 @@ class Query(NamedTuple):
     cells: Any
     cell_of: Any
     cell_lows: Any
-    cell_highs: Any
     nearest_cells: Any
+
+
+class Runs(NamedTuple):
+    """Runs of an ordering that are to be read: code, first and end [BATCH, 3], and what their pairs cost at least."""
+
+    places: Any
+    bounds: Any
 
 
 @compiled()
@@ -129,22 +151,21 @@ def _kth(wanted: Any) -> Any:
 
 
 @compiled()
-def _goal(wanted: Any) -> Any:
+def _goal(kth: Any, cheapest: Any) -> Any:
     """What a context may cost that could still be among the k best, rounding included."""
-    kth = _kth(wanted)
-    return kth - wanted.cheapest + SLACK + kth * ROUNDING
+    return kth - cheapest + SLACK + kth * ROUNDING
 
 
 @compiled()
 def _number(tl: Any, tr: Any, t: Any, left: Any, query: Any, first: Any) -> Any:
     """Number of a context, which is its place in O1: it is known to be there."""
-    cell = np.int64(tl) * query.cells + query.cell_of[tr]
+    cell, records = np.int64(tl) * query.cells + query.cell_of[tr], first.records
     low, high = np.int64(first.directory[cell]), np.int64(first.directory[cell + 1])
     sought = np.int64(tr) << 32 | np.int64(t) << 16 | np.int64(left)
     while low < high:
         middle = (low + high) >> 1
-        here = first.records[middle]
-        if (np.int64(here[0]) << 32 | np.int64(here[1]) << 16 | np.int64(here[2])) < sought:
+        here = np.int64(records[middle, 0]) << 32 | np.int64(records[middle, 1]) << 16 | np.int64(records[middle, 2])
+        if here < sought:
             low = middle + 1
         else:
             high = middle
@@ -152,90 +173,84 @@ def _number(tl: Any, tr: Any, t: Any, left: Any, query: Any, first: Any) -> Any:
 
 
 @compiled()
-def _second_cost(base: Any, upto: Any, kth: Any) -> Any:
-    """What the second code of a pair may cost at most beside the first one, with something to spare for rounding."""
-    return (min(upto, kth) - base) + SLACK + min(upto, kth) * ROUNDING
+def _touched(records: Any, places: Any, count: Any) -> Any:
+    """Touches both ends of some runs, so that the memory fetches them at the same time; the answer means nothing."""
+    codes = np.uint16(0)
+    for number in range(count):
+        codes |= records[places[number, 1], 0] | records[places[number, 2] - 1, 0]
+    return codes
 
 
 @compiled()
-def _scan_first(
-    code: Any, low: Any, high: Any, upto: Any, done: Any, kth: Any, query: Any, first: Any, wanted: Any
-) -> Any:
-    """Look at the contexts low..high of O1, whose TL is the code; the k-th distance afterwards."""
-    records = first.records
-    t_t, t_tr, t_l = query.tables[1], query.tables[2], query.tables[3]
-    base, cheapest = query.tables[0, code], wanted.cheapest
-    most = _second_cost(base, upto, kth)
-    for place in range(low, high):
-        tr = t_tr[records[place, 0]]
-        if tr > most:
-            continue  # nearly always: one comparison that is easily foreseen
-        pair = base + tr
-        if pair > upto or pair <= done[0] or pair + cheapest > kth:
+def _read(which: Any, runs: Any, count: Any, seen: Any, query: Any, first: Any, second: Any, wanted: Any) -> Any:
+    """Offer what is near enough in some runs of an ordering; how many contexts were read.
+
+    seen: what the first pair of a run costs at most that was looked at in the other ordering.
+    """
+    one, two, three, four = (0, 2, 1, 3) if which == 0 else (1, 3, 0, 2)  # the slots, in the order of the codes there
+    t_one, t_two, t_three, t_four = query.tables[one], query.tables[two], query.tables[three], query.tables[four]
+    records = first.records if which == 0 else second.records
+    cell_of, cell_lows, cheapest = query.cell_of, query.cell_lows[four], wanted.cheapest
+    elsewhere = max(seen, np.float32(0))
+    places, bounds, kth, read = runs.places, runs.bounds, _kth(wanted), 0
+    wanted.scratch[1] = _touched(records, places, count)
+    limit = _goal(kth, cheapest) - elsewhere
+    for number in range(count):
+        if bounds[number] > limit:
             continue
-        t, left = t_t[records[place, 1]], t_l[records[place, 2]]
-        distance = ((base + t) + tr) + left
-        if distance + cheapest <= kth and t + left > done[1]:
-            kth = _offer(distance, place, wanted)
-            most = _second_cost(base, upto, kth)
-    return kth
+        code, low, high = places[number, 0], places[number, 1], places[number, 2]
+        base = t_one[code]
+        read += high - low
+        for place in range(low, high):
+            second_cost = t_two[records[place, 0]]
+            if base + second_cost > limit:
+                continue  # nearly always
+            third, fourth = records[place, 1], records[place, 2]
+            third_cost = t_three[third]
+            if which == 0:
+                distance = ((base + third_cost) + second_cost) + t_four[fourth]
+            else:
+                distance = ((base + third_cost) + t_four[fourth]) + second_cost
+            if distance + cheapest <= kth and third_cost + cell_lows[cell_of[fourth]] > seen:
+                context = place if which == 0 else _number(third, fourth, code, records[place, 0], query, first)
+                kth = _offer(distance, context, wanted)
+                limit = _goal(kth, cheapest) - elsewhere
+    return read
 
 
 @compiled()
-def _scan_second(
-    code: Any, low: Any, high: Any, upto: Any, done: Any, kth: Any, query: Any, first: Any, second: Any, wanted: Any
-) -> Any:
-    """Look at the contexts low..high of O2, whose T is the code; the k-th distance afterwards."""
-    records = second.records
-    t_tl, t_tr, t_l = query.tables[0], query.tables[2], query.tables[3]
-    base, cheapest = query.tables[1, code], wanted.cheapest
-    most = _second_cost(base, upto, kth)
-    for place in range(low, high):
-        left = t_l[records[place, 0]]
-        if left > most:
-            continue
-        pair = base + left
-        if pair > upto or pair <= done[1] or pair + cheapest > kth:
-            continue
-        tl, tr = t_tl[records[place, 1]], t_tr[records[place, 2]]
-        distance = ((tl + base) + tr) + left
-        if distance + cheapest <= kth and tl + tr > done[0]:
-            number = _number(records[place, 1], records[place, 2], code, records[place, 0], query, first)
-            kth = _offer(distance, number, wanted)
-            most = _second_cost(base, upto, kth)
-    return kth
+def _pass(which: Any, upto: Any, done: Any, runs: Any, query: Any, first: Any, second: Any, wanted: Any) -> Any:
+    """Look at all runs of an ordering (0, 1) whose first pair costs at most `upto`, and was not looked at before.
 
-
-@compiled()
-def _pass(which: Any, upto: Any, done: Any, query: Any, first: Any, second: Any, wanted: Any) -> Any:
-    """Look at all contexts of an ordering (0, 1) whose first pair costs at most `upto`; how many were read."""
+    How many contexts were read.
+    """
     one, two = (0, 2) if which == 0 else (1, 3)
     directory = first.directory if which == 0 else second.directory
-    kth, read = _kth(wanted), 0
-    limit = min(upto, _goal(wanted))
-    for cluster in query.nearest[one]:
-        if query.lows[one, cluster] > limit:
+    table, nearest, lows, clusters = query.tables[one], query.nearest[one], query.lows[one], query.clusters
+    cells, nearest_cells, cell_lows = query.cells, query.nearest_cells[two], query.cell_lows[two]
+    places, bounds, cheapest, looked_at, seen = runs.places, runs.bounds, wanted.cheapest, done[which], done[1 - which]
+    read, count, elsewhere = 0, 0, max(seen, np.float32(0))
+    limit = min(upto, _goal(_kth(wanted), cheapest) - elsewhere)
+    for cluster in nearest:
+        if lows[cluster] > limit:
             break
-        for code in range(query.clusters[cluster], query.clusters[cluster + 1]):
-            base = query.tables[one, code]
+        for code in range(clusters[cluster], clusters[cluster + 1]):
+            base = table[code]
             if base > limit:
                 continue
-            for cell in query.nearest_cells[two]:
-                if base + query.cell_lows[two, cell] > limit:
+            for cell in nearest_cells:
+                bound = base + cell_lows[cell]
+                if bound > limit:
                     break
-                place = code * query.cells + cell
-                low, high = np.int64(directory[place]), np.int64(directory[place + 1])
-                if low == high or base + query.cell_highs[two, cell] <= done[which]:
+                low, high = np.int64(directory[code * cells + cell]), np.int64(directory[code * cells + cell + 1])
+                if low == high or bound <= looked_at:
                     continue
-                read += high - low
-                before = kth
-                if which == 0:
-                    kth = _scan_first(code, low, high, upto, done, kth, query, first, wanted)
-                else:
-                    kth = _scan_second(code, low, high, upto, done, kth, query, first, second, wanted)
-                if kth < before:
-                    limit = min(upto, _goal(wanted))
-    return read
+                places[count, 0], places[count, 1], places[count, 2], bounds[count] = code, low, high, bound
+                count += 1
+                if count == BATCH:
+                    read += _read(which, runs, count, seen, query, first, second, wanted)
+                    count, limit = 0, min(upto, _goal(_kth(wanted), cheapest) - elsewhere)
+    return read + _read(which, runs, count, seen, query, first, second, wanted)
 
 
 @compiled()
@@ -243,54 +258,50 @@ def _query(tables: Any, order: Any, clusters: Any, cells: Any) -> Any:
     """Tables and clusters of a query, see Query."""
     count, wide = len(clusters) - 1, (len(clusters) - 1) // cells
     ordered = np.empty(tables.shape, np.float32)
-    lows = np.full((4, count), np.inf, np.float32)
-    cell_lows, cell_highs = np.full((4, cells), np.inf, np.float32), np.full((4, cells), -1, np.float32)
+    lows, cell_lows = np.empty((4, count), np.float32), np.full((4, cells), np.inf, np.float32)
     nearest, nearest_cells = np.empty((4, count), np.int64), np.empty((4, cells), np.int64)
     cell_of = np.empty(len(order), np.int64)
+    t_0, t_1, t_2, t_3 = tables[0], tables[1], tables[2], tables[3]
+    o_0, o_1, o_2, o_3 = ordered[0], ordered[1], ordered[2], ordered[3]
     for cluster in range(count):
-        cell_of[clusters[cluster] : clusters[cluster + 1]] = cluster // wide
+        low_0 = low_1 = low_2 = low_3 = np.float32(np.inf)  # side by side: a minimum waits for the one before it
+        for place in range(clusters[cluster], clusters[cluster + 1]):
+            code = order[place]
+            cost_0, cost_1, cost_2, cost_3 = t_0[code], t_1[code], t_2[code], t_3[code]
+            o_0[place], o_1[place], o_2[place], o_3[place] = cost_0, cost_1, cost_2, cost_3
+            low_0, low_1, low_2, low_3 = min(low_0, cost_0), min(low_1, cost_1), min(low_2, cost_2), min(low_3, cost_3)
+            cell_of[place] = cluster // wide
+        lows[0, cluster], lows[1, cluster], lows[2, cluster], lows[3, cluster] = low_0, low_1, low_2, low_3
     for slot in range(4):
         for cluster in range(count):
-            cell, low, high = cluster // wide, np.float32(np.inf), np.float32(-1)
-            for place in range(clusters[cluster], clusters[cluster + 1]):
-                cost = tables[slot, order[place]]
-                ordered[slot, place] = cost
-                low, high = min(low, cost), max(high, cost)
-            lows[slot, cluster] = low
-            cell_lows[slot, cell] = min(cell_lows[slot, cell], low)
-            cell_highs[slot, cell] = max(cell_highs[slot, cell], high)
+            cell_lows[slot, cluster // wide] = min(cell_lows[slot, cluster // wide], lows[slot, cluster])
         nearest[slot] = np.argsort(lows[slot])
         nearest_cells[slot] = np.argsort(cell_lows[slot])
-    return Query(ordered, clusters, lows, nearest, cells, cell_of, cell_lows, cell_highs, nearest_cells)
+    return Query(ordered, clusters, lows, nearest, cells, cell_of, cell_lows, nearest_cells)
 
 
 @compiled()
-def _two_orderings(query: Any, first: Any, second: Any, wanted: Any, step: Any, growth: Any) -> Any:
-    """Fill the heap by both orderings in turn; how many contexts were read."""
-    done = np.full(2, -1, np.float32)  # what a first pair may cost to have been seen
-    both, read = len(second.directory) > 0, 0
-    most = np.float32(max(query.cell_highs[0].max() + query.cell_highs[2].max(), SLACK))
+def _fill(query: Any, first: Any, second: Any, wanted: Any, step: Any, growth: Any) -> Any:
+    """Fill the heap, in one ordering or in two; how many contexts were read."""
+    done = np.full(2, -1, np.float32)  # what the first pair of a run costs at most that was looked at
+    upto = np.full(2, step, np.float32)
+    rates = np.zeros(2)  # contexts that were read last for how much more of a pair's cost
+    runs = Runs(np.empty((BATCH, 3), np.int64), np.empty(BATCH, np.float32))
+    if len(second.directory) == 0:
+        rates[1] = np.inf
+    total = 0
     while True:
-        goal = _goal(wanted)
-        upto = min(step, goal)
-        if both:
-            upto = min(step, max(goal / np.float32(2), done[0]))
-            upto = min(upto, goal - max(done[1], np.float32(0)))
-        if upto > done[0]:
-            read += _pass(0, upto, done, query, first, second, wanted)
-            done[0] = upto
-            goal = _goal(wanted)
-        if done[0] >= min(goal, most):
-            return read
-        if both:
-            upto = min(step, goal - done[0])
-            if upto > done[1]:
-                read += _pass(1, upto, done, query, first, second, wanted)
-                done[1] = upto
-                goal = _goal(wanted)
-            if done[0] + done[1] >= goal:
-                return read
-        step *= growth
+        which = 0 if rates[0] <= rates[1] else 1
+        goal = _goal(_kth(wanted), wanted.cheapest)
+        reach = min(upto[which], goal - max(done[1 - which], np.float32(0)))
+        if reach <= done[which]:
+            return total  # p1 + p2 has reached what is wanted
+        read = _pass(which, reach, done, runs, query, first, second, wanted)
+        rates[which] = (read + 1) / (reach - max(done[which], np.float32(0)))
+        total += read
+        done[which], upto[which] = reach, reach * growth
+        if reach >= FARTHEST:
+            return total
 
 
 def _mapped(kind: Any, dimensions: int) -> Any:
@@ -325,11 +336,10 @@ def search(
     cheapest = penalties.min() if len(penalties) > 0 else np.float32(0)
     query = _query(tables, order, clusters, cells)
     wanted = Wanted(
-        starts, entries, shift, positions, allowed, penalties, cheapest, heap, np.zeros(1, np.float32)
+        starts, entries, shift, positions, allowed, penalties, cheapest, heap, np.zeros(2, np.float32)
     )  # fmt: skip
-    return _two_orderings(
-        query, Ordering(records, directory), Ordering(second_records, second_directory), wanted, step, growth
-    )
+    first, second = Ordering(records, directory), Ordering(second_records, second_directory)
+    return _fill(query, first, second, wanted, step, growth)
 
 
 @compiled()

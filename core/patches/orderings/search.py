@@ -15,11 +15,11 @@ from .clusters import cluster_starts
 from .layout import REMEDY, Layout
 from .machine import kernel
 
-STEP: Final = np.float32(0.02)
+STEP: Final = np.float32(0.1)
 """What a first pair of cells may cost in the first round, in squared L2."""
 
-GROWTH: Final = np.float32(4)
-"""How much more in each next round."""
+GROWTH: Final = np.float32(1.5)
+"""How much more each time that an ordering is gone on with."""
 
 
 class OrderingsIndex:
@@ -44,9 +44,10 @@ class OrderingsIndex:
 
     def near(self, query: IntArray, tables: FloatArray, ask: Ask) -> Near:
         """Exactly the entries that are wanted, ascending by (distance, tie rank). See SegmentIndex."""
-        heap = np.full(ask.k, _worst(ask.bound), np.int64)
+        worst = _worst(ask.bound)
+        heap = np.full(ask.k, worst, np.int64)
         self.fill(tables, ask, heap)
-        keys = np.sort(heap[heap < _worst(ask.bound)])
+        keys = np.sort(heap[heap < worst])
         ranks = (keys - self._shift) & (LARGEST_SEGMENT - 1)
         distances = (keys >> 32).astype(np.int32).view(np.float32)
         return Near(distances, entry_of_rank(ranks) + self._first_entry)

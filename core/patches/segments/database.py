@@ -18,7 +18,7 @@ from ...inputs.arrays import open_array
 from ...types import CodeArray, ConfigError, DatabaseError, FloatArray, Grid, IntArray, Neighbours
 from ..cache import Cache
 from ..files import MANIFEST
-from ..index import distance_tables, table_sum, transposed_vectors
+from ..index import DistanceTables, table_sum, transposed_vectors
 from ..protocol import ImageInfo
 from ..queries import check_search, penalties
 from ..store import read_only
@@ -47,7 +47,7 @@ class Opened:
     codebook: Codebook
     manifest: Manifest
     segments: tuple[Segment, ...]
-    vectors: FloatArray  # see transposed_vectors
+    tables: DistanceTables
 
     @cached_property
     def firsts(self) -> IntArray:
@@ -56,6 +56,10 @@ class Opened:
 
     def by_segment(self, images: IntArray) -> Iterator[tuple[Segment, IntArray, IntArray]]:
         """(segment, places in `images`, numbers within the segment) of images that are there."""
+        if len(self.segments) == 1:
+            if len(images):
+                yield self.segments[0], np.arange(len(images)), images - self.firsts[0]
+            return
         owners = np.searchsorted(self.firsts, images, side="right") - 1
         for owner in np.unique(owners):
             places = np.flatnonzero(owners == owner)
@@ -107,7 +111,7 @@ class SegmentedDatabase:
                 opened.append(Segment(folder, record, header, codebook, first))
                 marks[first : first + record.images] = True
             first += record.images
-        shared = Opened(folder, codebook, manifest, tuple(opened), transposed_vectors(codebook))
+        shared = Opened(folder, codebook, manifest, tuple(opened), DistanceTables(transposed_vectors(codebook)))
         return cls(shared, view_of(marks, header.positions))
 
     # -- what it holds ------------------------------------------------------------------------------------------------
@@ -387,7 +391,7 @@ class SegmentedDatabase:
         images, slots = np.divmod(entries, self._positions)
         held = self._view.holds(images)
         entries, images, slots = entries[held], images[held], slots[held]
-        totals = table_sum(distance_tables(self._opened.vectors, query), self._contexts(images, slots))
+        totals = table_sum(self._opened.tables.of(query), self._contexts(images, slots))
         if position_weight > 0 and position is not None:
             totals += penalties(self.context, self.grid, position, position_weight)[slots]
         chosen = ordered(totals, entries, k or len(entries)) if len(entries) else np.zeros(0, np.int64)
@@ -417,7 +421,7 @@ class SegmentedDatabase:
         distances, entries = np.zeros(0, np.float32), np.zeros(0, np.int64)
         if k == 0:
             return self._neighbours(distances, entries)
-        tables = distance_tables(self._opened.vectors, query)
+        tables = self._opened.tables.of(query)
         paid = None if position is None else penalties(self.context, self.grid, position, weight)
         for index, allowed in self._parts:
             near = index.near(query, tables, Ask(k, bound, allowed, paid))

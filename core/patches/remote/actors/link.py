@@ -234,8 +234,8 @@ class Gather:
                     self._next(part, left, waiting, body)
             wanted, ends = (1, self._until) if hedged else (len(waiting), half)  # usually one call for all
             ready, _ = ray.wait(list(waiting), num_returns=wanted, timeout=max(0.0, ends - now))
-            for one in ready:
-                self._take(one, left, waiting, body, found)
+            for one, answer in zip(ready, _read(ready), strict=True):
+                self._take(one, answer, left, waiting, body, found)
         for part, member in waiting.values():
             if part not in found:
                 member.fail()
@@ -259,6 +259,7 @@ class Gather:
     def _take(
         self,
         one: Any,
+        answer: Answer | None,
         left: dict[int, list[Member]],
         waiting: dict[Any, tuple[int, Member]],
         body: bytes,
@@ -266,7 +267,6 @@ class Gather:
     ) -> None:
         """What has come: an answer, a view that is not known there, or a failure, for which another one is asked."""
         part, member = waiting.pop(one)
-        answer = _read(one)
         if answer is not None and answer.kind == "view" and self._choice:
             again = member.actor.answer.remote("search", body, self._of, self._choice)
             waiting[again] = (part, member)
@@ -281,16 +281,15 @@ class Gather:
 def _got(one: Any, seconds: float) -> Answer | None:
     """An answer that comes in time; None for none, and for an actor that has died."""
     ready, _ = ray.wait([one], timeout=seconds)
-    return _read(one) if ready else None
+    return _read(ready)[0] if ready else None
 
 
-def _read(one: Any) -> Answer | None:
-    """An answer that is there; None from an actor that has died."""
+def _read(ones: Sequence[Any]) -> list[Answer | None]:
+    """Answers that are there, all at once where that can be; None for each from an actor that has died."""
     try:
-        answer: Answer = ray.get(one)
-        return answer
+        return list(ray.get(list(ones)))
     except RayError:
-        return None
+        return [None] if len(ones) == 1 else [answer for one in ones for answer in _read([one])]
 
 
 def _data(answer: Answer) -> bytes:

@@ -18,6 +18,7 @@ from ....types import ArragError, ConfigError
 from ...building.executor import ERRORS, Died, Done, ModelChoice
 from ...building.facts import write_facts
 from ...building.parts import make_part
+from ...building.plan import TRIES
 from ...building.worker import loaded
 from .cluster import PROCESSORS, connect, words
 
@@ -68,15 +69,20 @@ class RayPool:
         self._busy: dict[Any, tuple[int, Any]] = {}
 
     def prepare(self, folder: Path) -> None:
-        """See `Executor`: with the first actor, which goes on to make parts."""
+        """See `Executor`: with the first actor that lives, which goes on to make parts; ConfigError when none does."""
         connect(self._address)
-        actor = self._started()
-        self._busy[actor.facts.remote(str(folder))] = (-1, actor)
-        found = None
-        while found is None:
-            found = self.outcome(1.0)
-        if isinstance(found, Died):
-            raise ConfigError(f"backend {self._model.name:.80}: its actor ended ({found.reason}) while it was loaded")
+        died: list[str] = []
+        while len(died) < TRIES:
+            actor = self._started()
+            self._busy[actor.facts.remote(str(folder))] = (-1, actor)
+            found = None
+            while found is None:
+                found = self.outcome(1.0)
+            if isinstance(found, Done):
+                return
+            died.append(found.reason)
+        said = f"{TRIES} actors ended while they loaded it, the last: {died[-1]}"
+        raise ConfigError(f"backend {self._model.name:.80}: {said}; see the logs of Ray")
 
     def submit(self, folder: Path, number: int) -> None:
         """See `Executor`."""
