@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from app import arrivals, branches
 from app.branches import Onward, Plan
@@ -31,7 +31,7 @@ from core.backends.protocol import Backend
 from core.inputs.prompt import clean_prompt
 from core.patches.database import PatchDatabase
 from core.trace import Trace
-from core.types import Change, ConfigError, StepRecord
+from core.types import Change, ConfigError, DatabaseError, StepRecord
 
 PREVIEW_SECONDS: Final = 0.1
 PREVIEW_SHARE: Final = 0.1
@@ -159,7 +159,7 @@ class Drawing:
         started, pace = time.perf_counter(), self._pace(run, [plan])
         backend = self._library.backend(plan.asked.model)
         database = self._library.database_of(run.visitor, plan.asked) if plan.retrieves else None
-        steps, ahead = self._steps(run, plan, pace)
+        steps, ahead, failure = self._steps(run, plan, pace)
         if run.superseded.is_set():
             self._write_down(run, plan, "", "gone", len(steps) - len(plan.steps), started, pace)
             return
@@ -172,7 +172,12 @@ class Drawing:
             return Trace.record(backend, database, plan.prompt, settings, records, plan.changes, given)
 
         seconds = plan.seconds + time.perf_counter() - started
-        trace, longer = recorded(steps), recorded([*steps, ahead]) if ahead else None
+        try:
+            trace, longer = recorded(steps), recorded([*steps, ahead]) if ahead else None
+        except DatabaseError:  # a database elsewhere that broke the run off cannot say where its neighbours are from
+            if failure is None:
+                raise
+            raise failure from None
         if pace.says_making():
             run.tell(self._presenting.making(run.number, plan, steps, pace.cost))
         kept = plan.finished(trace, self._presenting.picture(trace, plan.asked), seconds, longer)
@@ -184,6 +189,9 @@ class Drawing:
             return
         with self._journal.counts.timed("packing"):
             shown = self._presenting.shown(run.number, run.visitor, kept)
+        if failure is not None:
+            self._ended_by(run.visitor, failure)
+            shown = self._presenting.broken_off(shown, failure)
         run.tell(shown)
 
     def _ended_by(self, visitor: str, error: Exception) -> None:
@@ -204,9 +212,19 @@ class Drawing:
             Ran(run.visitor, kept, plan.prompt, asked.model, asked.database, method, outcome, positions, drew, waited)
         )
 
-    def _steps(self, run: Run[Update], plan: Plan, pace: _Pace) -> tuple[list[StepRecord], StepRecord | None]:
-        """The picture as it grows; returns its steps, and the next one if it was stopped or paused before that."""
+    def _steps(self, run: Run[Update], plan: Plan, pace: _Pace) -> _Drawn:
+        """The picture as it grows, for somebody who looks also when it is broken off."""
         steps = list(plan.steps)
+        try:
+            ahead = self._grown(run, plan, pace, steps)
+        except Exception as failure:
+            if len(steps) == len(plan.steps) or run.tab is None:
+                raise
+            return _Drawn(steps, None, failure)
+        return _Drawn(steps, ahead, None)
+
+    def _grown(self, run: Run[Update], plan: Plan, pace: _Pace, steps: list[StepRecord]) -> StepRecord | None:
+        """Add to the steps as they come; returns the next one if it was stopped or paused before that."""
         ticket = self._decoder.draw(run.visitor, self._jobs(run.visitor, [plan]))
         with closing(iter(ticket)) as come:  # which ends the ticket
             for news in come:
@@ -219,7 +237,7 @@ class Drawing:
                     continue
                 _, record = news
                 if steps and (run.stopped.is_set() or len(steps) == plan.pause):
-                    return steps, record
+                    return record
                 steps.append(record)
                 pace.progress.came()
                 said = pace.words()
@@ -229,7 +247,7 @@ class Drawing:
                     elif said != pace.told:
                         run.tell(self._presenting.progress(run.number, plan, steps, said))
                 pace.told = said
-        return steps, None
+        return None
 
     def _jobs(self, visitor: str, plans: Sequence[Plan]) -> list[Job]:
         """What is to be drawn for some plans; TooMuch where that costs more than there is."""
@@ -389,6 +407,14 @@ class Drawing:
         everything, given = [*plan.steps, *records], len(plan.given)
         trace = Trace.record(backend, database, plan.prompt, settings, everything, plan.changes, given)
         return plan.finished(trace, self._presenting.picture(trace, plan.asked), seconds)
+
+
+class _Drawn(NamedTuple):
+    """The steps of a picture; ahead: the next one, where it was stopped or paused; failure: what broke it off."""
+
+    steps: list[StepRecord]
+    ahead: StepRecord | None
+    failure: Exception | None
 
 
 class _Pace:

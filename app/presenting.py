@@ -122,6 +122,10 @@ class Presenting:
             number, LAST, state, message, trace.prompt, count, grid, b"", packed, atlas, kept.id, step, visitor
         )  # fmt: skip
 
+    def broken_off(self, shown: Update, error: Exception) -> Update:
+        """The end of a run that something ended before it was done; what was drawn is there, to be gone on with."""
+        return replace(shown, state="stopped", message=sentences(_sentence(error_message(error)), shown.message))
+
     def failed(self, number: int, error: Exception) -> Update:
         """The end of a run that came to nothing."""
         return Update(number, LAST, "error", error_message(error))
@@ -312,6 +316,11 @@ class Presenting:
     def _make_thumbnail(self, name: str, image: int) -> RGB | None:
         """Small picture of an image of a database of all; remembered."""
         return pictures.thumbnail_of(self._library.databases[name], image)
+
+
+def _sentence(text: str) -> str:
+    """A message with a stop behind it."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def error_message(error: Exception) -> str:

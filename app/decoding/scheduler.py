@@ -47,7 +47,7 @@ FIRST_GUESS, SMOOTHING = 0.003, 0.02
 first ones, of which the mean counts."""
 
 STOPPING: Final = "the server is being stopped; try again in a minute"
-LOST: Final = "the process that draws has ended, and is started again; draw the picture again"
+LOST: Final = "the process that draws has ended, and is started again; try again"
 NOT_STARTED: Final = "the process that draws could not be started; try again in a minute"
 
 logger = logging.getLogger(__name__)

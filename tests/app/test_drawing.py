@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from app.plans import Batch, sweep_plan
 from app.session import Session
 from app.sheets import changed_codes
 from app.views import Update
+from core.backends.protocol import Predicted
 from core.types import DatabaseError, DecodeSettings
 from tests.app.asking import asked, defaults, last, wait_until
 from tests.app.fake import FakeDecoding
@@ -109,6 +111,43 @@ def test_core_errors_are_told_and_unforeseen_ones_are_not(
     assert "secret" not in update.message
     assert "Try again" in update.message
     assert "secret" in caplog.text
+
+
+def test_what_was_drawn_before_something_failed_is_kept_and_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, slow: Session
+) -> None:
+    whole, plain = last(slow.drawing.draw("ann", "sun", defaults)), FakeDecoding.logits
+    left = 40
+
+    def logits(self: FakeDecoding, neighbours: Any = None) -> Predicted:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise DatabaseError("ray://far: got no answer")
+        return plain(self, neighbours)
+
+    monkeypatch.setattr(FakeDecoding, "logits", logits)
+    update = last(slow.drawing.draw("ann", "sun", defaults))
+    assert (update.state, update.steps) == ("stopped", 40)
+    assert update.message.startswith("ray://far: got no answer. Paused after 40 of 256 patches")
+    monkeypatch.setattr(FakeDecoding, "logits", plain)
+    rest = last(slow.drawing.go_on("ann", update.kept, "end"))
+    assert rest.state == "ready"
+    assert unpack(rest.file)[1]["code"].tolist() == unpack(whole.file)[1]["code"].tolist()
+
+
+def test_scripts_are_told_of_the_failure_alone(monkeypatch: pytest.MonkeyPatch, slow: Session) -> None:
+    positions = iter(range(256))
+    plain = FakeDecoding.logits
+
+    def logits(self: FakeDecoding, neighbours: Any = None) -> Predicted:
+        if next(positions) == 3:
+            raise DatabaseError("ray://far: got no answer")
+        return plain(self, neighbours)
+
+    monkeypatch.setattr(FakeDecoding, "logits", logits)
+    update = last(slow.drawing.draw("ann", "sun", defaults, tab=None))
+    assert (update.state, update.message, update.kept) == ("error", "ray://far: got no answer", "")
 
 
 def test_a_run_with_blenders_delivers_what_they_did(session: Session) -> None:

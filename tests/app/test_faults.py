@@ -128,10 +128,12 @@ def test_lost_in_mid_run_those_whom_it_drew_for_are_told_and_those_who_wait_are_
         assert (session.decoder.drawing, session.decoder.waiting) == (3, 2)
         place.close()
     ends = lasts([*busy, *late])
-    assert [told(end) for end in ends[:3]] == [("error", LOST)] * 3
+    for number, end in enumerate(ends[:3]):
+        assert (end.state, end.message.startswith(f"{LOST}. Paused after ")) == ("stopped", True)
+        (kept,) = session.visits.runs(f"busy {number}")
+        assert not kept.complete
     assert "\n" not in LOST
     assert [end.state for end in ends[3:]] == ["ready"] * 2
-    assert all(session.visits.runs(f"busy {number}") == () for number in range(3))
     assert [last(drawn(session, f"busy {number}")).state for number in range(3)] == ["ready"] * 3
     wait_until(lambda: session.decoder.drawing == session.decoder.waiting == session.runs.count == 0)
 
@@ -210,7 +212,8 @@ def test_without_room_for_a_process_everybody_is_told_and_the_next_one_is_served
         place.broken = 1
         place.close()
     ends = lasts([*busy, late])
-    assert [told(end) for end in ends] == [("error", LOST)] * 3 + [("error", NOT_STARTED)]
+    assert [(end.state, end.message.startswith(LOST)) for end in ends[:3]] == [("stopped", True)] * 3
+    assert told(ends[3]) == ("error", NOT_STARTED)
     assert last(drawn(session, "late")).state == "ready"
     assert session.decoder.drawing == session.decoder.waiting == 0
 
