@@ -15,11 +15,14 @@ from core.patches.remote.actors.cluster import actor_of, connect
 MEMORY = 80 << 20
 """Bytes of the object store of a node: about the least that Ray takes."""
 
+PATIENT = {"health_check_period_ms": 1000, "health_check_timeout_ms": 60_000, "health_check_failure_threshold": 3}
+"""A node that is gone fails three checks at once and is missed within seconds; one that is only slow has minutes."""
+
 
 @contextlib.contextmanager
 def cluster_of(nodes: int) -> Iterator[Cluster]:
     """A cluster that this process has joined, all of whose processes end with the context."""
-    made = Cluster(initialize_head=True, head_node_args=described())
+    made = Cluster(initialize_head=True, head_node_args={**described(), "_system_config": PATIENT})
     try:
         for _ in range(nodes - 1):
             made.add_node(**described())

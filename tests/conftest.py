@@ -24,9 +24,14 @@ from tests.tiny import tiny_backend, tiny_database
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("project")
 rename()
-JANUS = ("unit/test_janus.py", "unit/test_janus_resuming.py", "unit/test_sizes.py", "reference/test_janus.py")
+JANUS = (
+    "unit/test_janus.py", "unit/test_janus_resuming.py", "unit/test_sizes.py", "unit/test_judging_models.py",
+    "unit/test_seeing_models.py", "reference/test_janus.py",
+)  # fmt: skip
 collect_ignore = [] if find_spec("transformers") else list(JANUS)
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # two on a shared machine are slower than one
+THREADS = os.environ.get("OMP_NUM_THREADS", "1")  # two on a shared machine are slower than one
+torch.set_num_threads(int(THREADS))
+os.environ.setdefault("ARRAG_THREADS", THREADS)  # else whatever loads a model that does not ship takes all processors
 
 
 def pytest_report_header() -> str:

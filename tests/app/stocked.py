@@ -1,4 +1,4 @@
-"""What a decoding process of the tests loads: a module of little, as such a process imports it anew."""
+"""Small pictures, for tests that draw many; a module of little, as decoding processes of the tests import it anew."""
 
 from __future__ import annotations
 

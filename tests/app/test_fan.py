@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from app.fan import Fan, Way, fan, sentence, ways_of
-from app.library import Library
 from app.session import Session
 from app.sheets import Sheet
 from app.tabs.fan.fan import FanOut
@@ -16,16 +15,22 @@ from app.views import Asked
 from app.visits import Kept
 from core.types import Change, ConfigError, DecodeSettings
 from tests.app.asking import last
-from tests.app.fake import FakeBackend, fake_database
+from tests.app.stocked import stock
 
 ASKED = Asked("fake", "all", DecodeSettings(seed=3, n_neighbours=16, retrieval_weight=0.4, gate=0.0, caption_filter=0))
-AT = 200
+AT, POSITIONS = 45, 64
+"""Where the ways part, of how many positions: small pictures, of which there are many here."""
 
 
 @pytest.fixture(scope="module")
 def session() -> Session:
-    backend = FakeBackend()
-    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
+    return Session.over(stock())
+
+
+@pytest.fixture(scope="module")
+def slow() -> Session:
+    """The same with a model that takes a third of a second for a picture, so that there is time to stop one."""
+    return Session.over(stock(0.005))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_the_likeliest_codes_are_forced_with_the_same_luck(session: Session, who
     assert [way.chance for way in ways] == pytest.approx(sorted(blended, reverse=True)[:6])
     assert [way.label for way in ways] == [f"code {way.code}" for way in ways]
     (own,) = [way for way in ways if way.own]
-    assert (own.code, own.differs, own.later) == (whole.trace.codes[AT], (), 255 - AT)
+    assert (own.code, own.differs, own.later) == (whole.trace.codes[AT], (), POSITIONS - 1 - AT)
     for way, run in zip(ways, sheet.runs, strict=True):
         changed = np.flatnonzero(run.trace.codes != whole.trace.codes)
         assert way.differs == tuple(p for p in changed.tolist() if p > AT)
@@ -87,12 +92,12 @@ def test_other_seeds_draw_the_rest_with_other_luck(session: Session, whole: Kept
         trace = run.trace
         assert (trace.settings.seed, trace.given) == (seed, AT)
         assert trace.codes[:AT].tolist() == whole.trace.codes[:AT].tolist()
-        drawn = [trace.luck(p).draw(trace.blend(p).blended) for p in range(AT, 256)]
+        drawn = [trace.luck(p).draw(trace.blend(p).blended) for p in range(AT, POSITIONS)]
         assert trace.codes[AT:].tolist() == drawn
 
 
 def test_seeds_keep_the_changes_of_the_run(session: Session, whole: Kept) -> None:
-    change = Change(40, settings=replace(ASKED.settings, retrieval_weight=0.9))
+    change = Change(20, settings=replace(ASKED.settings, retrieval_weight=0.9))
     changed = session.visits.find("maker", last(session.drawing.branch("maker", whole.id, change)).kept)
     made, sheet = finished(session, changed, AT, "seeds", 3)
     assert made.ways[0].changes == changed.trace.changes
@@ -121,9 +126,9 @@ def test_settings_have_their_usual_values_and_that_of_the_run(whole: Kept) -> No
     assert weights.ways[weights.own].changes == (Change(AT, settings=ASKED.settings),)
 
 
-@pytest.mark.parametrize("position", [-1, 255, 256, 10**9])
+@pytest.mark.parametrize("position", [-1, POSITIONS - 1, POSITIONS, 10**9])
 def test_positions_without_later_ones_are_refused(whole: Kept, position: int) -> None:
-    with pytest.raises(ConfigError, match=r"from here: got position .*, expected 0 to 254"):
+    with pytest.raises(ConfigError, match=r"from here: got position .*, expected 0 to 62"):
         fan(whole, position, "codes", 4)
 
 
@@ -147,8 +152,8 @@ def test_a_fan_can_be_stopped_and_its_pictures_opened(slow: Session, whole: Kept
     slow.runs.stop("eve")
     *_, sheet = drawing
     assert sheet.state == "stopped"
-    assert AT < sheet.steps < 256
-    assert f"Stopped after {sheet.steps} of 256 patches" in sheet.message
+    assert AT < sheet.steps < POSITIONS
+    assert f"Stopped after {sheet.steps} of {POSITIONS} patches" in sheet.message
     data = FanOut().postprocess(sheet)
     assert [way.later for way in data.ways] == [sheet.steps - AT - 1] * 4
     assert [run.id for run in slow.visits.runs("eve")] == [whole.id]

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,10 +51,24 @@ CASES = {
     "buffered and squeezed": (sites()["tls"], SQUEEZED, ""),
 }
 
+Pages = Callable[[float, str], int]
+
+
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """Port of a page over the fake model, served as app.py does; by seconds a code and root path, started once."""
+    with ExitStack() as pages:
+
+        @cache
+        def port_of(pause: float, root_path: str) -> int:
+            return pages.enter_context(serving(pause, tmp_path_factory.mktemp("files"), root_path))
+
+        yield port_of
+
 
 @contextmanager
-def page_of(pause: float, folder: Path, root_path: str = "") -> Iterator[int]:
-    """Port of a page over the fake model, served as app.py does."""
+def serving(pause: float, folder: Path, root_path: str) -> Iterator[int]:
+    """Port of a page over the fake model in a process of its own."""
     port = free_port()
     command = [sys.executable, "-m", "tests.app.ended", str(port), str(pause), *([root_path] if root_path else [])]
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder), "OMP_NUM_THREADS": "1"}
@@ -129,9 +144,9 @@ def saves(page: Page, inside: Page | FrameLocator, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_everything_works_behind(case: str, browser: Browser, tmp_path: Path) -> None:
+def test_everything_works_behind(case: str, browser: Browser, page_of: Pages, tmp_path: Path) -> None:
     site, more, root = CASES[case]
-    with page_of(0.01, tmp_path / "files", root) as port, nginx(site, port, tmp_path, more) as address:
+    with nginx(site, page_of(0.01, root), tmp_path, more) as address:
         with stranger(browser, address) as (page, wrong):
             page.goto(f"{address}{root}/")
             plays(page)
@@ -147,10 +162,10 @@ def test_everything_works_behind(case: str, browser: Browser, tmp_path: Path) ->
         assert wrong == []
 
 
-def test_it_works_in_a_frame_as_tall_as_it_is(browser: Browser, tmp_path: Path) -> None:
+def test_it_works_in_a_frame_as_tall_as_it_is(browser: Browser, page_of: Pages, tmp_path: Path) -> None:
     """As Spaces show it."""
     site = sites()["tls"].replace("    location / {", FRAME, 1)
-    with page_of(0.01, tmp_path / "files") as port, nginx(site, port, tmp_path) as address:
+    with nginx(site, page_of(0.01, ""), tmp_path) as address:
         with stranger(browser, address) as (page, wrong):
             page.context.add_init_script(RETURNS)
             frame = page.frame_locator("iframe")
@@ -167,9 +182,9 @@ def test_it_works_in_a_frame_as_tall_as_it_is(browser: Browser, tmp_path: Path) 
         assert wrong == []
 
 
-def test_a_short_read_timeout_cuts_nothing(browser: Browser, tmp_path: Path) -> None:
+def test_a_short_read_timeout_cuts_nothing(browser: Browser, page_of: Pages, tmp_path: Path) -> None:
     """Neither a page that is only looked at, whose visit would end with its stream, nor a drawing of 13 seconds."""
-    with page_of(0.05, tmp_path / "files") as port, nginx(sites()["tls"], port, tmp_path, HASTY) as address:
+    with nginx(sites()["tls"], page_of(0.05, ""), tmp_path, HASTY) as address:
         with stranger(browser, address) as (looking, wrong), stranger(browser, address) as (drawing, wrong_too):
             for page in (looking, drawing):
                 page.context.add_init_script(RETURNS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from core.patches.building import plan as planning  # noqa: E402
 from core.patches.building import sources  # noqa: E402
 from core.patches.building.build import build, build_database  # noqa: E402
 from core.patches.building.executor import Died, Done, ModelChoice  # noqa: E402
+from core.patches.remote.actors import pool as pool_module  # noqa: E402
 from core.patches.remote.actors.pool import RayPool  # noqa: E402
 from core.types import ConfigError  # noqa: E402
 from tests.clusters import cluster_of, described  # noqa: E402
@@ -78,6 +80,35 @@ def test_a_picture_that_kills_its_actor_is_given_up_and_listed(cluster: Any, tmp
     assert report.taken == 20
     assert [each["name"] for each in report.skipped_files] == ["bad.png"]
     assert len(pool.died) >= 3
+
+
+class Dying(RayPool):
+    """Its first actors end while they load the model."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__(ModelChoice("mine"), 1)
+        self.started, self._deaths = 0, deaths
+
+    def _started(self) -> Any:
+        self.started += 1
+        return Mock()
+
+    def outcome(self, seconds: float) -> Done | Died | None:
+        ((number, _),) = self._busy.values()
+        self._busy.clear()
+        return Died(number, "its node is gone") if self.started <= self._deaths else Done(number)
+
+
+def test_an_actor_that_ends_while_it_loads_the_model_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "connect", lambda address: None)
+    for deaths, actors in ((0, 1), (2, 3)):
+        pool = Dying(deaths)
+        pool.prepare(tmp_path)
+        assert pool.started == actors
+    with pytest.raises(ConfigError, match="backend mine: 3 actors ended while they loaded it, the last: its node is"):
+        Dying(3).prepare(tmp_path)
 
 
 def test_a_model_that_cannot_be_loaded_is_told(cluster: Any, tmp_path: Path) -> None:
