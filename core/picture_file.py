@@ -56,11 +56,15 @@ class About:
 
     @property
     def link(self) -> str:
-        """The query of a page's address that draws it again, "?" included, with every setting; "" where none does."""
+        """The query of a page's address that draws it again, "?" included, with every setting; "" where none does.
+
+        Without a name for model or database, those are left to the page.
+        """
         if self.note:
             return ""
         values = {field.name: _text(getattr(self.settings, field.name)) for field in fields(DecodeSettings)}
-        first = {"prompt": self.prompt, "model": self.model, "database": self.database}
+        named = {"model": self.model, "database": self.database}
+        first = {"prompt": self.prompt, **{name: value for name, value in named.items() if value}}
         step = {"step": self.position} if self.position >= 0 else {}
         return "?" + urlencode({**first, **values, "codes": self.codes_sha256[:DIGITS], **step})
 

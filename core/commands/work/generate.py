@@ -11,48 +11,38 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ... import threads
 from ...analysis.inside import kept_small, look_inside
-from ...backends import EMBEDDED, Backend, check_blenders
+from ...backends import EMBEDDED, Backend
 from ...backends.complete import inspecting
 from ...backends.facts import FACTS
 from ...backends.speed import measure
 from ...engine import decode
 from ...inputs.prompt import ANY_LIMIT, clean_prompt
-from ...patches.catalogue import DATABASES, check_codebook, check_name, check_settings, find_database
 from ...patches.protocol import Database
 from ...picture_file import FORMATS, about, picture_of, save
 from ...trace import Trace
 from ...types import ConfigError, DecodeSettings
-from ..generate import settings
-from ..model import load_model
+from . import many
+from .choosing import check, load
 from .output import check_output, writing
-from .progress import loading
 
 
 def run(chosen: argparse.Namespace) -> int:
     """See `core.commands.generate` for what is chosen."""
+    if chosen.prompts is not None:
+        return many.run(chosen)
     facts = FACTS.get(chosen.backend)  # mistakes are told before loading, as far as the model is known then
+    if chosen.prompt is None:
+        raise ConfigError("prompt: got none, expected what to draw, such as 'a red heart', or --prompts with a file")
     prompt = clean_prompt(chosen.prompt, facts.prompt if facts else ANY_LIMIT)
-    asked = settings(chosen, facts.defaults if facts else DecodeSettings())
+    chosen.out = chosen.out or Path("out.png")
     check_output(chosen.out, tuple(FORMATS))
     check_output(chosen.trace, (".npz",))
     if chosen.inside and not chosen.trace:
         raise ConfigError("--inside: got no --trace to keep it in, expected one; name a file for it")
-    if asked.blends:
-        check_blenders(chosen.backend, chosen.faid)
-    if asked.retrieves:
-        check_name(chosen.database)
-        check_codebook(chosen.database, chosen.backend)
-        check_settings(chosen.database, asked, None if chosen.neighbours is None else asked.n_neighbours)
-    certain = chosen.backend in EMBEDDED and chosen.database in DATABASES and not asked.styles
-    with loading(chosen.backend, certain):
-        threads.pin(large=chosen.backend not in EMBEDDED)
-        backend = load_model(chosen)
-        asked = settings(chosen, backend.defaults)
-        if chosen.inside:
-            inspecting(backend)  # which says what is missing before anything is drawn
-        database = find_database(chosen.database, backend) if asked.retrieves else None
+    check(chosen)
+    loaded = load(chosen, inspecting if chosen.inside else None)  # which says what is missing before it draws
+    backend, database, asked = loaded.backend, loaded.database, loaded.settings
     _announce(backend, chosen.backend, prompt)
     begin = time.perf_counter()
     trace = _drawn(backend, database, prompt, asked)
