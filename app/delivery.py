@@ -40,7 +40,7 @@ EMBEDDED = "share/embedded.js"
 """Runs before anything else is here, so that what an embedded page hides is never seen."""
 
 FIRST = ("connection/", "stage/")
-TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
+TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".webp": "image/webp"}
 """Said here, because what the machine takes the endings for may be wrong."""
 
 FLOWING = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -75,6 +75,7 @@ def published() -> Mapping[str, bytes]:
     scripts += [file for tab in tabs for file in tab.scripts]
     sheets = [*(APP / name for name in SHEETS), *(file for tab in tabs for file in tab.styles)]
     files = {file.relative_to(APP).as_posix(): file.read_bytes() for file in scripts}
+    files |= {f"tabs/{tab.name}/{name}": file.read_bytes() for tab in tabs for name, file in tab.files.items()}
     return {**files, EXAMPLE: STAGE_FILE.read_bytes(), STYLE: b"\n".join(sheet.read_bytes() for sheet in sheets)}
 
 

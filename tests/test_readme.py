@@ -22,7 +22,7 @@ PROGRAMS = ("README.md", "python.md")
 SLOW = {"core bench": 4, "core evaluate": 5, "core.training": 3}
 """Beginnings of commands that take minutes to hours, and how many words stand before the --help that is run instead."""
 
-ABSENT = ("--backend janus", "--images photos", "--images holiday", ".tar", "database serve", "ray://")
+ABSENT = ("--backend janus", "--images photos", "--images holiday", ".tar", "database serve", "ray://", "--prompts")
 """What needs files that nobody has here, does not end, or needs a cluster; their --help is run, too."""
 
 

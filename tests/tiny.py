@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from core.backends import ModelSource
 from core.backends.emoji.backend import FOLDER, EmojiBackend
 from core.backends.emoji.text import TextEncoder
 from core.backends.emoji.tokenizer import TokenizerConfig, VQTokenizer
@@ -30,6 +31,11 @@ def tiny_backend(seed: int = 0, faid: bool = True) -> EmojiBackend:
             parameter.normal_(std=0.15)
         transformer.known.copy_(torch.tensor(sorted(int(p) for p in encoder.encode("red heart pizza").pieces)))
     return EmojiBackend.assemble(tokenizer, encoder, transformer, tiny_faid(config) if faid else None)
+
+
+def load(source: ModelSource) -> EmojiBackend:
+    """The same as `--backend tests.tiny:load` takes it."""
+    return tiny_backend()
 
 
 def tiny_faid(config: TransformerConfig) -> TunedFaid:

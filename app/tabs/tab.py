@@ -22,7 +22,7 @@ class Tab:
 
     folder: where everything of it lies; label: its name; key: the digit that opens it, "" for none;
     tip: what it is for, in a few words; build: lays it out and wires its events; tips: what its controls are, by
-    selector. Raises ConfigError for another key.
+    selector; files: what its scripts fetch, by the name beside them. Raises ConfigError for another key.
     """
 
     folder: Path
@@ -31,6 +31,7 @@ class Tab:
     tip: str
     build: Callable[[Parts], None]
     tips: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.key not in KEYS:

@@ -14,7 +14,17 @@ import numpy.typing as npt
 from ..codebook import Codebook
 from ..inputs.prompt import USUAL_LIMIT, PromptLimit
 from ..types import CodeArray, ConfigError, DecodeSettings, FaidStep, FloatArray, Grid, IntArray, Neighbours
-from .protocol import Backend, Decoding, Inspecting, Predicted, Resumable, SmallBackend, SmallDecoding, replay_in_turn
+from .protocol import (
+    Backend,
+    Decoding,
+    Inspecting,
+    Predicted,
+    Reader,
+    Resumable,
+    SmallBackend,
+    SmallDecoding,
+    replay_in_turn,
+)
 
 _ABSENT = object()
 _WHOLE = tuple(name for name in vars(Backend) if not name.startswith("_"))
@@ -38,6 +48,12 @@ def inspecting(backend: SmallBackend) -> Inspecting:
     if not _has(inner, "inspect"):
         raise ConfigError(f"backend {complete(backend).name}: it shows nothing of its inside; add inspect to it")
     return cast(Inspecting, inner)
+
+
+def reader(backend: SmallBackend) -> Reader | None:
+    """The backend as one that predicts all codes of a picture in one pass; None where it cannot."""
+    inner = backend.inner if isinstance(backend, Completed) else backend
+    return cast(Reader, inner) if _has(inner, "read") else None
 
 
 def resumable(decoding: Decoding) -> Resumable | None:

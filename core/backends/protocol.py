@@ -317,6 +317,24 @@ class Inspecting(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """A model that predicts all codes of given pictures in one pass; `core.backends.complete.reader` knows them."""
+
+    def read(
+        self,
+        prompts: Sequence[str],
+        codes: IntArray,
+        neighbours: Sequence[Sequence[Neighbours | None]] | None = None,
+        faid_neighbours: int = 0,
+    ) -> FloatArray:
+        """Conditional logits [B, S, V] of all codes [B, S], each given the ones before it.
+
+        The same as asking a decoding without guidance for `logits` at each position and appending the code, but for
+        rounding. neighbours: [S][B], and faid_neighbours, as in `Decoding.replay` and `Backend.start`.
+        """
+        ...
+
+
 NO_KNOWN_WORD = "no word of this prompt is known"
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..inputs.arguments import Parser, at_least_one
+from ..inputs.arguments import AddArguments, at_least_one
 from ..types import METHODS
 from .command import Command, later
+from .suites import SuiteParser, add_embedded, add_publish, add_report, add_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 JUDGED = {"--count": 100, "--seeds": 3, "--json": False}
 
 EVALUATIONS = (
-    Evaluation("identify", "whether pictures show what their prompts name, and `unseen`", "suites", JUDGED),
-    Evaluation("trained", "the first half of `identify`: the model alone", "suites", JUDGED),
-    Evaluation("unseen", "what a database of what the novice has never seen does to its pictures", "suites", JUDGED),
-    Evaluation("sampler", "what guidance, temperature and top-p score on prompts for tuning", "suites", JUDGED),
+    Evaluation("identify", "whether pictures show what their prompts name, and `unseen`", "identify", JUDGED),
+    Evaluation("trained", "the first half of `identify`: the model alone", "identify", JUDGED),
+    Evaluation("unseen", "what a database of what the novice has never seen does to its pictures", "identify", JUDGED),
+    Evaluation("sampler", "what guidance, temperature and top-p score on prompts for tuning", "identify", JUDGED),
     Evaluation(
         "likelihood", "nats per code of held-out pictures, and the settings that are best for it", "likelihood",
         {"--count": 32, "--show": 6},
@@ -57,21 +58,35 @@ EVALUATIONS = (
 )  # fmt: skip
 
 
+REPORTS: Mapping[str, tuple[str, AddArguments]] = {
+    "run": ("measure the items of a suite, one by one, and go on where an earlier start ended", add_run),
+    "report": ("write what runs found as Markdown and HTML, with figures and pictures", add_report),
+    "embedded": ("run all suites of the embedded models and write one report", add_embedded),
+    "publish": ("put the report of the embedded models into a checkout: docs, page, README", add_publish),
+}
+"""What is done with suites: the module of core/commands/work/evaluating that does it, what that is, its options."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
-    names = parser.add_subparsers(dest="what", required=True, parser_class=Parser)
+    names = parser.add_subparsers(dest="what", required=True, parser_class=SuiteParser)
+    for name, (told, add) in REPORTS.items():
+        added = names.add_parser(name, help=told, description=f"{name}: {told}", allow_abbrev=name != "run")
+        add(added)
+        added.takes_suite = name == "run"
+        added.set_defaults(module=f".work.evaluating.{name}")
     for evaluation in EVALUATIONS:
         added = names.add_parser(
             evaluation.name, help=evaluation.help, description=f"{evaluation.name}: {evaluation.help}"
         )
         for flag, default in evaluation.options.items():
             added.add_argument(flag, default=default, **OPTIONS[flag])
-        added.set_defaults(module=evaluation.module)
+        added.set_defaults(module=f"..evaluation.{evaluation.module}")
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Measure what was chosen."""
-    return later(f"..evaluation.{chosen.module}")(chosen)
+    return later(chosen.module)(chosen)
 
 
 EVALUATE = Command("evaluate", "measure what the models draw and predict", add_arguments, run)

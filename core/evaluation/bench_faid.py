@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..backends.emoji.backend import FOLDER, EmojiBackend
+from ..backends.emoji.backend import CONTROL, EmojiBackend, load_control
 from ..backends.emoji.transformer import conditions
 from ..faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
 from ..patches.database import PatchDatabase
 from ..training.train_faid import Batch, FaidSettings, tuned_nats
 from ..types import Grid
-from .likelihood import CHOSEN_BOTH, CHOSEN_FAID, HeldOut, faid_nats
+from .likelihood import CHOSEN_BOTH, CHOSEN_FAID, Found, HeldOut, faid_nats, nats_per_code
 
 NEIGHBOURS, HOPS, ROWS = 10, (1, 2), 4
 SIZES = {256: Grid(16, 16), 2048: Grid(24, 24)}
@@ -98,13 +98,17 @@ def collapse_figures(rounds: int) -> dict[str, float]:
 def likelihood_figures(backend: EmojiBackend, database: PatchDatabase) -> dict[str, float]:
     """Nats per code on the test side with FAiD, with random and without neighbours, and of the control.
 
-    The control has the same parameters and was tuned equally long on the same pictures, but never retrieved. Its
-    weights are not shipped: its figure is the one that its training recorded, if it was trained.
+    The control has the same parameters and was tuned equally long on the same pictures, but never retrieved; its
+    figure is left out where it was not trained.
     """
-    measured = faid_nats(HeldOut(backend, "test"), database, CHOSEN_FAID, CHOSEN_BOTH)
-    control = FOLDER / "control.json"
-    if control.exists():
-        measured["nll_control"] = json.loads(control.read_text(encoding="utf-8"))["nll"]["test"]
+    held = HeldOut(backend, "test")
+    measured = faid_nats(held, database, CHOSEN_FAID, CHOSEN_BOTH)
+    if CONTROL.is_dir():
+        control = HeldOut(load_control(), "test")
+        nothing: list[Found] = [[None] * backend.grid.positions for _ in held.grids]
+        logits = control.logits(nothing, 1)
+        off = replace(CHOSEN_FAID, method="model")
+        measured["nll_control"] = nats_per_code(control.observations(logits, nothing), off)
     return {name: round(value, 4) for name, value in measured.items()}
 
 

@@ -23,8 +23,8 @@ from ..backends import EMBEDDED, Backend, load_backend
 from ..patches.catalogue import DATABASES, open_database
 from ..patches.database import PatchDatabase
 from ..types import CodeArray, DecodeSettings
+from .identify import SIDES, drawn, generate, subjects_of
 from .likelihood import HeldOut, retrieve
-from .suites import SIDES, drawn, generate, subjects_of
 
 DEFAULT, EXAMPLE = DecodeSettings(), DecodeSettings(caption_filter=1, position_weight=0.3)
 WHOLE = DecodeSettings(caption_filter=0)

@@ -154,7 +154,7 @@ class Gallery:
     @classmethod
     def of(cls, pictures: Pictures, concepts: Names, styles: Names) -> Gallery:
         """A gallery of pictures [G, 128, 128, 3]."""
-        raw = in_parts(_described, pictures)
+        raw = in_parts(described, pictures)
         means = raw.mean(axis=0)
         return cls(_similar(raw, means), means, tuple(concepts), tuple(styles))
 
@@ -164,7 +164,7 @@ class Gallery:
         styles: those of the pictures; the gallery's pictures in that style are left out, so that a copy of one does
         not count. None leaves none out.
         """
-        similarity = _similar(in_parts(_described, pictures), self.means) @ self.rows.T
+        similarity = _similar(in_parts(described, pictures), self.means) @ self.rows.T
         names = sorted(set(self.concepts))
         number = {name: n for n, name in enumerate(names)}
         owner = np.array([number[name] for name in self.concepts])
@@ -184,7 +184,8 @@ class Gallery:
         return float((1 / np.arange(1, count + 1)).mean())
 
 
-def _described(pictures: Pictures) -> FloatArray:
+def described(pictures: Pictures) -> FloatArray:
+    """[N, 1280] what the gallery compares: the layout of colours and the gradients, each of length 1."""
     return np.hstack([unit(layout(pictures)), unit(gradients(pictures))])
 
 

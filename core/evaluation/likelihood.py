@@ -19,10 +19,12 @@ from tqdm import tqdm
 from .. import threads
 from ..assets import ASSETS
 from ..backends import Backend, load_backend
+from ..backends.complete import reader
 from ..context import context_codes, retrieving_positions
 from ..daid import blend, blend_step, gated_weight, retrieval_distribution
 from ..patches.catalogue import open_database
 from ..patches.database import PatchDatabase
+from ..patches.protocol import Database
 from ..types import Aggregate, DecodeSettings, FloatArray, Neighbours
 
 PLAIN = DecodeSettings(temperature=1.0, top_p=1.0, cfg_scale=1.0)  # what makes the blend a likelihood
@@ -30,6 +32,9 @@ PLAIN = DecodeSettings(temperature=1.0, top_p=1.0, cfg_scale=1.0)  # what makes 
 CHOSEN = replace(PLAIN, retrieval_weight=0.3, retrieval_temperature=0.3, n_neighbours=256, gate=0.0, caption_filter=0)
 CHOSEN_FAID = replace(PLAIN, method="faid", n_neighbours=PLAIN.faid_neighbours, caption_filter=0)
 CHOSEN_BOTH = replace(CHOSEN, retrieval_weight=0.2)
+AT_ONCE = 8
+"""Pictures that are read in one pass."""
+
 Found = Sequence[Neighbours | None]
 """What every position of one picture retrieved."""
 
@@ -53,7 +58,27 @@ def grid_logits(
     """Conditional logits [N, S, V] of every code of token grids [N, H, W], given the ones before it.
 
     found: with FAiD, what each position of each picture retrieved, of which the nearest `faid_neighbours` are blended.
+    In passes of a few pictures where the model reads a picture in one, else code by code.
     """
+    whole = reader(backend)
+    if whole is None:
+        return logits_in_turn(backend, prompts, grids, found, faid_neighbours)
+    codes, rows = grids.reshape(len(grids), -1).astype(np.int64), list[FloatArray]()
+    for first in range(0, len(codes), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        blended = None if found is None else list(zip(*found[part], strict=True))
+        rows.append(whole.read(prompts[part], codes[part], blended, faid_neighbours))
+    return np.concatenate(rows)
+
+
+def logits_in_turn(
+    backend: Backend,
+    prompts: Sequence[str],
+    grids: npt.NDArray[np.integer],
+    found: Sequence[Found] | None = None,
+    faid_neighbours: int = 0,
+) -> FloatArray:
+    """As `grid_logits`, one position after the other, as pictures are drawn."""
     codes = grids.reshape(len(grids), -1).astype(np.int64)
     logits = np.empty((*codes.shape, backend.codebook.size), np.float32)
     decoding = backend.start(prompts, guided=False, faid_neighbours=faid_neighbours)
@@ -72,7 +97,7 @@ def prompts_of(database: PatchDatabase) -> list[str]:
     return [f"{info.caption}, {info.style} style" for info in database.metadata]
 
 
-def retrieve(grid: npt.NDArray[np.integer], view: PatchDatabase, settings: DecodeSettings) -> Found:
+def retrieve(grid: npt.NDArray[np.integer], view: Database, settings: DecodeSettings) -> Found:
     """What each position of a token grid [H, W] retrieves from `view`, with the settings' K and position term."""
     places = retrieving_positions(view.context, view.grid)
     queries = context_codes(view.context, grid[None], places)[0]

@@ -24,8 +24,8 @@ from ..patches.catalogue import open_database
 from ..patches.database import PatchDatabase
 from ..training.data import NOVEL, UNSEEN_STYLE
 from ..types import DecodeSettings
+from .identify import UNSEEN_BLEND, Subject, combinations, drawn, generate, original, subjects_of
 from .judges import Pictures
-from .suites import UNSEEN_BLEND, Subject, combinations, drawn, generate, original, subjects_of
 
 MODEL_ALONE = DecodeSettings(method="model", seed=1)
 TRAINED, RECOMBINED, UNSEEN = 60, 24, 24

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
-from ..types import ArragError
+from ..types import ArragError, ConfigError
 
 AddArguments = Callable[[argparse.ArgumentParser], None]
 """Declares the arguments of a command."""
@@ -68,3 +69,10 @@ def at_least_one(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"got {text!r:.40}, expected a whole number from 1")
     return int(text)
+
+
+def checked_page(page: str) -> str:
+    """The address of a page without a slash at its end; ConfigError for anything but http."""
+    if not re.fullmatch(r"https?://[\w.:\[\]~%-]+(/[\w.~%-]+)*/?", page, re.ASCII):
+        raise ConfigError(f"--page: got {page!r:.100}, expected an address such as http://127.0.0.1:7860")
+    return page.rstrip("/")

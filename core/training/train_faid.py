@@ -12,7 +12,6 @@ that nobody drew (invented.py), since neighbours can tell it little of the style
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,13 +27,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..assets import ASSETS
 from ..backends import checkpoint
 from ..backends.blend_pass import BlendPass, parallel_pass
 from ..backends.emoji.backend import EmojiBackend
 from ..backends.emoji.text import TextEncoder
 from ..backends.emoji.transformer import ARTransformer, Condition, FaidConfig, TunedFaid, conditions
-from ..codebook import Codebook
 from ..context import Context, context_codes, retrieving_positions
 from ..inputs.arguments import add_numbers, numbers, program
 from ..patches.catalogue import open_database
@@ -47,6 +44,8 @@ from .train_transformer import Captioner, TrainSettings, corrupt
 
 NOTHING = -1
 HELD_OUT = ("validation", "pair")
+CONTROL = "control"
+"""Folder of the control, in that of its model."""
 FILTERS = (32, 256)
 """Caption filters that neighbours are looked up with, once each; then the last of them within the picture's style."""
 KINDS = len(FILTERS) + 1
@@ -184,7 +183,9 @@ def joined(parts: Sequence[Lessons]) -> Lessons:
 def looked_up(
     grids: CodeArray, items: tuple[data.Item, ...], backend: EmojiBackend, database: PatchDatabase, count: int
 ) -> Lessons:
-    """Pictures with what they retrieve from a database without their families."""
+    """Pictures with what they retrieve from a database without their families; with a count of 0, with nothing."""
+    if count == 0:
+        return Lessons(grids, items, blank(len(items), backend.grid.positions))
     vectors = backend.embed_captions([item.label for item in items])
     families = np.array([data.family(database.metadata[n].caption) for n in database.images])
 
@@ -200,6 +201,11 @@ def looked_up(
     with ThreadPoolExecutor(2) as pool:
         found = list(tqdm(pool.map(look_up, range(len(items))), total=len(items), desc="neighbours", leave=False))
     return Lessons(grids, items, np.stack(found))
+
+
+def blank(pictures: int, positions: int) -> Int16Array:
+    """Neighbours [pictures, KINDS, positions, 1] of pictures that retrieve nothing; any count of them would do."""
+    return np.full((pictures, KINDS, positions, 1), NOTHING, np.int16)
 
 
 def neighbour_codes(
@@ -336,6 +342,8 @@ def side_nats(
 
 def report(model: ARTransformer, tuned: TunedFaid, encoder: TextEncoder, side: Lessons, count: int) -> str:
     """Held-out loss with what every caption filter finds, with random neighbours, and with none."""
+    if (side.neighbours == NOTHING).all():
+        return f"off {side_nats(model, tuned, encoder, side, side.neighbours[:, 0]):.4f}"
     kinds = {f"filter {kept}": side.neighbours[:, n, :, :count] for n, kept in enumerate(FILTERS)}
     found = kinds[f"filter {FILTERS[-1]}"]
     kinds |= {"random": shuffled(found), "off": np.full_like(found, NOTHING)}
@@ -448,24 +456,6 @@ def train(
     return cast(TunedFaid, average.module)
 
 
-def shipped(side: str, codebook: Codebook) -> Lessons:
-    """The pictures of a held-out side as they ship, with nothing retrieved."""
-    held = PatchDatabase.load(ASSETS / "heldout" / side, codebook)
-    items = tuple(data.Item(info.concept, info.style, info.caption, (), True, side) for info in held.metadata)
-    neighbours = np.full((len(items), KINDS, held.grid.positions, 1), NOTHING, np.int16)
-    return Lessons(np.asarray(held.grids), items, neighbours)
-
-
-def record_control(out: Path, backend: EmojiBackend, tuned: TunedFaid, settings: FaidSettings) -> None:
-    """Write what the control scores on all held-out sides; its weights are of no other use."""
-    model, encoder, nll = backend.transformer, backend.encoder, {}
-    for name in ("validation", "test", "pair"):
-        side = shipped(name, backend.codebook)
-        nll[name] = round(side_nats(model, tuned, encoder, side, side.neighbours[:, 0]), 4)
-    record = {"nll": nll, "settings": asdict(settings)}
-    (out / "control.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where everything is read and written, and the settings; --out has the transformer to tune."""
     loop.add_folders(parser, "faid")
@@ -475,18 +465,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Tune the model and write the blenders, or train the control and write its figures."""
+    """Tune the model and write the blenders, or train the control and write it below the model."""
     settings, tunes = numbers(chosen, FaidSettings), chosen.retrieval > 0
     backend = EmojiBackend.load(chosen.out, chosen.model)
     database = open_database(chosen.database or ("seen" if chosen.novice else "emoji"), backend)
-    sides = cached_lessons(chosen.data, backend, database, chosen.run, settings.neighbours, chosen.novice)
+    count = settings.neighbours if tunes else 0
+    sides = cached_lessons(chosen.data, backend, database, chosen.run, count, chosen.novice)
     folder = chosen.run / ("faid" if tunes else "control")
     tuned = train(sides, backend, database.context, folder, settings, chosen.novice)
-    if tunes:
-        checkpoint.save_weights(chosen.out, "faid", tuned, bits=8)
-        checkpoint.write_config(chosen.out, "faid", asdict(FaidConfig()))
-    else:
-        record_control(chosen.out, backend, tuned, settings)
+    out = chosen.out if tunes else chosen.out / CONTROL
+    checkpoint.save_weights(out, "faid", tuned, bits=8)
+    checkpoint.write_config(out, "faid", asdict(FaidConfig()))
     return 0
 
 

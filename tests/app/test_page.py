@@ -101,7 +101,9 @@ def test_the_templates_are_constant(url: str) -> None:
 
 
 def test_the_code_puts_no_text_into_the_page_as_markup() -> None:
-    for name, content in published().items():
+    scripts = {name: content for name, content in published().items() if name.endswith(".js")}
+    assert len(scripts) > 50
+    for name, content in scripts.items():
         for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
             assert word not in content.decode(), name
 

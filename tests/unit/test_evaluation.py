@@ -21,6 +21,7 @@ from core.evaluation.likelihood import (
     blend_trials,
     faid_nats,
     grid_logits,
+    logits_in_turn,
     nats_per_code,
     random_entries,
     retrieve,
@@ -53,6 +54,7 @@ def test_teacher_forcing_equals_the_parallel_pass(backend: EmojiBackend) -> None
     with torch.inference_mode():
         expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition)).numpy()
     assert_close(grid_logits(backend, prompts, grids), expected)
+    assert_close(logits_in_turn(backend, prompts, grids), expected)
 
 
 def test_teacher_forcing_with_blenders_equals_the_parallel_pass(backend: EmojiBackend, database: PatchDatabase) -> None:
@@ -65,8 +67,9 @@ def test_teacher_forcing_with_blenders_equals_the_parallel_pass(backend: EmojiBa
     with torch.inference_mode():
         blending = blending_of(model, tuned, torch.from_numpy(np.array(codes)))
         expected = model(torch.from_numpy(grids).flatten(1), model.modulate(condition), tuned.head, blending).numpy()
-    decoded = grid_logits(backend, prompts, grids, found, count)
+    decoded = logits_in_turn(backend, prompts, grids, found, count)
     assert_close(decoded, expected)
+    assert_close(grid_logits(backend, prompts, grids, found, count), expected)
     assert not np.allclose(decoded, grid_logits(backend, prompts, grids), atol=1e-2)
 
 

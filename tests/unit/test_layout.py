@@ -23,8 +23,13 @@ GROUND = ("types", "codebook", "context", "draw", "daid", "faid", "engine", "tra
 
 ONLY_IN = {
     "gradio": ("app/", "app.py"),
-    "transformers": ("core/backends/janus/",),
-    "ray": ("core/patches/remote/actors/",),
+    "transformers": (
+        "core/backends/janus/",
+        "core/evaluation/geneval/",
+        "core/evaluation/dpg/",
+        "core/evaluation/extractors/",
+    ),
+    "ray": ("core/patches/remote/actors/", "core/evaluation/actors.py"),
     "faiss": ("core/patches/index.py",),
     "pyarrow": ("core/patches/segments/images.py", "core/patches/building/"),
     "numba": ("core/patches/orderings/compiled.py", "core/patches/orderings/kernel.py"),
@@ -34,7 +39,7 @@ ONLY_IN = {
 """Folders and files that may import a library; core/backends/protocol.py and what stands above it do without torch."""
 
 FLOORS = (
-    ("core.__main__", "core.commands"),
+    ("core.__main__", "core.commands", "core.evaluation.__main__"),
     ("core.evaluation",),
     ("core.training",),
     ("core.testing",),
@@ -51,7 +56,7 @@ FLOORS = (
     ("core.daid",),
     ("core.codebook", "core.draw"),
     ("core.inputs",),
-    ("core.assets", "core.threads"),
+    ("core.assets", "core.locks", "core.threads"),
     ("core.types",),
 )
 """A module imports from its own floor and from those below; nothing imports app."""

@@ -29,6 +29,7 @@ from .transformer import ARTransformer, FaidConfig, KVCache, Modulation, Transfo
 
 MODELS = ASSETS / "models"
 FOLDER, NOVICE = MODELS / "emoji", MODELS / "novice"
+CONTROL = FOLDER / "control"
 
 
 class EmojiDecoding(ModelDecoding[KVCache]):
@@ -240,6 +241,25 @@ class EmojiBackend:
         """Attention and lens of the codes [n] of a run; see `Inspecting.inspect`."""
         return inspect(self, prompt, codes, neighbours, faid_neighbours, stopped)
 
+    @torch.inference_mode()
+    def read(
+        self,
+        prompts: Sequence[str],
+        codes: IntArray,
+        neighbours: Sequence[Sequence[Neighbours | None]] | None = None,
+        faid_neighbours: int = 0,
+    ) -> FloatArray:
+        """Logits [B, S, V] of all codes in one pass; see `Reader.read`."""
+        model = self.transformer
+        captions = [self.encoder.encode(prompt) for prompt in prompts]
+        modulation = model.modulate(conditions(captions, self.encoder, model))
+        blending, head = None, None
+        if neighbours is not None and self.tuned is not None:
+            blends = self.blending(len(prompts), faid_neighbours, modulation)
+            blending, head = blends.replay(model.config.prefix, neighbours), self.tuned.head
+        logits: FloatArray = model(torch.from_numpy(codes.astype(np.int64)), modulation, head, blending).numpy()
+        return logits
+
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors [N, E] of texts, without their style words; zero where no word is known."""
         return self.encoder.pooled([content(text) for text in texts])
@@ -256,6 +276,13 @@ class EmojiBackend:
 def load_emoji(source: ModelSource | None = None) -> EmojiBackend:
     """The embedded model."""
     return EmojiBackend.load()
+
+
+def load_control(source: ModelSource | None = None) -> EmojiBackend:
+    """The embedded model with the FAiD weights of its control, which was tuned equally long and never retrieved."""
+    model = EmojiBackend.load()
+    tuned = load_faid(CONTROL, model.transformer)
+    return EmojiBackend.assemble(model.tokenizer, model.encoder, model.transformer, tuned, "emoji-control")
 
 
 def load_novice(source: ModelSource | None = None) -> EmojiBackend:

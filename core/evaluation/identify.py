@@ -174,23 +174,28 @@ def held_out_sides(backend: Backend) -> list[PatchDatabase]:
 class Judges:
     """The gallery and the classifiers, made from the pictures of the database and of the held-out sides.
 
-    originals: pictures of the database [N, ...]; others: decoded ones of the held-out sides, which only have codes.
+    held: those sides, None for the ones that ship; every: the style and the colour are learned from every n-th picture
+    of the database; originals: pictures of the database [N, ...]; others: decoded ones of the held-out sides, which
+    only have codes.
     """
 
-    def __init__(self, backend: Backend, database: PatchDatabase) -> None:
-        self.database, self.held = database, held_out_sides(backend)
+    def __init__(
+        self, backend: Backend, database: PatchDatabase, held: Sequence[PatchDatabase] | None = None, every: int = 1
+    ) -> None:
+        self._backend, self._every = backend, every
+        self.database, self.held = database, held_out_sides(backend) if held is None else list(held)
         self.originals = np.stack([opened(database, n) for n in tqdm(database.images.tolist(), desc="pictures")])
         grids, other_grids = np.asarray(database.grids)[database.images], [np.asarray(s.grids) for s in self.held]
-        self.size, self.restored = backend.codebook.size, backend.decode_codes(grids)
-        self.other_grids = np.concatenate(other_grids)
-        self.others = backend.decode_codes(self.other_grids)
+        self.size, self.restored = backend.codebook.size, backend.decode_codes(grids[::every])
+        self.other_grids = np.concatenate([grids[:0], *other_grids])
+        self.others = backend.decode_codes(self.other_grids) if len(self.other_grids) else self.restored[:0]
         infos = [database.metadata[n] for n in database.images.tolist()]
         self.infos, self.other_infos = infos, [info for side in self.held for info in side.metadata]
         everything = [*infos, *self.other_infos]
         pictures = np.concatenate([self.originals, self.others])
         concepts, styles = [info.caption for info in everything], [info.style for info in everything]
         self.gallery = Gallery.of(pictures, concepts, styles)
-        self.style = self._learn_style(backend, grids)
+        self.style = self._learn_style(backend, grids[::every])
         self.colour = Classifier.learn(*coloured(self.restored[::2]))
 
     def _learn_style(self, backend: Backend, grids: CodeArray) -> Classifier:
@@ -199,14 +204,16 @@ class Judges:
         for share in ROUGHENED:
             rough = roughened(grids, backend.codebook.vectors, share, rng)
             rows.append(self.looks(backend.decode_codes(rough), rough))
-        return Classifier.learn(np.concatenate(rows), [info.style for info in self.infos] * len(rows))
+        return Classifier.learn(np.concatenate(rows), [info.style for info in self.infos[:: self._every]] * len(rows))
 
     def looks(self, pictures: Pictures, grids: CodeArray) -> FloatArray:
         """[N, 566 + V] what the style judge looks at: the surface of decoded pictures, and which codes they use."""
         return np.hstack([in_parts(surface, pictures), codes_used(grids, self.size)])
 
     def own_figures(self) -> Figures:
-        """How good the judges are on pictures that they have not learned from."""
+        """How good the judges are on pictures that they have not learned from; nothing where there are none."""
+        if not self.other_infos:
+            return {}
         styles = [info.style for info in self.other_infos]
         return {
             "style_judge_accuracy": self.style.accuracy(self.looks(self.others, self.other_grids), styles),
@@ -215,8 +222,11 @@ class Judges:
 
     def reconstructions(self, subjects: Sequence[Subject]) -> Pictures:
         """What the tokenizer makes of the subjects' own pictures: what a perfect model would draw."""
-        number = {(info.caption, info.style): n for n, info in enumerate(self.infos)}
-        return self.restored[[number[subject.concept, subject.style] for subject in subjects]]
+        number = {
+            (info.caption, info.style): n for n, info in zip(self.database.images.tolist(), self.infos, strict=True)
+        }
+        images = [number[subject.concept, subject.style] for subject in subjects]
+        return self._backend.decode_codes(np.asarray(self.database.grids)[images])
 
 
 def coloured(pictures: Pictures) -> tuple[npt.NDArray[np.float32], list[str]]:

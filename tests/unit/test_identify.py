@@ -10,8 +10,8 @@ import pytest
 from core.backends.emoji.backend import EmojiBackend
 from core.contact_sheet import wrapped
 from core.engine import decode
-from core.evaluation import suites
-from core.evaluation.suites import Subject
+from core.evaluation import identify
+from core.evaluation.identify import Subject
 from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
 from core.types import ConfigError, DecodeSettings
@@ -26,29 +26,29 @@ def test_prompts_name_colour_concept_and_style() -> None:
 
 
 def test_a_draw_is_the_same_at_every_call_and_even_over_styles() -> None:
-    chosen = suites.drawn(SUBJECTS, 40)
-    assert chosen == suites.drawn(SUBJECTS, 40)
+    chosen = identify.drawn(SUBJECTS, 40)
+    assert chosen == identify.drawn(SUBJECTS, 40)
     assert Counter(subject.style for subject in chosen) == {"3d": 20, "flat": 20}
     assert len(set(chosen)) == 40
 
 
 def test_settings_are_not_chosen_on_what_judges_them() -> None:
-    tuning = {subject.concept for subject in SUBJECTS if suites.for_tuning(subject.concept)}
+    tuning = {subject.concept for subject in SUBJECTS if identify.for_tuning(subject.concept)}
     assert 5 < len(tuning) < 25
 
 
 def test_subjects_are_those_of_the_view(backend: EmojiBackend) -> None:
     database = tiny_database(backend)
-    everything = suites.subjects_of(database, True) + suites.subjects_of(database, False)
+    everything = identify.subjects_of(database, True) + identify.subjects_of(database, False)
     assert len(everything) == len(database.images)
     view = database.with_styles(["flat"])
-    assert {s.style for s in suites.subjects_of(view, True) + suites.subjects_of(view, False)} == {"flat"}
+    assert {s.style for s in identify.subjects_of(view, True) + identify.subjects_of(view, False)} == {"flat"}
 
 
 def test_generated_pictures_equal_single_runs(backend: EmojiBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suites, "ROWS", 2)
+    monkeypatch.setattr(identify, "ROWS", 2)
     subjects, settings = [Subject(word, "3d") for word in ("pizza", "heart", "dog")], DecodeSettings(method="model")
-    sample = suites.generate(backend, None, subjects, settings, 2)
+    sample = identify.generate(backend, None, subjects, settings, 2)
     assert [subject.concept for subject in sample.subjects] == ["pizza", "heart", "dog"] * 2
     alone = decode(backend, None, ["dog, 3d style"], DecodeSettings(method="model", seed=2))
     assert sample.grids[2].ravel().tolist() == [step[0].code for step in alone]
@@ -58,7 +58,7 @@ def test_generated_pictures_equal_single_runs(backend: EmojiBackend, monkeypatch
 
 def test_a_database_without_pictures_is_a_clear_error(backend: EmojiBackend) -> None:
     with pytest.raises(ConfigError, match="has no picture"):
-        suites.opened(tiny_database(backend), 0)
+        identify.opened(tiny_database(backend), 0)
 
 
 def test_a_view_without_what_another_database_holds(backend: EmojiBackend) -> None:
@@ -84,5 +84,5 @@ def test_the_style_is_that_of_the_own_picture_that_shares_most_codes(backend: Em
     mostly_flat = np.where(np.arange(SIDE)[None, :, None] < 2, grids[:1], grids[1:2])
     drawn = np.concatenate([grids[:1], mostly_flat, mostly_flat, grids[2:3]]).astype(np.uint16)
     subjects = (Subject("pizza", "3d"), Subject("pizza", "flat"), Subject("pizza", "3d"), Subject("dog", "3d"))
-    sample = suites.Sample(subjects, np.zeros((4, 1, 1, 3), np.uint8), drawn)
-    assert suites.style_by_codes(database, sample) == 3 / 4
+    sample = identify.Sample(subjects, np.zeros((4, 1, 1, 3), np.uint8), drawn)
+    assert identify.style_by_codes(database, sample) == 3 / 4

@@ -1,0 +1,1 @@
+"""What the commands behind `evaluate` do with suites; imported when it is done."""
