@@ -109,4 +109,4 @@ def test_front_matter_is_what_a_space_needs() -> None:
 
 
 def test_a_newcomer_reads_it_to_the_end() -> None:
-    assert len(PAGES["README.md"].splitlines()) < 150
+    assert len(PAGES["README.md"].splitlines()) < 170

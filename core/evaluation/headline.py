@@ -69,17 +69,11 @@ RANK, STYLE = "concept, mean reciprocal rank", "judged to be in the style"
 LINES: tuple[Line, ...] = (
     _nats("DAiD as validation chose it", "DAiD"),
     _nats("DAiD as the page sets it", "DAiD, as set"),
-    _nats("DAiD with random entries", "DAiD, random entries"),
     _nats("FAiD", "FAiD"),
     _nats("FAiD with nothing looked up: what its tuning alone is worth", "FAiD, blank"),
     _line(
         "concept recognised in drawn pictures, mean reciprocal rank: DAiD as the page sets it",
         "generation-emoji", "What was asked for", ("model", RANK, 0), ("daid", RANK, 0), ("daid", "less model", 0),
-    ),
-    _line(
-        "distance to held-out pictures (FWD, less is nearer): DAiD as the page sets it",
-        "generation-emoji", "Distances to real pictures: held-out",
-        ("model", "FWD", 0), ("daid", "FWD", 0), ("daid", "FWD", 1),
     ),
     _line(
         "share of a picture that is copied from one source or another: DAiD as the page sets it",
@@ -91,7 +85,6 @@ LINES: tuple[Line, ...] = (
         "swap-novice", "Pictures in the style flat", ("alone", STYLE, 0), ("unseen", STYLE, 0), ("unseen", STYLE, 1),
     ),
     _seconds("DAiD", "daid"),
-    _seconds("FAiD", "faid"),
 )  # fmt: skip
 """In the order in which they are shown."""
 

@@ -43,7 +43,7 @@ def publish(report: Path, root: Path) -> list[Path]:
     place for it.
     """
     found = _read(report)
-    table = headline(found)
+    table = _rounded(headline(found))  # once, so that README and page say the same
     readme = _readme(root / "README.md", table)
     docs, tab = root / "docs" / "evaluation", root / "assets" / "evaluation"
     for folder in (docs, tab):
@@ -57,7 +57,7 @@ def publish(report: Path, root: Path) -> list[Path]:
     page = re.sub(rf"\]\(({PLOTS}|{SHEETS})/", r"](evaluation/\1/", page)
     written[1].write_text(f"{MADE}\n\n{page}", encoding="utf-8")
     shown = [{name: run[name] for name in SHOWN} for run in found["runs"]]
-    told = _rounded({"version": VERSION, "about": ABOUT, "headline": table, "runs": shown})
+    told = {"version": VERSION, "about": ABOUT, "headline": table, "runs": _rounded(shown)}
     (tab / "report.json").write_text(json.dumps(told, separators=(",", ":")) + "\n", encoding="utf-8")
     written[0].write_text(readme, encoding="utf-8")
     return [*written, tab / "report.json"]
