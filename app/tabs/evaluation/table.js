@@ -32,7 +32,8 @@ export function tableOf({ head, rows, digits, note }) {
     const line = make("tr");
     line.append(...row.map((cell, i) => {
       const { value, interval } = cellTexts(cell, digits), node = make(i ? "td" : "th", typeof cell === "string" ? "" : "is-number", value);
-      if (!i) node.setAttribute("scope", "row");
+      if (i) node.title = cell?.n ? `${head[i]}, n = ${cell.n}` : head[i];
+      else node.setAttribute("scope", "row");
       if (interval) node.append(" ", make("small", "", interval));
       return node;
     }));
