@@ -70,7 +70,7 @@ async () => {
 """
 LISTENING = {
     "stepper", "page-head", "whatif", "image-maps", "compare", "sweep", "sources", "tour", "database-place", "rail",
-    "typeahead", "fan", "inside", "share", "following",
+    "typeahead", "fan", "inside", "share", "following", "evaluation",
 }  # fmt: skip
 """Components that listen to or watch something outside of their own elements."""
 
