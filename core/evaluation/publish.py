@@ -27,7 +27,7 @@ SHOWN: Final = ("title", "model", "database", "items", "failed", "unavailable", 
 """What the tab shows of a run."""
 
 ABOUT: Final = (
-    "Measured of the models that ship with this page, whatever model it draws with; `python -m core evaluate embedded` "
+    "Measured of the models that ship with this page, whatever model it draws with; python -m core evaluate embedded "
     "measures all of it again."
 )
 SCALE, QUALITY, DIGITS = 0.75, 50, 5
