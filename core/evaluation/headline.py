@@ -89,9 +89,9 @@ LINES: tuple[Line, ...] = (
 """In the order in which they are shown."""
 
 NOTE: Final = (
-    "Behind values: 95 % intervals over n pictures, prompts or turns; differences are paired, and an interval that holds "
-    "0 shows none. What likelihood chooses on validation pictures is not what the page draws with: guided pictures of "
-    "things that the model knows are another question."
+    "Behind values: 95 % intervals over n pictures, prompts or turns; differences are paired, and an interval that "
+    "holds 0 shows none. What likelihood chooses on validation pictures is not what the page draws with: guided "
+    "pictures of things that the model knows are another question."
 )
 
 
