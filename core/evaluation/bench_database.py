@@ -28,7 +28,7 @@ from ..backends.emoji.backend import EmojiBackend
 from ..codebook import Codebook
 from ..context import Context, context_codes, keys, retrieving_positions
 from ..engine import decode
-from ..patches.index import distance_tables, flat_index, table_sum, transposed_vectors
+from ..patches.index import Compute, distance_tables, flat_index, table_sum, transposed_vectors
 from ..patches.orderings import machine
 from ..patches.protocol import ImageInfo
 from ..patches.segments.ask import Ask, Ground, Near, SegmentIndex
@@ -41,7 +41,7 @@ from ..patches.segments.segment import Batch
 from ..patches.segments.ties import ordered
 from ..patches.segments.tune import recall
 from ..patches.segments.writer import DatabaseWriter
-from ..types import DecodeSettings, FloatArray, Grid, IntArray
+from ..types import ConfigError, DecodeSettings, FloatArray, Grid, IntArray
 from .synthetic import Source, derived_codebook, write_grids
 
 GRID: Final = Grid(24, 24)
@@ -92,8 +92,8 @@ class Work:
 
     def tables(self) -> Iterator[tuple[IntArray, FloatArray]]:
         """Every query with its tables."""
-        vectors = transposed_vectors(self.codebook)
-        return ((query, distance_tables(vectors, query)) for query in self.queries)
+        vectors, compute = transposed_vectors(self.codebook), tables_by()
+        return ((query, compute(vectors, query)) for query in self.queries)
 
     def once(self, name: str, measure: Callable[..., Figures], *arguments: Any) -> Figures:
         """Measure in a process of its own, or take what an earlier run measured."""
@@ -105,23 +105,33 @@ class Work:
         return found
 
 
-def database_figures(folder: Path, largest: str) -> Figures:
-    """All figures of all sizes up to the largest one; the folder holds the databases and is left as it is."""
+def database_figures(folder: Path, largest: str, only: Sequence[str] = tuple(KINDS)) -> Figures:
+    """Figures of some kinds at all sizes up to the largest one; the folder holds the databases and is left as it is."""
     figures: Figures = {}
     for size in SIZES[: SIZES.index(largest) + 1]:
         work = Work(folder, size)
         work.here.mkdir(parents=True, exist_ok=True)
         figures |= work.once("made", make)
-        for kind in _kinds(size):
+        kinds = tuple(kind for kind in _kinds(size) if kind in only)
+        for kind in kinds:
             figures |= work.once(f"built-{kind}", build, kind)
             figures |= work.once(f"searched-{kind}", search, kind)
-        figures |= work.once("exact", check, _kinds(size))
-        if size == "1e6":
+        if kinds:
+            figures |= work.once(f"exact-{'-'.join(kinds)}", check, kinds)
+        if size == "1e6" and "orderings" in kinds:
             figures |= work.once("flat", against_flat)
-        if size == "1e7":
+        if size == "1e7" and "orderings" in kinds:
             figures |= work.once("picture", picture_overhead)
     exact = [value for name, value in figures.items() if name.startswith("exact_recall_")]
-    return {"exact_recall": min(exact)} | figures
+    return ({"exact_recall": min(exact)} if exact else {}) | figures
+
+
+def named_kinds(text: str) -> tuple[str, ...]:
+    """The kinds in a list with commas, all for none; ConfigError for one that there is not."""
+    names = tuple(name.strip() for name in text.split(",")) if text else tuple(KINDS)
+    if unknown := [name for name in names if name not in KINDS]:
+        raise ConfigError(f"kinds: got {unknown[0]!r:.80}, expected some of {', '.join(KINDS)}")
+    return names
 
 
 def _kinds(size: str) -> tuple[str, ...]:
@@ -208,6 +218,11 @@ def check(work: Work, kinds: Sequence[str]) -> Figures:
     return figures
 
 
+def tables_by() -> Compute:
+    """What computes distance tables, as in a database that is searched by orderings where numba is there."""
+    return machine.distance_tables if machine.is_there() else distance_tables
+
+
 def nearest_by_scan(ground: Ground, tables: Sequence[FloatArray], k: int) -> list[Near]:
     """The k first of all entries for some queries, adding up one after the other, some images at a time."""
     positions = len(retrieving_positions(CONTEXT, GRID))
@@ -230,13 +245,13 @@ def against_flat(work: Work) -> Figures:
     ground = work.ground("orderings")
     columns = columns_of(CONTEXT, np.asarray(ground.grids), ground.codebook.size)
     flat = flat_index(keys(ground.codebook, columns.T.astype(np.int64)))
-    index, vectors = KINDS["orderings"].open(ground), transposed_vectors(ground.codebook)
+    index, vectors, compute = KINDS["orderings"].open(ground), transposed_vectors(ground.codebook), tables_by()
     times = []
     for query in work.queries:
         begin = time.thread_time()
         flat.search(keys(ground.codebook, query)[None], K)
         between = time.thread_time()
-        _first(index, query, distance_tables(vectors, query))
+        _first(index, query, compute(vectors, query))
         times.append((between - begin, time.thread_time() - between))
     floats, ours = np.array(times[1:]).T
     return {
@@ -357,6 +372,6 @@ def run(chosen: argparse.Namespace) -> int:
     """Measure and print."""
     held = tempfile.TemporaryDirectory() if chosen.work is None else nullcontext(chosen.work)
     with held as folder:
-        figures = database_figures(Path(folder), chosen.largest)
+        figures = database_figures(Path(folder), chosen.largest, named_kinds(chosen.kinds))
     print(json.dumps(figures) if chosen.json else "\n".join(f"{name:48} {value}" for name, value in figures.items()))
     return 0

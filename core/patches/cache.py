@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 
 from ..types import Neighbours
 
@@ -23,6 +24,22 @@ class Cache:
             if name in self._items:
                 self._items.move_to_end(name)
             return self._items.get(name)
+
+    def answers(
+        self, names: Sequence[tuple[object, ...]], find: Callable[[list[int]], Sequence[Neighbours]]
+    ) -> list[Neighbours]:
+        """The answer under each name; find gives those of the rows that nothing is remembered of, each name once.
+
+        What a part of the database is missing from is not remembered.
+        """
+        found = {name: near for name in set(names) if (near := self.get(name)) is not None}
+        rows = {name: row for row, name in enumerate(names) if name not in found}
+        if rows:
+            for name, near in zip(rows, find(list(rows.values())), strict=True):
+                found[name] = near
+                if not near.lost:
+                    self.put(name, near)
+        return [found[name] for name in names]
 
     def put(self, name: tuple[object, ...], neighbours: Neighbours) -> None:
         """Remember, and forget the oldest until everything fits; what is too large alone is not kept."""

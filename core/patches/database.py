@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -25,20 +26,23 @@ from .index import (
     INDEX_KINDS,
     ContextIndex,
     choose_kind,
-    distance_tables,
     entry_of_rank,
     ranges,
     run_of,
     table_sum,
+    table_sums,
     tie_rank,
     within_kth,
 )
 from .protocol import ImageInfo
-from .queries import check_search, penalties
-from .store import Int32Array, Store, make_store, read_only, sorted_entries
+from .queries import Position, check_search, penalties, places_of
+from .store import Store, make_store, read_only, sorted_entries
 
 CACHED_NEIGHBOURS: Final = 1_000_000
 """How many neighbours (20 bytes each, and some 200 for each answer) one view remembers at most."""
+
+AT_ONCE: Final = 1 << 20
+"""Distances and numbers of tables that are computed at a time: 4 MB."""
 
 
 class PatchDatabase:
@@ -68,7 +72,6 @@ class PatchDatabase:
         self._counts = np.diff(starts, append=len(packed))  # [U]
         self.index_kind = index or choose_kind(len(starts))
         self._cache = Cache(CACHED_NEIGHBOURS)
-        self._asked: tuple[bytes, FloatArray] = b"", np.zeros((0, 0), np.float32)
 
     @cached_property
     def _index(self) -> ContextIndex:
@@ -320,27 +323,41 @@ class PatchDatabase:
     # -- search -------------------------------------------------------------------------------------------------------
 
     def search(
-        self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+        self, queries: IntArray, k: int, position: Position = None, position_weight: float = 0.0
     ) -> list[Neighbours]:
         """The k nearest entries (0: all) of every query [B, n] of context codes, ascending, ties by tie rank.
 
-        position_weight w adds w * (drow^2 + dcol^2), measured from the raster `position`, to every distance before the
-        nearest are chosen. Raises ConfigError for codes or numbers outside of their range.
+        position_weight w adds w * (drow^2 + dcol^2), measured from the raster `position` (one for all, or [B] one for
+        each query), to every distance before the nearest are chosen. Several queries at once share what they can; each
+        answer is that of the query alone. Raises ConfigError for codes or numbers outside of their range.
         """
         return self.search_within(queries, k, position, position_weight, np.full(len(queries), np.inf, np.float32))
 
     def search_within(
-        self, queries: IntArray, k: int, position: int | None, position_weight: float, bounds: FloatArray
+        self, queries: IntArray, k: int, position: Position, position_weight: float, bounds: FloatArray
     ) -> list[Neighbours]:
         """As `search`, when k entries are known to be at no more than bounds [B]: the same answers, sooner.
 
         Where a bound is 0 the answer is the entries of the query's own context, and nothing is searched.
         """
         check_search(self.context, self.codebook.size, self.grid, queries, k, position, position_weight)
-        place = position if position_weight > 0 else None
-        k = min(k or len(self), len(self))
-        rows = zip(np.asarray(queries, np.int64), bounds, strict=True)
-        return [self._cached(query, k, place, position_weight, float(bound)) for query, bound in rows]
+        places = places_of(position, position_weight, len(queries))
+        k, weight = min(k or len(self), len(self)), position_weight
+        asked = np.asarray(queries, np.int64)
+        names = [
+            (query.tobytes(), k, place, weight if place is not None else 0.0)
+            for query, place in zip(asked, places, strict=True)
+        ]
+        size = max(1, AT_ONCE // (asked.shape[1] * (self.codebook.size + 1) + len(self._starts)))
+
+        def find(rows: list[int]) -> list[Neighbours]:
+            found = list[Neighbours]()
+            for first in range(0, len(rows), size):
+                part = rows[first : first + size]
+                found += self._find(asked[part], k, [places[row] for row in part], weight, bounds[part])
+            return found
+
+        return self._cache.answers(names, find)
 
     def nearest_of(
         self, query: IntArray, entries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
@@ -356,66 +373,56 @@ class PatchDatabase:
         columns = np.searchsorted(self.images, images).clip(max=max(0, len(self.images) - 1))
         held = self.images[columns] == images if len(self.images) else np.zeros(len(entries), bool)
         contexts = self._contexts[:, self._context_of[slots[held], columns[held]]]
-        distances = table_sum(self._tables(np.asarray(query, np.int64)), contexts)
+        distances = table_sum(self._store.tables.of(np.asarray(query, np.int64)), contexts)
         if position is not None and position_weight > 0:
             distances += penalties(self.context, self.grid, position, position_weight)[slots[held]]
-        return self._neighbours(distances, entries[held].astype(np.int32), k or len(entries))
+        return self._neighbours([len(distances)], distances, entries[held], k or len(entries))[0]
 
-    def _cached(self, query: IntArray, k: int, position: int | None, weight: float, bound: float) -> Neighbours:
-        """Neighbours of one query, from the cache or from the index; their arrays are read-only because shared."""
-        name = (query.tobytes(), k, position, weight if position is not None else 0.0)
-        found = self._cache.get(name)
-        if found is None:
-            found = self._find(query, k, position, weight, bound)
-            self._cache.put(name, found)
-        return found
-
-    def _find(self, query: IntArray, k: int, position: int | None, weight: float, bound: float) -> Neighbours:
-        """Search without the cache; k is at most the number of entries, and k of them are within the bound."""
+    def _find(
+        self, queries: IntArray, k: int, places: Sequence[int | None], weight: float, bounds: FloatArray
+    ) -> list[Neighbours]:
+        """Search without the cache; k is at most the number of entries, and k of them are within each bound."""
         if k == 0:
-            return self._neighbours(np.zeros(0, np.float32), np.zeros(0, np.int32), 0)
-        tables = self._tables(query)
-        if position is not None:
-            paid = penalties(self.context, self.grid, position, weight)
-            return self._neighbours(*self._near_placed(tables, k, paid, bound), k)
-        named = self._named(query, k) if bound == 0 and _only_itself_is_at_zero(tables) else None
-        return self._neighbours(*(named or self._near_entries(query, tables, k, bound)), k)
+            return self._neighbours([0] * len(queries), np.zeros(0, np.float32), np.zeros(0, np.int64), 0)
+        tables = self._store.tables.of(queries)
+        if places[0] is not None:
+            asked = zip(table_sums(tables, self._contexts), places, bounds, strict=True)
+            return [self._nearest_placed(d, k, int(place or 0), weight, bound) for d, place, bound in asked]
+        if bounds.all():
+            return self._nearest(queries, tables, k, bounds)
+        named = (self._named(*asked, k) for asked in zip(queries, tables, bounds, strict=True))
+        rows = (slice(row, row + 1) for row in range(len(queries)))
+        return [
+            near or self._nearest(queries[row], tables[row], k, bounds[row])[0]
+            for near, row in zip(named, rows, strict=True)
+        ]
 
-    def _tables(self, query: IntArray) -> FloatArray:
-        """Distance tables [n, V + 1] of a query; the last one's are kept, since following asks twice in a row."""
-        name, tables = self._asked
-        if name != query.tobytes():
-            tables = distance_tables(self._store.vectors, query)
-            self._asked = query.tobytes(), tables
-        return tables
-
-    def _named(self, query: IntArray, k: int) -> tuple[FloatArray, Int32Array] | None:
-        """Distances and numbers of the k first entries of the query's own context; None where it has fewer."""
+    def _named(self, query: IntArray, tables: FloatArray, bound: float, k: int) -> Neighbours | None:
+        """The k first entries of the query's own context, where the bound is 0; None where it has fewer."""
+        if bound != 0 or not _only_itself_is_at_zero(tables):
+            return None
         codes = np.where(query < 0, self.codebook.size, query).astype(np.uint16)
         first, end = run_of(self._contexts, codes)
         if first == end or self._counts[first] < k:
             return None
         start = self._starts[first]
-        return np.zeros(k, np.float32), self._entries[start : start + k]
+        return self._neighbours([k], np.zeros(k, np.float32), self._entries[start : start + k], k)[0]
 
-    def _near_entries(self, query: IntArray, tables: FloatArray, k: int, bound: float) -> tuple[FloatArray, Int32Array]:
-        """Distances and numbers of a few entries that hold the k nearest and all ties with the last."""
-        contexts, distances = self._index.nearest(query, tables, min(k, len(self._starts)), bound)
-        order = np.argsort(distances)
-        contexts, distances = contexts[order], distances[order]
+    def _nearest(self, queries: IntArray, tables: FloatArray, k: int, bounds: FloatArray) -> list[Neighbours]:
+        """The k nearest of each query without a position."""
+        rows, contexts, distances = self._index.nearest(queries, tables, min(k, len(self._starts)), bounds)
         counts = np.minimum(self._counts[contexts], k)  # a context's entries stand by tie rank: only its first k count
-        last = distances[np.searchsorted(np.cumsum(counts), k)]
-        used = int(np.searchsorted(distances, last, side="right"))
-        places = ranges(self._starts[contexts[:used]], counts[:used])
-        return np.repeat(distances[:used], counts[:used]), self._entries[places]
+        entries = self._entries[ranges(self._starts[contexts], counts)]
+        sizes = np.bincount(rows, counts, minlength=len(queries)).astype(np.int64).tolist()
+        return self._neighbours(sizes, np.repeat(distances, counts), entries, k)
 
-    def _near_placed(self, tables: FloatArray, k: int, paid: FloatArray, bound: float) -> tuple[FloatArray, Int32Array]:
-        """The same when every entry pays the penalty [P] of its position.
+    def _nearest_placed(self, distances: FloatArray, k: int, place: int, weight: float, bound: float) -> Neighbours:
+        """The same for the distances [U] of all contexts, when every entry pays the penalty of its position.
 
         Distances are not negative: positions that cost more than the k-th total at the cheapest positions are out, or,
         where that is known, more than the bound.
         """
-        distances = table_sum(tables, self._contexts)
+        paid = penalties(self.context, self.grid, place, weight)
         if bound == np.inf:
             cheapest = np.argsort(paid)[: 8 + -(-k // len(self.images))]
             totals = distances[self._context_of[cheapest]] + paid[cheapest, None]
@@ -423,21 +430,27 @@ class PatchDatabase:
         slots = np.flatnonzero(paid <= bound)
         totals = distances[self._context_of[slots]] + paid[slots, None]
         near = within_kth(totals.ravel(), k)
-        places, columns = np.divmod(near, len(self.images))
-        entries = self.images[columns] * len(self._store.positions) + slots[places]
-        return totals.ravel()[near], entries.astype(np.int32)
+        rows, columns = np.divmod(near, len(self.images))
+        entries = self.images[columns] * len(self._store.positions) + slots[rows]
+        return self._neighbours([len(near)], totals.ravel()[near], entries, k)[0]
 
-    def _neighbours(self, distances: FloatArray, entries: Int32Array, k: int) -> Neighbours:
-        """The k first by distance, then tie rank, with their codes.
+    def _neighbours(
+        self, sizes: Sequence[int], distances: FloatArray, entries: npt.NDArray[np.integer], k: int
+    ) -> list[Neighbours]:
+        """The k first by distance, then tie rank, of each run of that many entries; read-only, because shared.
 
         The bits of floats >= 0 order as the floats do, so one sort of (distance bits, rank) pairs does it.
         """
-        packed = np.sort(distances.view(np.int32).astype(np.int64) << 32 | tie_rank(entries.astype(np.int64)))[:k]
-        chosen = entry_of_rank(packed & 0xFFFFFFFF)
+        packed = distances.view(np.int32).astype(np.int64) << 32 | tie_rank(entries.astype(np.int64))
+        first = [np.sort(packed[end - size : end])[:k] for size, end in zip(sizes, accumulate(sizes), strict=True)]
+        joined = first[0] if len(first) == 1 else np.concatenate(first)
+        chosen = entry_of_rank(joined & 0xFFFFFFFF)
         images, slots = np.divmod(chosen, len(self._store.positions))
         codes = self._store.grids.reshape(len(self._store.grids), -1)[images, self._store.positions[slots]]
-        ordered = (packed >> 32).astype(np.int32).view(np.float32)
-        return Neighbours(read_only(codes.astype(np.int64)), read_only(ordered), read_only(chosen))
+        arrays = codes.astype(np.int64), (joined >> 32).astype(np.int32).view(np.float32), chosen
+        ends = list(accumulate(map(len, first)))
+        parts = [slice(end - len(part), end) for part, end in zip(first, ends, strict=True)]
+        return [Neighbours(*(read_only(array[part].copy()) for array in arrays)) for part in parts]
 
 
 def _only_itself_is_at_zero(tables: FloatArray) -> bool:

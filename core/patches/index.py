@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -36,11 +37,13 @@ class ContextIndex(Protocol):
     def __init__(self, codebook: Codebook, contexts: CodeArray) -> None: ...
 
     def nearest(
-        self, query: IntArray, tables: FloatArray, k: int, bound: float = np.inf
-    ) -> tuple[IntArray, FloatArray]:
-        """Numbers and distances, in any order, of contexts that include the k nearest and all ties with the last.
+        self, queries: IntArray, tables: FloatArray, k: int, bounds: FloatArray
+    ) -> tuple[IntArray, IntArray, FloatArray]:
+        """Rows, numbers and distances of contexts that include the k nearest of each query and all ties with the last.
 
-        bound: those that are farther are not wanted; an index that gains nothing by it returns them nevertheless.
+        queries: [B, n]; tables: [B, n, V + 1], see `distance_tables`. Rows ascend, contexts of one query are in any
+        order. bounds: [B], those that are farther are not wanted (inf: nothing is known); an index that gains
+        nothing by it returns them nevertheless.
         """
         ...
 
@@ -52,12 +55,13 @@ class ScanIndex:
         self._contexts = contexts
 
     def nearest(
-        self, query: IntArray, tables: FloatArray, k: int, bound: float = np.inf
-    ) -> tuple[IntArray, FloatArray]:
+        self, queries: IntArray, tables: FloatArray, k: int, bounds: FloatArray
+    ) -> tuple[IntArray, IntArray, FloatArray]:
         """See ContextIndex."""
-        distances = table_sum(tables, self._contexts)
-        near = within_kth(distances, k) if bound == np.inf else np.flatnonzero(distances <= bound)
-        return near, distances[near]
+        distances = table_sums(tables, self._contexts)
+        limits = np.where(np.isinf(bounds), kth_smallest(distances, k), bounds)
+        near = np.flatnonzero(distances <= limits[:, None])
+        return *np.divmod(near, distances.shape[1]), distances.ravel()[near]
 
 
 class QuantizerIndex:
@@ -84,9 +88,15 @@ class QuantizerIndex:
         self._index.add_sa_codes(np.ascontiguousarray(contexts.T).view(np.uint8))
 
     def nearest(
-        self, query: IntArray, tables: FloatArray, k: int, bound: float = np.inf
-    ) -> tuple[IntArray, FloatArray]:
-        """See ContextIndex. Asks for some more than k and looks at the last one, to be sure that no tie was cut off."""
+        self, queries: IntArray, tables: FloatArray, k: int, bounds: FloatArray
+    ) -> tuple[IntArray, IntArray, FloatArray]:
+        """See ContextIndex. One query after the other: faiss takes no less time for several at once."""
+        found = [self._nearest(*asked) for asked in zip(queries, tables, [k] * len(queries), bounds, strict=True)]
+        rows = np.repeat(np.arange(len(queries)), [len(ids) for ids, _ in found])
+        return rows, np.concatenate([ids for ids, _ in found]), np.concatenate([distances for _, distances in found])
+
+    def _nearest(self, query: IntArray, tables: FloatArray, k: int, bound: float) -> tuple[IntArray, FloatArray]:
+        """For one query: asks for some more than k and looks at the last one, to be sure that no tie was cut off."""
         key = keys(self._codebook, query)[None]
         ask = k + 32
         while ask <= min(self._MOST, self._contexts.shape[1]):
@@ -94,7 +104,8 @@ class QuantizerIndex:
             if rough[0, -1] > rough[0, k - 1] + self._SLACK:
                 return ids[0], table_sum(tables, self._contexts[:, ids[0]])
             ask *= 4
-        return ScanIndex(self._codebook, self._contexts).nearest(query, tables, k, bound)
+        scan = ScanIndex(self._codebook, self._contexts)
+        return scan.nearest(query[None], tables[None], k, np.array([bound], np.float32))[1:]
 
 
 class SavedIndex:
@@ -262,33 +273,51 @@ def distance_tables(vectors: FloatArray, query: IntArray) -> FloatArray:
     return tables
 
 
+Compute = Callable[[FloatArray, IntArray], FloatArray]
+
+
 class DistanceTables:
     """Distance tables of queries; the rows of codes that were asked for last are kept: a picture asks for each again.
 
-    Safe to share between threads. Rows take up to KEPT bytes.
+    Safe to share between threads. Rows take up to KEPT bytes: of a codebook of up to 2,047 codes all stay.
     """
 
     KEPT: Final = 1 << 24
 
-    def __init__(self, vectors: FloatArray) -> None:
-        """vectors: [d, V + 1], see `transposed_vectors`."""
+    def __init__(self, vectors: FloatArray, compute: Compute = distance_tables) -> None:
+        """vectors: [d, V + 1], see `transposed_vectors`; compute: `distance_tables`, or what gives the same bits."""
+        self._made_of = vectors, compute
         rows = max(1, self.KEPT // (4 * vectors.shape[1]))
-        self._row = lru_cache(rows)(lambda code: distance_tables(vectors, np.array([code]))[0])
+        self._row = lru_cache(rows)(lambda code: compute(vectors, np.array([code]))[0])
 
-    def of(self, query: IntArray) -> FloatArray:
-        """As `distance_tables` of a query [n]: [n, V + 1], an array of one's own."""
-        return np.stack([self._row(code) for code in query.tolist()])
+    def __reduce__(self) -> tuple[type[DistanceTables], tuple[FloatArray, Compute]]:
+        """Sent to another process without what is kept."""
+        return DistanceTables, self._made_of
+
+    def of(self, queries: IntArray) -> FloatArray:
+        """As `distance_tables`, of one query [n] or several [B, n]: [..., n, V + 1], an array of one's own."""
+        rows = [self._row(code) for code in queries.ravel().tolist()]
+        return np.concatenate(rows).reshape(*queries.shape, -1)
 
 
 def table_sum(tables: FloatArray, contexts: CodeArray) -> FloatArray:
     """Distances [U] of contexts [n, U]: the sum of one look-up a code, always in the same order."""
+    distances: FloatArray = table_sums(tables[None], contexts)[0]
+    return distances
+
+
+def table_sums(tables: FloatArray, contexts: CodeArray) -> FloatArray:
+    """Distances [B, U] of contexts [n, U] for the tables [B, n, V + 1] of several queries."""
     block = 65536  # numpy looks up by int64: converting block by block stays in the cache and needs no copy of all
-    total = np.zeros(contexts.shape[1], np.float32)
-    for start in range(0, len(total), block):
-        part = total[start : start + block]
-        for table, codes in zip(tables, contexts[:, start : start + block], strict=True):
-            part += table.take(codes.astype(np.intp), mode="clip")
-    return total
+    totals, found = np.empty((len(tables), contexts.shape[1]), np.float32), np.empty(block, np.float32)
+    for start in range(0, contexts.shape[1], block):
+        numbers = contexts[:, start : start + block].astype(np.intp)
+        for table, total in zip(tables, totals, strict=True):
+            part, looked_up = total[start : start + block], found[: numbers.shape[1]]
+            table[0].take(numbers[0], mode="clip", out=part)
+            for slot in range(1, len(numbers)):
+                part += table[slot].take(numbers[slot], mode="clip", out=looked_up)
+    return totals
 
 
 def run_of(contexts: CodeArray, query: CodeArray) -> tuple[int, int]:
@@ -311,10 +340,17 @@ def tie_rank(entries: IntArray) -> IntArray:
 
 def entry_of_rank(ranks: IntArray) -> IntArray:
     """Inverse of tie_rank."""
-    return ranks * pow(SCATTER, -1, 2**32) & 0xFFFFFFFF
+    return ranks * GATHER & 0xFFFFFFFF
 
 
 SCATTER: Final = 2654435761
+GATHER: Final = pow(SCATTER, -1, 2**32)
+
+
+def kth_smallest(distances: FloatArray, k: int) -> FloatArray:
+    """The k-th smallest number of each row [B, U], the largest one where there are no more."""
+    kth: FloatArray = np.partition(distances, min(k, distances.shape[1]) - 1, axis=1)[:, min(k, distances.shape[1]) - 1]
+    return kth
 
 
 def within_kth(distances: FloatArray, k: int) -> IntArray:

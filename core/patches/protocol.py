@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..codebook import Codebook
 from ..context import Context
 from ..types import CodeArray, DatabaseError, FloatArray, Grid, IntArray, Neighbours
+from .queries import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,14 @@ class Database(Protocol):
 
     def nearest_captions(self, vector: FloatArray, n: int) -> IntArray: ...
     def search(
-        self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
-    ) -> list[Neighbours]: ...
+        self, queries: IntArray, k: int, position: Position = None, position_weight: float = 0.0
+    ) -> list[Neighbours]:
+        """The k nearest entries (0: all) of every query [B, n], from one position, or from one of each [B].
+
+        Each answer is that of the query alone; several at once take less time than one after the other.
+        """
+        ...
+
     def provenance(self, entries: IntArray) -> tuple[IntArray, IntArray, IntArray]: ...
     def picture(self, image: int) -> bytes | None: ...
     def image_info(self, image: int) -> ImageInfo: ...
@@ -103,7 +110,7 @@ class Followable(Protocol):
         ...
 
     def search_within(
-        self, queries: IntArray, k: int, position: int | None, position_weight: float, bounds: FloatArray
+        self, queries: IntArray, k: int, position: Position, position_weight: float, bounds: FloatArray
     ) -> list[Neighbours]:
         """As `search`, and the same answers, when k entries are known to be at no more than bounds [B]."""
         ...

@@ -22,6 +22,7 @@ from ..types import OFF, CodeArray, ConfigError, DatabaseError, DecodeSettings, 
 from .database import PatchDatabase
 from .index import SavedIndex
 from .protocol import ImageInfo
+from .queries import Position
 
 INDEX_FILE: Final = "faiss_ivf_pq_opq.index"
 CODES_FILE: Final = "next_codes.npy"
@@ -151,7 +152,7 @@ class ReleasedDatabase:
         raise DatabaseError(f"caption_filter: got {n}, but a {SOURCE} has no captions; set it to 0")
 
     def search(
-        self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+        self, queries: IntArray, k: int, position: Position = None, position_weight: float = 0.0
     ) -> list[Neighbours]:
         """About the k nearest entries of every query [B, 4], ascending; fewer when the lists looked at hold fewer."""
         if position_weight > 0:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ..codebook import Codebook
 from ..context import Context, context_codes, numbered, retrieving_positions
-from ..types import CodeArray, DatabaseError, FloatArray, Grid, IntArray
-from .index import tie_rank, transposed_vectors
+from ..types import CodeArray, DatabaseError, Grid, IntArray
+from .index import DistanceTables, tie_rank, transposed_vectors
 from .protocol import ImageInfo
 
 UNIT_TOLERANCE: Final = 0.01
@@ -32,7 +32,7 @@ class Store:
     codebook: Codebook
     context: Context
     grid: Grid
-    vectors: FloatArray  # [d, V + 1], see transposed_vectors
+    tables: DistanceTables
     grids: CodeArray  # [N, H, W]
     metadata: tuple[ImageInfo, ...]  # [N]
     captions: Float16Array | None  # [N, E]
@@ -87,7 +87,7 @@ def make_store(
         codebook=codebook,
         context=context,
         grid=grid,
-        vectors=transposed_vectors(codebook),
+        tables=DistanceTables(transposed_vectors(codebook)),
         grids=read_only(codes),
         metadata=metadata,
         captions=captions,

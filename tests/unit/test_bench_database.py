@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from core.codebook import Codebook
 from core.context import Context, context_codes, retrieving_positions
-from core.evaluation.bench_database import GRID, Work, nearest_by_scan
+from core.evaluation.bench_database import GRID, Work, named_kinds, nearest_by_scan
 from core.evaluation.synthetic import CHILDREN, Source, derived_codebook, write_grids
 from core.patches.index import distance_tables, transposed_vectors
 from core.patches.segments.ask import Ground
-from core.types import Grid
+from core.patches.segments.kinds import KINDS
+from core.types import ConfigError, Grid
 
 
 def codebook_of(size: int) -> Codebook:
@@ -63,3 +65,10 @@ def test_sizes_are_whole_pictures() -> None:
     work = Work(Path(), "1e6")
     assert work.images == 1976
     assert work.entries == 1976 * 506
+
+
+def test_kinds_are_named_with_commas() -> None:
+    assert named_kinds("") == tuple(KINDS)
+    assert named_kinds("orderings, scan") == ("orderings", "scan")
+    with pytest.raises(ConfigError, match="kinds: got 'flat', expected some of scan"):
+        named_kinds("scan,flat")

@@ -12,6 +12,7 @@ import pytest
 
 from core.codebook import Codebook
 from core.context import Context
+from core.patches import database as patches
 from core.patches.cache import Cache
 from core.patches.database import PatchDatabase
 from core.patches.index import choose_kind, entry_of_rank, tie_rank
@@ -162,6 +163,9 @@ def test_picture_of_nothing_is_refused() -> None:
         (QUERIES, {"position_weight": float("nan")}, "position_weight"),
         (QUERIES, {"position_weight": 1.0}, "position: got None"),
         (QUERIES, {"position_weight": 1.0, "position": 20}, "position: got 20"),
+        (QUERIES, {"position_weight": 1.0, "position": np.arange(20, 20 - len(QUERIES), -1)}, "position: got 20"),
+        (QUERIES, {"position_weight": 1.0, "position": np.arange(len(QUERIES) + 1)}, "position: got int64"),
+        (QUERIES, {"position_weight": 1.0, "position": np.zeros(len(QUERIES))}, "position: got float64"),
     ],
 )
 def test_malformed_searches_are_refused(queries: Any, options: dict[str, Any], message: str) -> None:
@@ -196,6 +200,32 @@ def test_tie_rank_is_one_to_one() -> None:
 def test_batch_is_one_by_one() -> None:
     assert same(build().search(QUERIES, 4), [build().search(query[None], 4)[0] for query in QUERIES])
     assert build().search(QUERIES[:0], 4) == []
+
+
+@pytest.mark.parametrize("at_once", [1, 1 << 10])
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+@pytest.mark.parametrize("k", [0, 1, 7])
+def test_each_query_is_asked_from_its_own_position(
+    k: int, weight: float, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patches, "AT_ONCE", at_once)
+    queries, places = np.concatenate([QUERIES, QUERIES]), np.arange(2 * len(QUERIES)) * 3 % 20
+    database, alone = build(), build()
+    one_by_one = [
+        alone.search(query[None], k, int(place), weight)[0] for query, place in zip(queries, places, strict=True)
+    ]
+    database.search(queries[2:3], k, places[2:3], weight)  # some are remembered, others not
+    assert same(database.search(queries, k, places, weight), one_by_one)
+
+
+def test_bounds_of_some_queries_change_no_answer() -> None:
+    """Also those of 0, where the entries of the query's own context are named without a search."""
+    queries = np.concatenate([GRIDS[:3, :2].reshape(3, -1)[:, [0, 1, 2, 5]], QUERIES])
+    expected = build().search(queries, 1)
+    bounds = np.array([near.distances[-1] for near in expected], np.float32)
+    bounds[1::2] = np.inf
+    assert (bounds == 0).any()
+    assert same(build().search_within(queries, 1, None, 0.0, bounds), expected)
 
 
 def test_cache_keeps_apart_what_differs() -> None:

@@ -24,6 +24,7 @@ from core.context import Context, context_codes, retrieving_positions
 from core.patches.database import PatchDatabase
 from core.patches.index import distance_tables, table_sum, transposed_vectors
 from core.patches.orderings import compiled as compiling
+from core.patches.orderings import machine
 from core.patches.orderings.build import RUN, build, cells_of
 from core.patches.orderings.clusters import cluster_starts, code_order
 from core.patches.orderings.layout import ABOUT
@@ -371,3 +372,10 @@ def test_warming_reads_what_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not thread.is_alive()
     monkeypatch.setattr("core.patches.orderings.warm.available", lambda: 1000)
     assert warm([tmp_path]) is None
+
+
+@pytest.mark.parametrize(("codes", "dim"), [(3, 1), (50, 8), (5000, 5)])
+def test_tables_by_machine_code_are_those_of_numpy(codes: int, dim: int) -> None:
+    codebook = codebook_of(codes, dim)
+    vectors, query = transposed_vectors(codebook), np.array([0, codes - 1, -1, codes // 2])
+    assert machine.distance_tables(vectors, query).tobytes() == distance_tables(vectors, query).tobytes()

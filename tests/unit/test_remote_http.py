@@ -108,6 +108,8 @@ def test_searches_are_equal_bit_by_bit(
     queries = queries_of(local)
     assert_same(remote.search(queries, k, position, weight), local.search(queries, k, position, weight))
     assert_same(remote.search(queries[:0], k, position, weight), [])
+    places = np.arange(len(queries)) % 30
+    assert_same(remote.search(queries, k, places, weight), local.search(queries, k, places, weight))
 
 
 def views(database: Database) -> list[Database]:
@@ -245,6 +247,8 @@ SAID: dict[str, object] = {"view": "", "k": 1, "position": None, "weight": 0.0}
         {**SAID, "k": 10**6}, {**SAID, "k": True}, {**SAID, "position": "x"}, {**SAID, "weight": "1"},
         {**SAID, "view": "0" * 32}, {**SAID, "view": []}, {"k": 1}, [],
         {**SAID, "position": 3, "weight": float("nan")}, {**SAID, "position": 10**30, "weight": 1.0},
+        {**SAID, "position": [3] * 49, "weight": 1.0}, {**SAID, "position": [3] * 49 + ["x"], "weight": 1.0},
+        {**SAID, "position": [3] * 49 + [10**30], "weight": 1.0}, {**SAID, "position": [3] * 49 + [-1], "weight": 1.0},
     ],
 )  # fmt: skip
 def test_searches_of_another_form_are_refused(local: PatchDatabase, said: object) -> None:

@@ -65,6 +65,10 @@ def check_equal(one: PatchDatabase, two: SegmentedDatabase, queries: IntArray) -
     for k in (2, 40, 0):
         assert same(one.search(queries, k), two.search(queries, k))
         assert same(one.search(queries, k, 14, 0.4), two.search(queries, k, 14, 0.4))
+    places = np.arange(len(queries)) * 7 % 20
+    asked = zip(queries, places.tolist(), strict=True)
+    one_by_one = [one.search(query[None], 2, place, 0.3)[0] for query, place in asked]
+    assert same(two.search(queries, 2, places, 0.3), one_by_one)
 
 
 @pytest.mark.parametrize("narrow", [0, 65_536], ids=["marked", "by themselves"])

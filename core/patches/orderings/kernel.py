@@ -39,6 +39,9 @@ ROUNDING: Final = np.float32(1e-6)
 FARTHEST: Final = np.float32(9)
 """More than a pair of cells can cost: code vectors have length 1."""
 
+COLUMNS: Final = 2048
+"""Codes whose distances are added up at a time, so that they stay in the nearest cache."""
+
 BATCH: Final = 256
 """Runs that are listed before they are read."""
 
@@ -302,6 +305,23 @@ def _fill(query: Any, first: Any, second: Any, wanted: Any, step: Any, growth: A
         done[which], upto[which] = reach, reach * growth
         if reach >= FARTHEST:
             return total
+
+
+@compiled(types.float32[:, ::1](types.float32[:, ::1], types.int64[::1]))
+def distance_tables(vectors: Any, query: Any) -> Any:
+    """As `index.distance_tables`, to the last bit: squares are added in the same order. [n, V + 1]."""
+    size, codes = len(query), vectors.shape[1]
+    tables = np.empty((size, codes), np.float32)
+    for slot in range(size):
+        for start in range(0, codes, COLUMNS):
+            part = tables[slot, start : start + COLUMNS]
+            part[:] = np.float32(0)
+            for row in vectors:
+                there, columns = row[query[slot]], row[start : start + COLUMNS]
+                for place in range(len(part)):
+                    difference = columns[place] - there
+                    part[place] += difference * difference
+    return tables
 
 
 def _mapped(kind: Any, dimensions: int) -> Any:

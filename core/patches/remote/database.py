@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from ...context import Context, entry_places, retrieving_positions
 from ...types import CodeArray, ConfigError, DatabaseError, FloatArray, Grid, IntArray, Neighbours
 from ..cache import Cache
 from ..protocol import ImageInfo
-from ..queries import check_search
+from ..queries import Position, check_search, places_of
 from ..store import read_only
 from .links import Link, link_to
 from .served import FORMAT, KNOWN_AT_ONCE
@@ -361,7 +361,7 @@ class RemoteDatabase:
     # -- search -------------------------------------------------------------------------------------------------------
 
     def search(
-        self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+        self, queries: IntArray, k: int, position: Position = None, position_weight: float = 0.0
     ) -> list[Neighbours]:
         """The k nearest entries (0: all) of every query [B, n] of context codes, ascending, as they are found there.
 
@@ -374,29 +374,32 @@ class RemoteDatabase:
             raise ConfigError(
                 f"n_neighbours: got 0, all {len(self):,} entries, expected at most {most:,} from elsewhere"
             )
-        place = position if position_weight > 0 else None
-        weight = float(position_weight) if place is not None else 0.0
-        queries = np.asarray(queries, np.int64)
-        names = [(query.tobytes(), k, place, weight) for query in queries]
-        found = {name: near for name in set(names) if (near := self._cache.get(name)) is not None}
-        rows = {name: row for row, name in enumerate(names) if name not in found}  # each query once
-        for batch in self._batches(list(rows.items()), k):
-            answers = self._asked(queries[[row for _, row in batch]], k, place, weight)
-            for (name, _), near in zip(batch, answers, strict=True):
-                found[name] = near
-                if not near.lost:
-                    self._cache.put(name, near)
-        return [found[name] for name in names]
+        places = places_of(position, position_weight, len(queries))
+        asked, weight = np.asarray(queries, np.int64), float(position_weight)
+        names = [
+            (query.tobytes(), k, place, weight if place is not None else 0.0)
+            for query, place in zip(asked, places, strict=True)
+        ]
 
-    def _batches(self, rows: list[Any], k: int) -> list[list[Any]]:
+        def find(rows: list[int]) -> list[Neighbours]:
+            found = list[Neighbours]()
+            for batch in self._batches(rows, k):
+                found += self._asked(asked[batch], k, [places[row] for row in batch], weight)
+            return found
+
+        return self._cache.answers(names, find)
+
+    def _batches(self, rows: list[int], k: int) -> list[list[int]]:
         """As many at a time as one call may ask for."""
         whole = self._shared.whole
         size = max(1, min(whole.queries, whole.neighbours // max(1, k or len(self))))
         return [rows[first : first + size] for first in range(0, len(rows), size)]
 
-    def _asked(self, queries: IntArray, k: int, position: int | None, weight: float) -> list[Neighbours]:
-        """The answers to some queries."""
-        said = text_array({"view": self._choice.id, "k": int(k), "position": position, "weight": weight})
+    def _asked(self, queries: IntArray, k: int, places: list[int | None], weight: float) -> list[Neighbours]:
+        """The answers to some queries; one position that all of them have is sent as one number."""
+        position = places[0] if len(set(places)) == 1 else places
+        used = 0.0 if position is None else weight
+        said = text_array({"view": self._choice.id, "k": int(k), "position": position, "weight": used})
         data = self._shared.ask_of(self._choice, "search", pack(said=said, queries=queries, bounds=NO_BOUNDS))
         with self._shared.understood():
             return unpack_found(data, len(queries))

@@ -138,12 +138,15 @@ class Served:
         queries, bounds = arrays["queries"], arrays["bounds"]
         view, k = self._views.find(said["view"]), said["k"]
         position, weight = said["position"], said["weight"]
-        if not _whole(k) or not (position is None or _whole(position)) or not isinstance(weight, float | int):
+        each = isinstance(position, list) and all(map(_whole, position))
+        if not _whole(k) or not (position is None or _whole(position) or each) or not isinstance(weight, float | int):
             raise WireError("search: got other values than numbers for k, position or weight, expected numbers")
         if len(bounds) not in (0, len(queries)):
             raise WireError(f"bounds: got {len(bounds)}, expected one for each of {len(queries)} queries, or none")
         if len(queries) > self.limits.queries:
             raise Refused(413, f"queries: got {len(queries)}, expected at most {self.limits.queries} in one call")
+        if each and len(position) != len(queries):
+            raise WireError(f"position: got {len(position)}, expected one for each of {len(queries)} queries")
         wanted = max(1, len(queries)) * min(k or len(view), len(view))
         if wanted > self.limits.neighbours:
             least = f"expected at most {self.limits.neighbours:,} in one call"
@@ -153,10 +156,11 @@ class Served:
             if time.monotonic() > until:
                 raise Refused(504, f"search: got no answer in {self.limits.seconds:g} s; ask for fewer at once")
             part = slice(first, first + SLICE)
+            place = np.array(position[part]) if each else position
             if len(bounds) and isinstance(view, SegmentedDatabase):
-                found += view.search_within(queries[part], k, position, float(weight), bounds[part])
+                found += view.search_within(queries[part], k, place, float(weight), bounds[part])
             else:
-                found += view.search(queries[part], k, position, float(weight))
+                found += view.search(queries[part], k, place, float(weight))
         return pack_found(found)
 
     def _known(self, body: bytes, until: float) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -13,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ...codebook import Codebook
-from ...context import Context, entry_places, retrieving_positions
+from ...context import Context, entry_places
 from ...inputs.arrays import open_array
 from ...types import CodeArray, ConfigError, DatabaseError, FloatArray, Grid, IntArray, Neighbours
 from ..cache import Cache
 from ..files import MANIFEST
-from ..index import DistanceTables, table_sum, transposed_vectors
+from ..index import DistanceTables, distance_tables, transposed_vectors
+from ..orderings import machine
 from ..protocol import ImageInfo
-from ..queries import check_search, penalties
+from ..queries import Position, check_search, places_of
 from ..store import read_only
-from .ask import Ask, SegmentIndex
 from .kinds import KINDS
 from .manifest import NO_STYLE, Manifest, read_manifest
-from .scan import FewIndex, columns_of
+from .opened import Opened
 from .segment import Batch, Segment, blocks
-from .ties import ordered
-from .view import BoolArray, View, view_of, view_of_numbers
+from .view import View, view_of, view_of_numbers
+from .view_search import ViewSearch
 from .writer import CODEBOOK
 
 CACHED_NEIGHBOURS: Final = 250_000
@@ -37,41 +36,6 @@ MOST_AT_ONCE: Final = 1 << 22
 """Entries of a view that can be returned as a whole."""
 CAPTIONS_AT_ONCE: Final = 1 << 23
 """Numbers of caption vectors that are compared at a time: 48 MB."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What all views of an open database share."""
-
-    folder: Path
-    codebook: Codebook
-    manifest: Manifest
-    segments: tuple[Segment, ...]
-    tables: DistanceTables
-
-    @cached_property
-    def firsts(self) -> IntArray:
-        """Number of the first image of each segment."""
-        return np.array([segment.first_image for segment in self.segments])
-
-    def by_segment(self, images: IntArray) -> Iterator[tuple[Segment, IntArray, IntArray]]:
-        """(segment, places in `images`, numbers within the segment) of images that are there."""
-        if len(self.segments) == 1:
-            if len(images):
-                yield self.segments[0], np.arange(len(images)), images - self.firsts[0]
-            return
-        owners = np.searchsorted(self.firsts, images, side="right") - 1
-        for owner in np.unique(owners):
-            places = np.flatnonzero(owners == owner)
-            yield self.segments[owner], places, images[places] - self.firsts[owner]
-
-    def grids_of(self, images: IntArray) -> CodeArray:
-        """Token grids [M, H, W]."""
-        grid = self.manifest.header.grid
-        grids = np.empty((len(images), grid.height, grid.width), np.uint16)
-        for segment, places, rows in self.by_segment(images):
-            grids[places] = segment.grids[rows]
-        return grids
 
 
 class SegmentedDatabase:
@@ -111,7 +75,10 @@ class SegmentedDatabase:
                 opened.append(Segment(folder, record, header, codebook, first))
                 marks[first : first + record.images] = True
             first += record.images
-        shared = Opened(folder, codebook, manifest, tuple(opened), DistanceTables(transposed_vectors(codebook)))
+        compiled = any(record.index in KINDS and KINDS[record.index].numba for record in manifest.segments)
+        compute = machine.distance_tables if compiled and machine.is_there() else distance_tables
+        tables = DistanceTables(transposed_vectors(codebook), compute)
+        shared = Opened(folder, codebook, manifest, tuple(opened), tables)
         return cls(shared, view_of(marks, header.positions))
 
     # -- what it holds ------------------------------------------------------------------------------------------------
@@ -358,28 +325,36 @@ class SegmentedDatabase:
     # -- search -------------------------------------------------------------------------------------------------------
 
     def search(
-        self, queries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
+        self, queries: IntArray, k: int, position: Position = None, position_weight: float = 0.0
     ) -> list[Neighbours]:
         """The k nearest entries (0: all) of every query [B, n] of context codes, ascending, ties by tie rank.
 
-        position_weight w adds w * (drow^2 + dcol^2), measured from the raster `position`, to every distance before the
-        nearest are chosen. Raises ConfigError for codes or numbers outside of their range.
+        position_weight w adds w * (drow^2 + dcol^2), measured from the raster `position` (one for all, or [B] one for
+        each query), to every distance before the nearest are chosen. Raises ConfigError for codes or numbers outside of
+        their range.
         """
         bounds = np.full(len(queries), np.inf, np.float32)
         return self.search_within(queries, k, position, position_weight, bounds)
 
     def search_within(
-        self, queries: IntArray, k: int, position: int | None, position_weight: float, bounds: FloatArray
+        self, queries: IntArray, k: int, position: Position, position_weight: float, bounds: FloatArray
     ) -> list[Neighbours]:
         """The same, but only those of them at a distance of at most a bound [B] of each query."""
         queries = np.asarray(queries)
         check_search(self.context, self.codebook.size, self.grid, queries, k, position, position_weight)
         if k == 0 and not self.can_return_all:
             raise ConfigError(f"k: got 0 for all {len(self):,} entries, expected 1..{MOST_AT_ONCE:,} of so many")
-        place = position if position_weight > 0 else None
-        k = min(k or len(self), len(self), MOST_AT_ONCE)
-        asked = zip(queries.astype(np.int64), bounds, strict=True)
-        return [self._cached(query, k, place, position_weight, np.float32(bound)) for query, bound in asked]
+        places = places_of(position, position_weight, len(queries))
+        k, asked = min(k or len(self), len(self), MOST_AT_ONCE), queries.astype(np.int64)
+        names = [
+            (query.tobytes(), k, place, position_weight if place is not None else 0.0, bound)
+            for query, place, bound in zip(asked, places, bounds.tolist(), strict=True)
+        ]
+
+        def find(rows: list[int]) -> list[Neighbours]:
+            return self._search.nearest(asked[rows], k, [places[row] for row in rows], position_weight, bounds[rows])
+
+        return self._cache.answers(names, find)
 
     def nearest_of(
         self, query: IntArray, entries: IntArray, k: int, position: int | None = None, position_weight: float = 0.0
@@ -388,73 +363,16 @@ class SegmentedDatabase:
         check_search(self.context, self.codebook.size, self.grid, query[None], k, position, position_weight)
         entries = np.unique(np.asarray(entries, np.int64))
         self._check_entries(entries)
-        images, slots = np.divmod(entries, self._positions)
-        held = self._view.holds(images)
-        entries, images, slots = entries[held], images[held], slots[held]
-        totals = table_sum(self._opened.tables.of(query), self._contexts(images, slots))
-        if position_weight > 0 and position is not None:
-            totals += penalties(self.context, self.grid, position, position_weight)[slots]
-        chosen = ordered(totals, entries, k or len(entries)) if len(entries) else np.zeros(0, np.int64)
-        return self._neighbours(totals[chosen], entries[chosen])
+        place = places_of(position, position_weight, 1)[0]
+        return self._search.nearest_of(np.asarray(query, np.int64), entries, k, place, position_weight)
 
-    def _contexts(self, images: IntArray, slots: IntArray) -> CodeArray:
-        """Contexts [n, M] of entries by their images and positions."""
-        distinct, owner = np.unique(images, return_inverse=True)
-        columns = columns_of(self.context, self._opened.grids_of(distinct), self.codebook.size)
-        return columns[:, owner * self._positions + slots]
+    @cached_property
+    def _search(self) -> ViewSearch:
+        return ViewSearch(self._opened, self._view)
 
     @property
     def _positions(self) -> int:
         return self.manifest.header.positions
-
-    def _cached(self, query: IntArray, k: int, position: int | None, weight: float, bound: np.float32) -> Neighbours:
-        """Neighbours of one query, from the cache or from the indexes; their arrays are read-only because shared."""
-        name = (query.tobytes(), k, position, weight if position is not None else 0.0, float(bound))
-        found = self._cache.get(name)
-        if found is None:
-            found = self._find(query, k, position, weight, bound)
-            self._cache.put(name, found)
-        return found
-
-    def _find(self, query: IntArray, k: int, position: int | None, weight: float, bound: np.float32) -> Neighbours:
-        """Ask every segment, each within the k-th distance of those before it."""
-        distances, entries = np.zeros(0, np.float32), np.zeros(0, np.int64)
-        if k == 0:
-            return self._neighbours(distances, entries)
-        tables = self._opened.tables.of(query)
-        paid = None if position is None else penalties(self.context, self.grid, position, weight)
-        for index, allowed in self._parts:
-            near = index.near(query, tables, Ask(k, bound, allowed, paid))
-            within = near.distances <= bound
-            distances = np.concatenate([distances, near.distances[within]])
-            entries = np.concatenate([entries, near.entries[within]])
-            first = ordered(distances, entries, k)
-            distances, entries = distances[first], entries[first]
-            bound = distances[-1] if len(distances) == k else bound
-        return self._neighbours(distances, entries)
-
-    @cached_property
-    def _parts(self) -> list[tuple[SegmentIndex, BoolArray | None]]:
-        """What a search asks, each with the images that may answer: the segments, or the few images by themselves."""
-        if (numbers := self._view.numbers) is not None:
-            columns = columns_of(self.context, self._opened.grids_of(numbers), self.codebook.size)
-            entries = (numbers[:, None] * self._positions + np.arange(self._positions)).ravel()
-            return [(FewIndex(columns, entries, self._positions), None)]
-        found = list[tuple[SegmentIndex, BoolArray | None]]()
-        for segment in self.segments:
-            allowed = self._view.allowed(segment.first_image, segment.first_image + len(segment))
-            if allowed is None or allowed.any():
-                found.append((segment.index, allowed))
-        return found
-
-    def _neighbours(self, distances: FloatArray, entries: IntArray) -> Neighbours:
-        """Entries with their codes."""
-        images, slots = np.divmod(entries, self._positions)
-        positions = retrieving_positions(self.context, self.grid)[slots]
-        codes = np.zeros(len(entries), np.int64)
-        for segment, places, rows in self._opened.by_segment(images):
-            codes[places] = segment.codes(rows, positions[places])
-        return Neighbours(read_only(codes), read_only(distances), read_only(entries))
 
 
 def chosen_rows(batch: Batch, rows: IntArray) -> Batch:

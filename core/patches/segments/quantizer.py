@@ -40,7 +40,8 @@ class QuantizedIndex(ScanIndex):
         """See SegmentIndex."""
         if ask.allowed is not None or ask.penalties is not None or not _known(tables):
             return super().near(query, tables, ask)
-        numbers, distances = self._index.nearest(query, tables, min(ask.k, self.contexts.shape[1]))
+        k = min(ask.k, self.contexts.shape[1])
+        _, numbers, distances = self._index.nearest(query[None], tables[None], k, np.array([ask.bound]))
         return self.lists.of(numbers).near(distances, ask)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ...codebook import Codebook
 from ...context import Context, context_codes, numbered, retrieving_positions
 from ...types import CodeArray, FloatArray, IntArray
-from ..index import table_sum, within_kth
+from ..index import table_sum, table_sums, within_kth
 from .ask import Ask, Ground, Near
 from .lists import EntryLists, grid_of, mapped
 from .ties import local_order
@@ -61,9 +62,16 @@ class FewIndex:
 
     def near(self, query: IntArray, tables: FloatArray, ask: Ask) -> Near:
         """See SegmentIndex; all of its images may answer."""
-        totals = table_sum(tables, self._contexts)
+        return self.near_all(tables[None], [ask])[0]
+
+    def near_all(self, tables: FloatArray, asks: Sequence[Ask]) -> list[Near]:
+        """The same for several queries at once: tables [B, n, V + 1], an ask for each."""
+        return [self._within(*asked) for asked in zip(table_sums(tables, self._contexts), asks, strict=True)]
+
+    def _within(self, totals: FloatArray, ask: Ask) -> Near:
+        """Those that are wanted, given the distance [M] of every entry."""
         if ask.penalties is not None:
-            totals += ask.penalties[self._slots]
+            totals = totals + ask.penalties[self._slots]
         near = within_kth(totals, ask.k)
         near = near[totals[near] <= ask.bound]
         return Near(totals[near], self._entries[near])
