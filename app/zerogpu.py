@@ -48,13 +48,15 @@ def lent_source(source: ModelSource, environment: Mapping[str, str] = os.environ
     """The source of a model that draws where a GPU is lent; elsewhere as it is.
 
     What was left to be chosen is CUDA in bfloat16, as the GPUs that ZeroGPU lends take it and the server, which has
-    none, cannot ask them. Pictures are encoded and decoded on the CPU, in the server.
+    none, cannot ask them; and passes are launched plainly, as recording them was not tried there. Pictures are encoded
+    and decoded on the CPU, in the server.
     """
     if not is_lent(environment):
         return source
     device = "cuda" if source.device == "auto" else source.device
     dtype = "bfloat16" if source.dtype == "auto" and device == "cuda" else source.dtype
-    return replace(source, device=device, dtype=dtype, pixels_device="cpu")
+    launch = "plain" if source.launch == "auto" else source.launch
+    return replace(source, device=device, dtype=dtype, pixels_device="cpu", launch=launch)
 
 
 def prepare() -> None:

@@ -1,11 +1,11 @@
 """Speed of Janus at sizes that run anywhere: `python -m tests.bench_janus --json`; medians of runs that take turns.
 
-Times are CPU time of one thread, so that other programs disturb them less; run with OMP_NUM_THREADS=1. Own loop against
-transformers' `generate` (width 256, 8 layers, 576 positions); what DAiD adds on a database of a million entries; the
-collapsed blender against its definition at width 2048, its memory, and what keeps both from being faster; a code and
-the start of a branch at Janus-Pro-1B's true shape, with matrices laid out as measured at load against all of them
-transposed, as they once were (two layers, and what 24 take by these figures); and both, with a branch that goes on from
-a snapshot, for a model as it is (`--part whole --model FOLDER`, which may have all layers).
+Times are CPU time of one thread, so that other programs disturb them less; run with OMP_NUM_THREADS=1. What DAiD adds
+on a database of a million entries; the collapsed blender against its definition at width 2048, its memory, and what
+keeps both from being faster; a code and the start of a branch at Janus-Pro-1B's true shape, with matrices laid out as
+measured at load against all of them transposed, as they once were (two layers, and what 24 take by these figures); and
+both, with a branch that goes on from a snapshot, for a model as it is (`--part whole --model FOLDER`, which may have
+all layers). The loop against transformers' `generate` is a part of `python -m core bench --suite janus`.
 """
 
 from __future__ import annotations
@@ -22,70 +22,23 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from core.backends import Backend, ModelSource, load_backend
+from core.backends import ModelSource
 from core.backends.janus.backend import JanusBackend
 from core.backends.janus.llama import Cache
 from core.backends.janus.matrices import Layout
 from core.codebook import Codebook
 from core.context import Context, context_codes, retrieving_positions
 from core.daid import blend_step, model_distribution
-from core.engine import decode, guide
 from core.evaluation.bench_faid import NEIGHBOURS, collapse_speedup, seconds
 from core.faid import Blender, CollapsedLayer, ContextMemory, collapse, direct
 from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
 from core.types import DecodeSettings, Grid, IntArray
-from tests import real_janus, tiny_janus
+from tests import real_janus
 from tests.tiny_janus import Size
 
 SIZE = Size(side=24, codes=16384, width=256, hidden=704, layers=8, heads=8, key_heads=8)
-SCALE = 5.0
-GUIDED = DecodeSettings(method="model", cfg_scale=SCALE, top_p=1)
 PROMPT = "a red heart"
-
-
-def loop_figures(runs: int) -> dict[str, float]:
-    """Codes a second of greedy decoding with guidance, of the loop alone and of the whole engine."""
-    torch.set_num_threads(1)
-    model = tiny_janus.tiny_janus(SIZE)
-    with tempfile.TemporaryDirectory() as folder:
-        tiny_janus.save_model(Path(folder), model)
-        backend = load_backend("janus", ModelSource(model=folder, device="cpu"))
-    rows, _ = backend.prompter.rows([PROMPT], guided=False)
-    seconds: list[list[float]] = []
-    for _ in range(runs + 1):
-        begin = time.process_time()
-        expected = model.generate(
-            rows, attention_mask=torch.ones_like(rows), generation_mode="image", do_sample=False, guidance_scale=SCALE
-        )[0]
-        generated = time.process_time()
-        got = greedy(backend)
-        looped = time.process_time()
-        for _step in decode(backend, None, [PROMPT], GUIDED):
-            pass
-        seconds.append([generated - begin, looped - generated, time.process_time() - looped])
-        assert expected.tolist() == got
-    reference, loop, engine = np.array(seconds[1:]).T
-    return {
-        "generate_codes_per_second": round(576 / float(np.median(reference)), 1),
-        "loop_codes_per_second": round(576 / float(np.median(loop)), 1),
-        "engine_codes_per_second": round(576 / float(np.median(engine)), 1),
-        "loop_speedup": round(float(np.median(reference / loop)), 2),
-        "engine_speedup": round(float(np.median(reference / engine)), 2),
-        "loop_speedup_best_against_best": round(float(reference.min() / loop.min()), 2),
-    }
-
-
-def greedy(backend: Backend) -> list[int]:
-    """Codes of the decoding loop, the likeliest at every position."""
-    decoding = backend.start([PROMPT], guided=True, faid_neighbours=0)
-    codes = []
-    for _ in range(backend.grid.positions):
-        chosen = guide(decoding.logits(None), [GUIDED]).argmax(axis=-1)
-        codes.append(int(chosen[0]))
-        decoding.append(chosen)
-    decoding.close()
-    return codes
 
 
 def daid_figures(neighbours: int, images: int = 1977) -> dict[str, float]:
@@ -224,7 +177,7 @@ def layers_and_rest(model: JanusBackend) -> tuple[float, float]:
     begin = time.process_time()
     entries = parts.features(torch.zeros(2, 1, dtype=torch.long))
     entered = time.process_time()
-    hidden = parts.llama(entries, BRANCH, cache)
+    hidden = parts.llama(entries, BRANCH, cache)[:, 0]
     passed = time.process_time()
     parts.head(hidden)
     return passed - entered, time.process_time() - passed + entered - begin
@@ -321,7 +274,7 @@ def truncation_figures(rounds: int = 200) -> dict[str, float]:
     return {"top_p_added_ms": round(1e3 * float(np.median(added)), 3)}
 
 
-PARTS = ("loop", "daid", "blender", "limits", "real", "branch", "whole", "all")
+PARTS = ("daid", "blender", "limits", "real", "branch", "whole", "all")
 
 
 def main() -> int:
@@ -334,8 +287,6 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     figures: dict[str, float | str] = {}
-    if chosen.part in ("loop", "all"):
-        figures |= loop_figures(chosen.runs)
     if chosen.part in ("daid", "all"):
         figures |= daid_figures(10) | daid_figures(64)
     if chosen.part in ("blender", "all"):

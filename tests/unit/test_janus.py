@@ -157,7 +157,7 @@ def test_nothing_is_unpickled(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     torch.save({"a": Evil()}, tmp_path / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="not a readable weight file"):
         Weights.open(tmp_path)
-    with pytest.raises(CheckpointError, match=r"\(it holds print, and only tensors are read\); take one of"):
+    with pytest.raises(CheckpointError, match=r"\(it holds \S*print, and only tensors are read\); take one of"):
         Weights.open(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(CheckpointError, match="not a readable weight file"):

@@ -8,7 +8,7 @@ code vectors and latents are compared after normalisation (transformers' `vqmode
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from ..emoji.text import TextEncoder
 from ..facts import JANUS_FACTS
 from ..pixels import to_pixels, truncated_pictures
 from ..protocol import Inspection, ModelSource, never
+from .captured import Launch, choose_launch
 from .decoding import JanusDecoding
 from .device import check_dtype, choose_device, choose_dtype
 from .hub import fetch, fetch_weights
@@ -49,6 +50,7 @@ class JanusBackend:
 
     blenders, hops, faid: the released FAiD weights in their collapsed form, their hops and their hash; (), () and None
     without them. With them, the language model and the head are those of the FAiD checkpoint, for every method.
+    launch: how passes of fixed shapes are run; None for passes whose shapes grow.
     """
 
     parts: Parts
@@ -63,6 +65,7 @@ class JanusBackend:
     faid: str | None
     description: str
     name: str = "janus"
+    launch: Launch | None = None
     licence: str = LICENCE
     defaults: DecodeSettings = JANUS_FACTS.defaults
     prompt_limit: PromptLimit = JANUS_FACTS.prompt
@@ -72,6 +75,7 @@ class JanusBackend:
         """Read config, tokenizer and weights; ArragError says what is missing, unexpected or too large."""
         check_dtype(source.dtype)
         device = choose_device(source.device)
+        launch = choose_launch(source.launch, device)
         tuned = read_tuned(source.faid) if source.faid else None
         name = source.model or DEFAULT_MODEL
         model = Model.open(fetch(name))
@@ -81,7 +85,7 @@ class JanusBackend:
             fetch_weights(name, model.folder)
         weights = joined(model, tuned)
         with enough_memory(device):
-            return cls._assemble(model, weights, source, device, dtype)
+            return replace(cls._assemble(model, weights, source, device, dtype), launch=launch)
 
     @classmethod
     def _assemble(
@@ -132,7 +136,7 @@ class JanusBackend:
         tokens, padding = self.prompter.rows(prompts, guided)
         with torch.inference_mode(), enough_memory(self.parts.words.device):
             blending = self.blending(len(prompts), faid_neighbours) if faid_neighbours else None
-            return JanusDecoding(self.parts, self.grid, tokens, padding, guided, blending)
+            return JanusDecoding(self.parts, self.grid, tokens, padding, guided, blending, self.launch)
 
     def blending(self, prompts: int, neighbours: int) -> Blending:
         """The blenders of a new generation."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 from ...types import ConfigError
 from ..blend_pass import BlendPass
 from .matrices import Layout, Matrix
+
+ALIGNED: Final = 16
+"""Entries of a cache for fixed shapes are a multiple of it: attention on CUDA copies masks of other widths."""
 
 Read = Callable[[str], Tensor]
 """From the name of a tensor, as in transformers' LlamaModel, to the tensor in its dtype and on its device."""
@@ -55,12 +59,14 @@ class LlamaConfig:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What all layers of one pass share: where its n entries start, their angles [R or 1, 1, n, head], and the mask.
+    """What all layers of one pass share: where its n entries are, their angles [R or 1, 1, n, head], and the mask.
 
-    mask: [R, 1, n, entries so far], True where a key may be seen; None where all may.
+    places: where the entries start, or their places [n] in a pass whose shapes are the same wherever it is.
+    mask: [R or 1, 1, n, entries so far], True where a key may be seen; None where all may. With places: over all
+    entries of the cache, to be added to the scores, 0 where a key may be seen and -inf elsewhere.
     """
 
-    start: int
+    places: int | Tensor
     cosine: Tensor
     sine: Tensor
     mask: Tensor | None
@@ -70,15 +76,20 @@ class Cache:
     """Keys and values of one generation, [layers, 2, R, key heads, entries, head], and where the rows' prompts begin.
 
     padding: [R] entries at the left of each row that are no part of its prompt: they are never seen, and a row counts
-    its positions from the first entry after them. Raises ConfigError for a padding that leaves no entry.
+    its positions from the first entry after them. fixed: made for `fixed`, too. Raises ConfigError for a padding that
+    leaves no entry.
     """
 
-    def __init__(self, config: LlamaConfig, entries: int, padding: Tensor, like: Tensor) -> None:
+    def __init__(self, config: LlamaConfig, entries: int, padding: Tensor, like: Tensor, fixed: bool = False) -> None:
         if int(padding.max()) >= entries:
             got = f"got {int(padding.max())} of {entries} entries"
             raise ConfigError(f"padding: {got}, expected fewer; take prompts of about one length")
         rows, self._padding = len(padding), padding
+        if fixed:
+            entries += -entries % ALIGNED
         self._held = like.new_empty(config.layers, 2, rows, config.key_heads, entries, config.head_width)
+        if fixed:
+            self._held.zero_()  # entries to come are masked, and yet what is no number would stay none
         self._seen = torch.arange(entries, device=like.device) >= padding[:, None] if bool(padding.any()) else None
         positions = (torch.arange(entries, device=like.device) - padding[:, None]).clamp_min(0)
         if self._seen is None:
@@ -125,10 +136,28 @@ class Cache:
                 mask = mask | torch.eye(count, stop, dtype=torch.bool, device=mask.device).roll(start, dims=1)
         return Step(start, self._cosine[:, :, start:stop], self._sine[:, :, start:stop], mask)
 
-    def update(self, layer: int, start: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Put keys and values [R, key heads, n, head] at their place; all so far. A pass may be repeated."""
-        stop = start + keys.shape[2]
+    def fixed(self, places: Tensor) -> Step:
+        """What the layers need to know of a pass over the entries at places [n], each of which sees those before it.
+
+        Shapes and work are the same wherever the places are, so that the pass can be recorded and replayed.
+        """
+        cosine, sine = self._cosine.index_select(2, places), self._sine.index_select(2, places)
+        entries = torch.arange(self._held.shape[-2], device=places.device)
+        seen = (entries <= places[:, None])[None, None]
+        if self._seen is not None:
+            seen = seen & self._seen[:, None, None]
+        hidden = torch.full((), -torch.inf, dtype=self._held.dtype, device=places.device)
+        return Step(places, cosine, sine, torch.where(seen, torch.zeros_like(hidden), hidden))
+
+    def update(self, layer: int, places: int | Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put keys and values [R, key heads, n, head] at their places of `Step`; those that its mask is about.
+
+        A pass may be repeated.
+        """
         held_keys, held_values = self._held[layer]
+        if isinstance(places, Tensor):
+            return held_keys.index_copy_(2, places, keys), held_values.index_copy_(2, places, values)
+        start, stop = places, places + keys.shape[2]
         held_keys[:, :, start:stop], held_values[:, :, start:stop] = keys, values
         return held_keys[:, :, :stop], held_values[:, :, :stop]
 
@@ -147,7 +176,7 @@ class Attention(nn.Module):
         """[R, n, D] of the normed input to the same shape."""
         rows, count, _ = x.shape
         queries, keys, values = self._projected(x, step)
-        keys, values = cache.update(self._number, step.start, keys, values)
+        keys, values = cache.update(self._number, step.places, keys, values)
         if x.device.type == "mps":  # where strides of these have been misread, see docs/janus.md
             queries, keys, values = queries.contiguous(), keys.contiguous(), values.contiguous()
         seen = F.scaled_dot_product_attention(
@@ -211,13 +240,19 @@ class Llama(nn.Module):
         self.layers = nn.ModuleList([Layer(config, n, reader, layout) for n, reader in enumerate(readers)])
         self.norm = _norm(config, read("norm.weight"))
 
-    def forward(self, x: Tensor, start: int, cache: Cache, blending: BlendPass | None = None) -> Tensor:
-        """Last hidden state [R, D] of the newest of the entries [R, n, D] that begin at `start`."""
-        step = cache.step(start, x.shape[1])
+    def forward(
+        self, x: Tensor, start: int, cache: Cache, blending: BlendPass | None = None, newest: int = 1
+    ) -> Tensor:
+        """Last hidden states [R, newest, D] of the newest of the entries [R, n, D] that begin at `start`."""
+        x = self.through(x, cache.step(start, x.shape[1]), cache, blending)
+        hidden: Tensor = self.norm(x[:, -newest:])
+        return hidden
+
+    def through(self, x: Tensor, step: Step, cache: Cache, blending: BlendPass | None = None) -> Tensor:
+        """Entries [R, n, D] through all layers, without the final norm."""
         for layer in self.layers:
             x = layer(x, step, cache, blending)
-        hidden: Tensor = self.norm(x[:, -1])
-        return hidden
+        return x
 
 
 def _norm(config: LlamaConfig, weight: Tensor) -> nn.RMSNorm:
