@@ -20,7 +20,7 @@ from .scores import AGGREGATES, Numbers
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 GATES = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-FILTERS, COUNTS, TEMPERATURES = (0, 32, 128), (16, 64, 256, 1024), (0.1, 0.3, 0.6, 1.0)
+FILTERS, COUNTS, TEMPERATURES = (0, 32, 128), (16, 64, 256, 1024, 2048, 4096, 8192), (0.1, 0.3, 0.6, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,17 @@ class Blend:
             f"λ {self.weight:g}, τ {axes.temperatures[self.temperature]:g}, K {axes.counts[self.count]}, "
             f"{AGGREGATES[self.aggregate]}, gate {self.gate:g}, caption filter {axes.filters[self.filter]}"
         )
+
+    def settings(self, axes: Axes) -> dict[str, Any]:
+        """Its settings, by the names of `DecodeSettings`."""
+        return {
+            "retrieval_weight": self.weight,
+            "retrieval_temperature": axes.temperatures[self.temperature],
+            "n_neighbours": axes.counts[self.count],
+            "aggregate": AGGREGATES[self.aggregate],
+            "gate": self.gate,
+            "caption_filter": axes.filters[self.filter],
+        }
 
     def json(self) -> dict[str, float]:
         """As JSON."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from ..types import METHODS
 from .arms import method_of
 from .drawing import PLAIN
 from .findings import Block, Cell, Line, Plot, Section, Sheet, Shown, Table
@@ -19,8 +20,12 @@ REAL: Final = "real"
 COPY: Final = 0.75
 """SSCD's cosine from which on a picture counts as a copy (`extractors.sscd`)."""
 
-WEIGHTS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
+WEIGHTS: Final = (0.1, 0.4, 0.8)
 """Of the likelihoods under DAiD."""
+
+GIVEN, GUIDED = "log p(x | prompt)", "less log p(x)"
+SMALLEST: Final = f"Min-{LEAST_SHARE:.0%} of that"
+"""Scores that tell members, as the heads of their columns."""
 
 SHOWN: Final = 4
 """Prompts on the contact sheet, each with the picture that it shares most codes with."""
@@ -41,7 +46,7 @@ positions in such regions; from how many images they come. Codes of the nearest 
 that one image of the database has at the same places. All pictures are looked up in the same way, whatever drew \
 them. Plain ground is found anywhere, so that no figure means copying by itself: "real" are held-out pictures that \
 the model has not learned from and the database does not hold, looked up as well. An arm's number is its retrieval \
-weight (lambda), before the gate; lambda = 0 is "model" and "faid"."""
+weight (lambda), before the gate; lambda = 0 is "model" and "faid"; other names are arms with settings of their own."""
 
 MEMBERSHIP_TEXT: Final = f"""\
 Whether likelihoods tell pictures of the database ("member") from held-out ones. Scores, all in nats per code: log \
@@ -73,16 +78,20 @@ def copied(drawn: Sequence[Row], real: Sequence[Row]) -> Iterator[Section]:
     head = ("pictures", *(NAMES[name] for name in names))
     values: list[tuple[Cell, ...]] = [(arm, *(mean(each[name]) for name in names)) for arm, each in said.items()]
     blocks: list[Block] = [Table(head, tuple(values))]
-    if pairs := tuple(row for arm in arms if arm != PLAIN for row in _less(arm, drawn, names)):
-        blocks.append(Table(head, pairs, note=f"Less {PLAIN}, of the same prompts and seeds."))
-    blocks += [_plot(name, arms, said) for name in ("share", "largest")]
+    if pairs := tuple(row for arm in arms for row in _pairs(arm, drawn, names)):
+        blocks.append(Table(head, pairs, note=f"Less {PLAIN}, or as named; of the same prompts and seeds."))
+    blocks += [
+        _plot(name, [arm for arm in arms if method_of(arm)[0] in METHODS], said) for name in ("share", "largest")
+    ]
     blocks += _sheet(drawn, arms)
-    yield Section("What is copied", COPIED_TEXT, tuple(blocks))
+    own = {str(row.about["arm"]): row.about["compared"]["changes"] for row in drawn if "compared" in row.about}
+    told = "".join(f"\n\n{arm}: {changes}." for arm, changes in own.items())
+    yield Section("What is copied", COPIED_TEXT + told, tuple(blocks))
 
 
 def _in_order(drawn: Sequence[Row]) -> list[Row]:
     """Methods as they are named, each by weight."""
-    methods = ("model", "daid", "faid", "faid+daid")
+    methods = tuple(METHODS)
 
     def place(row: Row) -> tuple[int, float]:
         method, weight = method_of(str(row.about["arm"]))
@@ -100,12 +109,24 @@ def _said(rows: Sequence[Row]) -> dict[str, list[float]]:
     return said
 
 
-def _less(arm: str, drawn: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
-    """An arm less the model alone, over the batches that both have; nothing where there are none, yet."""
-    ours, theirs = ({row.about["first"]: row for row in drawn if row.about["arm"] == name} for name in (arm, PLAIN))
+def _pairs(arm: str, drawn: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
+    """An arm less the model alone, and one of one's own less its method as set."""
+    if arm != PLAIN:
+        yield from _less(arm, PLAIN, arm, drawn, names)
+    for like in dict.fromkeys(row.about["compared"]["as_set"] for row in drawn if _is_own(row, arm)):
+        yield from _less(arm, like, f"{arm} - {like}", drawn, names)
+
+
+def _is_own(row: Row, arm: str) -> bool:
+    return row.about["arm"] == arm and "compared" in row.about
+
+
+def _less(arm: str, base: str, label: str, drawn: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
+    """An arm less another one, over the batches that both have; nothing where there are none, yet."""
+    ours, theirs = ({row.about["first"]: row for row in drawn if row.about["arm"] == name} for name in (arm, base))
     if both := sorted(set(ours) & set(theirs)):
         one, other = _said([ours[first] for first in both]), _said([theirs[first] for first in both])
-        yield (arm, *(difference(one[name], other[name]) for name in names))
+        yield (label, *(difference(one[name], other[name]) for name in names))
 
 
 def _plot(name: str, arms: Sequence[str], said: Mapping[str, Mapping[str, Sequence[float]]]) -> Plot:
@@ -156,13 +177,15 @@ def membership(rows: Sequence[Row]) -> Iterator[Section]:
         return
     blocks = list[Block]()
     for side in others:
-        values = list[tuple[Cell, ...]]()
-        for (arm, score), ours in scores["member"].items():
-            theirs = scores[side][arm, score]
-            values.append((arm, score, of_two(ours, theirs, area), of_two(ours, theirs, true_alarms)))
-        n = f"{len(next(iter(scores['member'].values())))} members, {len(next(iter(scores[side].values())))} others."
-        head = ("likelihood", "score", "AUC", f"TPR at {FALSE_ALARMS:.0%}")
-        blocks.append(Table(head, tuple(values), note=f"Members against {side}: {n}"))
+        ours, theirs = scores["member"], scores[side]
+        values: list[tuple[Cell, ...]] = [
+            (arm, *(of_two(ours[arm, score], theirs[arm, score], area) for score in (GIVEN, GUIDED, SMALLEST)),
+             of_two(ours[arm, GUIDED], theirs[arm, GUIDED], true_alarms))
+            for arm in dict.fromkeys(arm for arm, _ in ours)
+        ]  # fmt: skip
+        n = f"{len(next(iter(ours.values())))} members, {len(next(iter(theirs.values())))} others"
+        head = ("likelihood", *(f"AUC, {score}" for score in (GIVEN, GUIDED, SMALLEST)), f"TPR at {FALSE_ALARMS:.0%}")
+        blocks.append(Table(head, tuple(values), note=f"Members against {side}: {n}. TPR: of {GUIDED!r}."))
     yield Section("What likelihoods give away", MEMBERSHIP_TEXT, tuple(blocks))
 
 
@@ -185,7 +208,7 @@ def _scores(rows: Sequence[Row]) -> dict[tuple[str, str], Array]:
     found: dict[tuple[str, str], Array] = {}
     for arm, values in likelihoods.items():
         guided = values - without
-        found[arm, "log p(x | prompt)"] = values.mean(axis=1)
-        found[arm, "less log p(x)"] = guided.mean(axis=1)
-        found[arm, f"Min-{LEAST_SHARE:.0%} of that"] = least(guided)
+        found[arm, GIVEN] = values.mean(axis=1)
+        found[arm, GUIDED] = guided.mean(axis=1)
+        found[arm, SMALLEST] = least(guided)
     return found

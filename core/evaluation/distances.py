@@ -194,3 +194,16 @@ def density_and_coverage(drawn: Features, real: Features, k: int = NEAREST) -> t
     density: Array = inside.sum(axis=1, dtype=np.float64) / k
     coverage: Array = np.asarray(inside.any(axis=0), np.float64)
     return density, coverage
+
+
+CLIP_SCALE = 2.5
+"""What a cosine is multiplied by."""
+
+
+def clip_scores(pictures: npt.NDArray[np.float32], texts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """CLIPScore [N] of unit vectors [N, D] of pictures and of their prompts: 2.5 times the cosine, 0 below it.
+
+    Hessel et al. 2021, arXiv 2104.08718, section 3.
+    """
+    scores: npt.NDArray[np.float32] = CLIP_SCALE * np.maximum((pictures * texts).sum(axis=1), 0)
+    return scores

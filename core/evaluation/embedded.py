@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from ..backends.emoji.backend import CONTROL
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run; options: of its suite, by their names, others as they are by default; settings: likewise."""
+    """One run; options: of its suite, by their names, others as they are by default; settings: likewise.
+
+    compares: whether it also draws with what the validation pictures of `LIKELIHOOD` choose.
+    """
 
     suite: str
     model: str = "emoji"
     database: str = "emoji"
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    compares: bool = False
 
     @property
     def name(self) -> str:
@@ -31,15 +37,30 @@ class Entry:
         return [self.suite, "--backend", self.model, "--database", self.database, *flags]
 
 
+def with_arm(entry: Entry, arm: str) -> Entry:
+    """An entry that also draws an arm of one's own."""
+    return replace(entry, options={**entry.options, "arms": [arm]})
+
+
+def with_control(entry: Entry) -> Entry:
+    """An entry that is compared with the control, where somebody has trained it."""
+    if not CONTROL.is_dir():
+        return entry
+    package = (__package__ or "").removesuffix(".evaluation")
+    return replace(entry, options={**entry.options, "control": f"{package}.backends.emoji.backend:load_control"})
+
+
+LIKELIHOOD = with_control(Entry("likelihood", options={"count": 30, "drawn": 8}))
+
 ENTRIES = (
-    Entry("likelihood", options={"count": 30, "drawn": 8}),
+    LIKELIHOOD,
     Entry("swap", "novice", "none", {"new_style": "flat"}),
-    Entry("generation"),
-    Entry("copying", options={"weights": "0.1,0.4,0.8"}),
+    Entry("generation", compares=True),
+    Entry("copying", options={"weights": "0.1,0.4,0.8"}, compares=True),
     Entry("retrieval"),
     Entry("latency"),
 )
-"""In the order of the report; all of it takes at most 40 minutes of one core."""
+"""In the order of the report; the first one chooses what others draw with, too."""
 
 
 def _flag(name: str, value: Any) -> list[str]:

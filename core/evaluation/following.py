@@ -19,7 +19,8 @@ import numpy as np
 
 from .. import threads
 from ..backends import Backend, load_backend
-from ..engine import Request, decode_together, look_up, remember
+from ..engine import Request, decode_together
+from ..lookup import look_up, remember
 from ..patches.catalogue import open_database
 from ..patches.database import PatchDatabase
 from ..types import DecodeSettings, FloatArray, IntArray, Retrieval, Skipped, neighbours_of

@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .distances import NEAREST, CmmdTo, FrechetTo, KernelTo, density_and_coverage
+from .distances import NEAREST, CmmdTo, FrechetTo, KernelTo, clip_scores, density_and_coverage
 from .drawing import PLAIN
-from .extractors.scores import clip_scores
 from .findings import Block, Cell, Section, Sheet, Shown, Table
 from .held import spread
 from .jackknife import difference as difference_without
@@ -69,6 +68,16 @@ Style and colour: share that a linear classifier names rightly; colours are ones
 in."""
 
 
+COPIED: Final = "copied"
+MEASURES: Final = (
+    ("asked", "concept", "concept, mean reciprocal rank", 1),
+    ("asked", "style", "style right", 1),
+    ("coloured", "colour", "colour right", 1),
+    ("asked", COPIED, "codes of the nearest picture of the database", -1),
+)
+"""Kind of prompts, what is said of a picture, its name, and which way is better."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """Rows of one kind, in the order of their keys: all features and pictures of an arm."""
@@ -91,6 +100,11 @@ class Seen:
         said = [row.details.get("judged", {}).get(arm, {}).get(what, []) for row in self.rows]
         return [float(value) for values in said for value in values]
 
+    @property
+    def compared(self) -> dict[str, dict[str, str]]:
+        """Arms of one's own that are compared with their method as set, see `arms.compared`."""
+        return dict(self.rows[0].about.get("compared", {})) if self.rows else {}
+
     @cached_property
     def networks(self) -> dict[str, str]:
         """Names of the networks whose features are there."""
@@ -106,7 +120,7 @@ def found(rows: Sequence[Row]) -> Sequence[Section]:
     seen = {kind: Seen([row for row in rows if row.about["kind"] == kind]) for kind in kinds}
     drawn = seen.get("asked", Seen([]))
     sections = [distances(seen, name) for name in REFERENCES if name in seen and drawn.rows]
-    return [*sections, *adherence(seen), *pictures(drawn)]
+    return [*sections, *adherence(seen), *comparisons(seen), *pictures(drawn)]
 
 
 def distances(seen: Mapping[str, Seen], reference: str) -> Section:
@@ -193,6 +207,39 @@ def adherence(seen: Mapping[str, Seen]) -> Iterator[Section]:
         told = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in good.items())
         own = f"\n\nOn held-out pictures: {told}." if told else ""
         yield Section("What was asked for", ADHERENCE_TEXT + own, (*blocks, *scores))
+
+
+def comparisons(seen: Mapping[str, Seen]) -> Iterator[Section]:
+    """Arms of one's own against their method as set, by what judges say and by what is copied."""
+    for arm, about in seen.get("asked", Seen([])).compared.items():
+        like, rows = about["as_set"], list[tuple[Cell, ...]]()
+        better, worse, open_ = list[str](), list[str](), list[str]()
+        for kind, what, label, sign in MEASURES:
+            drawn = seen.get(kind, Seen([]))
+            ours, theirs = drawn.judged(arm, what), drawn.judged(like, what)
+            if not ours or len(ours) != len(theirs):
+                continue
+            less = difference(ours, theirs)
+            rows.append((label, mean(theirs), mean(ours), less))
+            (better if sign * less.low > 0 and sign * less.high > 0 else
+             worse if sign * less.low < 0 and sign * less.high < 0 else open_).append(label)  # fmt: skip
+        if rows:
+            text = f"{arm}: {about['changes']}. {like}: as the run sets it. The same prompts and seeds."
+            table = Table(("", like, arm, f"{arm} - {like}"), tuple(rows))
+            verdict = _verdict(arm, like, better, worse, open_)
+            yield Section(f"Pictures drawn as {arm} and as {like}", f"{text}\n\n{verdict}", (table,))
+
+
+def _verdict(arm: str, like: str, better: Sequence[str], worse: Sequence[str], same: Sequence[str]) -> str:
+    """What intervals of paired differences say, in words."""
+    parts = [f"{name}: {', '.join(labels)}" for name, labels in
+             (("better", better), ("worse", worse), ("no difference that shows", same)) if labels]  # fmt: skip
+    said = f"{arm} against {like} is {'; '.join(parts)}."
+    if worse and better:
+        return f"{said} Neither is better in everything."
+    if worse:
+        return f"{said} So {like} draws the better pictures, whatever likelihood chooses."
+    return f"{said} {f'So {arm} draws the better pictures.' if better else 'Neither draws better pictures.'}"
 
 
 def _clip_scores(drawn: Seen) -> Iterator[Table]:

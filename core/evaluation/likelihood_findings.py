@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from ..types import ConfigError
 from . import adaptive, exposure
 from .choice import Axes, Blend, Part, Tried, nats_of, over_counts, over_weights, ranked, speaking
 from .findings import Cell, Line, Plot, Section, Table
@@ -38,7 +40,8 @@ METHOD = (
     "bootstrap over pictures (Efron and Tibshirani 1993); differences are paired by picture. Random: as many entries "
     "of the database, taken at random, at the same distances. Blank: FAiD with nothing retrieved, which is what its "
     "tuned head is worth. Control: the same blenders and head, tuned for as many steps on the same pictures, that "
-    "never retrieved. As set: with the settings that pictures are drawn with here."
+    "never retrieved: FAiD - control is what retrieval is worth beyond tuning alone. "
+    "As set: with the settings that pictures are drawn with here."
 )
 
 
@@ -107,6 +110,15 @@ def choose(validation: Side) -> Chosen:
         faid = int(np.argmin(nats))
         both = ranked(validation.part(f"faid_{faid}"), axes)
     return Chosen(axes, page, tuple(daid), faid, tuple(both))
+
+
+def chosen_settings(rows: Sequence[Row]) -> dict[str, Any]:
+    """The settings of DAiD that validation pictures choose, of the rows of a run; ConfigError where it has none yet."""
+    validation = Side(tuple(row for row in rows if row.about["side"] == VALIDATION and row.about["kind"] == "held"))
+    if not validation.rows:
+        raise ConfigError("likelihood: got no validation picture that is measured, expected some to choose by")
+    chosen = choose(validation)
+    return chosen.daid[0].blend.settings(chosen.axes)
 
 
 def arms_of(side: Side, chosen: Chosen) -> dict[str, Numbers]:
@@ -187,16 +199,27 @@ def _choice(arms: dict[str, dict[str, Numbers]], chosen: Chosen) -> Section:
     best, page = chosen.daid[0].blend.said(chosen.axes), chosen.page.said(chosen.axes)
     text = (
         f"Chosen for DAiD: {best}.{filters} As set: {page}. Likelihood and pictures need not agree: pictures are drawn "
-        "with guidance, at a lower temperature and truncated, and the model knows the concepts that it is asked for."
+        "with guidance, at a lower temperature and truncated, and the model knows the concepts that it is asked for. "
+        "How pictures differ is measured by the suites generation and copying, as their arm of settings of its own."
     )
     return Section(
         "What validation chooses",
-        text,
+        text + _on_edge(chosen),
         (
             Table(("", "place", "settings", "validation"), tuple(ranking), 4, LOSSES),
             Table(("side", "as set", "chosen", "chosen - as set"), tuple(rows), 4, LOSSES),
         ),
     )
+
+
+def _on_edge(chosen: Chosen) -> str:
+    """Whether more of something might be better still, as far as the grid tells."""
+    axes, best = chosen.axes, chosen.daid[0].blend
+    most = {"λ": best.weight == axes.weights[-1], "τ": best.temperature == len(axes.temperatures) - 1,
+            "K": best.count == len(axes.counts) - 1}  # fmt: skip
+    if named := [name for name, last in most.items() if last]:
+        return f" The largest {' and '.join(named)} that was tried is best: more might be better still."
+    return " No larger λ, τ or K that was tried is better."
 
 
 def _line(name: str, x: Sequence[float], values: Sequence[Numbers]) -> Line:

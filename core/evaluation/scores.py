@@ -102,9 +102,8 @@ def true_chances(found: LookedUp, codes: IntArray, grid: Settings) -> Numbers:
     shares = np.zeros((len(grid.counts), len(grid.temperatures), len(AGGREGATES), len(found.places)))
     for t, masses in enumerate(_masses(found, grid)):
         for a, speaking in enumerate((masses, masses * first)):
-            total, right = np.cumsum(speaking, axis=1), np.cumsum(speaking * hits, axis=1)
-            for k, last in enumerate(_last(found, grid)):
-                shares[k, t, a] = right[:, last] / total[:, last]
+            total, right = (_within(part, found, grid) for part in (speaking, speaking * hits))
+            shares[:, t, a] = np.divide(right, total, out=np.zeros_like(total), where=total > 0)
     return found.spread(shares)
 
 
@@ -129,18 +128,18 @@ def shape_of(found: LookedUp, favourites: IntArray, grid: Settings) -> Shape:
     owner = np.zeros(size, np.int64)
     owner[groups] = np.broadcast_to(rows, groups.shape)
     entropy = np.zeros((len(grid.counts), len(grid.temperatures), len(found.places)))
-    peak, agree = np.zeros_like(entropy), np.zeros((len(grid.counts), len(found.places)))
-    favourite = found.codes == favourites[found.places, None]
-    for k, last in enumerate(_last(found, grid)):
-        kept = slice(0, last + 1)
-        there = (found.codes[:, kept] >= 0).sum(axis=1)
-        agree[k] = favourite[:, kept].sum(axis=1) / there
-        for t, masses in enumerate(_masses(found, grid)):
-            chances = masses[:, kept] / masses[:, kept].sum(axis=1, keepdims=True)
-            of_code = np.bincount(groups[:, kept].ravel(), chances.ravel(), size)
-            logs = np.log(np.where(of_code > 0, of_code, 1))
-            entropy[k, t] = np.bincount(owner, -of_code * logs, len(found.places))
-            np.maximum.at(peak[k, t], owner, of_code)
+    peak = np.zeros_like(entropy)
+    there = _within((found.codes >= 0).astype(np.float64), found, grid)
+    agree = _within((found.codes == favourites[found.places, None]).astype(np.float64), found, grid)
+    agree = np.divide(agree, there, out=np.zeros_like(agree), where=there > 0)
+    for t, masses in enumerate(_masses(found, grid)):
+        totals, of_code = _within(masses, found, grid), np.zeros(size)
+        for k, more in enumerate(_parts(found, grid)):
+            of_code += np.bincount(groups[:, more].ravel(), masses[:, more].ravel(), size)
+            chances = of_code / totals[k, owner]
+            logs = np.log(np.where(chances > 0, chances, 1))
+            entropy[k, t] = np.bincount(owner, -chances * logs, len(found.places))
+            np.maximum.at(peak[k, t], owner, chances)
     return Shape(found.spread(entropy), found.spread(peak), found.spread(agree))
 
 
@@ -150,11 +149,19 @@ def _masses(found: LookedUp, grid: Settings) -> Iterator[Numbers]:
         yield np.exp(-(found.distances - found.distances[:, :1]) / temperature)
 
 
-def _last(found: LookedUp, grid: Settings) -> Iterator[int]:
-    """The number of the last neighbour of every K; none where nothing was looked up."""
-    most = found.codes.shape[1]
-    if most:
-        yield from (min(count, most) - 1 for count in grid.counts)
+def _parts(found: LookedUp, grid: Settings) -> Iterator[slice]:
+    """The neighbours that every K adds to those of the one before it; none where nothing was looked up."""
+    most, before = found.codes.shape[1], 0
+    for count in grid.counts if most else ():
+        last = min(count, most)
+        yield slice(before, last)
+        before = last
+
+
+def _within(values: Numbers, found: LookedUp, grid: Settings) -> Numbers:
+    """Sums [counts, P] of the first K of values [P, K], for every K."""
+    sums = [values[:, part].sum(axis=1) for part in _parts(found, grid)]
+    return np.cumsum(sums, axis=0) if sums else np.zeros((len(grid.counts), len(found.places)))
 
 
 def _first_of_their_code(codes: IntArray) -> npt.NDArray[np.bool_]:

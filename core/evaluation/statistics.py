@@ -1,6 +1,9 @@
-"""Means with intervals: percentile bootstrap over the items of a run, paired where two arms share them.
+"""Means and shares with intervals: percentile bootstrap over the items of a run, paired where two arms share them.
 
 Efron and Tibshirani 1993, chapter 13. The generator's seed is fixed, so that the same values give the same interval.
+Where a prompt has several pictures, or questions, prompts are what is resampled: pictures of one prompt are no
+independent sample, so that a bootstrap over pictures would give too narrow intervals (cluster bootstrap: Davison and
+Hinkley 1997, section 3.8). Strata, such as tags, are resampled by themselves.
 """
 
 from __future__ import annotations
@@ -12,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 Values = Sequence[float] | npt.NDArray[np.floating]
+Counts = npt.NDArray[np.float64]
+"""[n, 2]: for each of n prompts, the sum of what counts and of how many it is, which is more than 0."""
+
 DRAWS, LEVEL = 2000, 0.95
 CHUNK = 100
 """Resamples that are held in memory at once."""
@@ -50,3 +56,27 @@ def statistic(
         found.append(of(values[chosen]))
     low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(of(values)), float(low), float(high), len(values))
+
+
+def share(counts: Counts) -> Estimate:
+    """What counts, of all."""
+    return mean_of_shares([counts])
+
+
+def mean_of_shares(strata: Sequence[Counts]) -> Estimate:
+    """Mean over strata of what counts in each, whatever their sizes; n: prompts of all of them."""
+    if not strata or any(len(counts) == 0 for counts in strata):
+        raise ValueError("got a stratum without prompts, expected at least one")
+    rng, found = np.random.default_rng(0), []
+    for _ in range(DRAWS // CHUNK):
+        drawn = [_share(counts[rng.integers(len(counts), size=(CHUNK, len(counts)))]) for counts in strata]
+        found.append(np.mean(drawn, axis=0))
+    low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(np.mean([_share(counts) for counts in strata]))
+    return Estimate(value, float(low), float(high), sum(map(len, strata)))
+
+
+def _share(counts: Counts) -> npt.NDArray[np.float64]:
+    """[...] of [..., n, 2]."""
+    total = counts.sum(axis=-2)
+    return np.asarray(total[..., 0] / total[..., 1])

@@ -8,12 +8,15 @@ import numpy as np
 
 from .choice import Axes, Blend, Part, nats_of, ranked
 from .findings import Cell, Section, Sheet, Shown, Table
-from .held import VALIDATION
+from .held import VALIDATION, spread
 from .scores import Numbers
 from .statistics import difference, mean
 from .suite import Row, arms
 
 HELD, ALONE = "held", "alone"
+SHOWN = 8
+"""Prompts on the contact sheet, spread over all."""
+
 SEEN_AS = {"style": "judged to be in the style", "mrr": "MRR of the concept", "first": "concept in first place"}
 """Figures of the judges trained here."""
 
@@ -24,7 +27,7 @@ LIKELIHOOD = (
     "retrieved, which is what its tuned head is worth without any database. Differences are paired by picture."
 )
 PICTURES = (
-    "The same prompts and the same seed with each database: prompts for pictures{style} in the second database. "
+    "The same prompts and seeds with each database: prompts for pictures{style} in the second database. "
     "DAiD takes from the picture whose caption is nearest, cell by cell (λ 0.7, τ 0.3, no gate, K 64, position term "
     "0.3). Judged by the judges trained here: a classifier of styles, and a gallery of real pictures that names the "
     "concept. Copied: share of the codes that equal those of the nearest picture of a database, place by place: what "
@@ -99,19 +102,27 @@ def _likelihood(rows: Sequence[Row], style: str) -> Section:
     )
 
 
+def _said(rows: Sequence[Row], way: str) -> dict[str, list[float]]:
+    """What was said of all pictures of an arm, in order."""
+    each = [row.details["judged"][way] for row in rows]
+    return {name: [value for said in each for value in said[name]] for name in each[0]}
+
+
 def _pictures(rows: Sequence[Row], style: str) -> Section:
     """What is drawn with every database."""
     ways = list(arms(rows))
-    names = list(dict.fromkeys(name for row in rows for figures in row.figures.values() for name in figures))
+    said = {way: _said(rows, way) for way in ways}
+    names = list(said[ALONE])
     heads = [SEEN_AS.get(name, name.replace("-", " from ", 1)) for name in names]
     table, moved = list[tuple[Cell, ...]](), list[tuple[Cell, ...]]()
     for way in ways:
-        ours = [[row.figures[way][name] for row in rows] for name in names]
-        alone = [[row.figures[ALONE][name] for row in rows] for name in names]
+        ours, alone = ([said[one][name] for name in names] for one in (way, ALONE))
         table.append((way, *(mean(values) for values in ours)))
         if way != ALONE:
             moved.append((way, *(difference(a, b) for a, b in zip(ours, alone, strict=True))))
-    shown = tuple(Shown(row.key, way, 0, f"{row.about['prompt']}: {way}") for row in rows for way in ways)
+    places = [(row.key, n, f"{w['concept']}, {w['style']}") for row in rows for n, w in enumerate(row.about["wanted"])]
+    chosen = [places[place] for place in spread(len(places), SHOWN)]
+    shown = tuple(Shown(key, way, n, f"{prompt}: {way}") for key, n, prompt in chosen for way in ways)
     return Section(
         f"Pictures{style}",
         PICTURES.format(style=style),

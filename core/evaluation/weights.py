@@ -62,6 +62,7 @@ def kind_of(folder: str, option: str) -> str:
 def loaded(model: Any, folder: str, option: str) -> Any:
     """A model of one of transformers' classes, in float32 and for inference; CheckpointError for damaged weights.
 
+    ConfigError for a package that the model needs and that is not installed, such as scipy for Mask2Former.
     Tensors that the folder does not have would be random numbers: they are an error, too.
     """
     try:
@@ -69,6 +70,11 @@ def loaded(model: Any, folder: str, option: str) -> Any:
             found, told = model.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
+    except ImportError as error:
+        named = re.search(r"requires the (\w+) library", str(error))
+        package = named[1].lower() if named else error.name or "of which transformers tells"
+        needs = f"got no Python package {package}, which the model in {folder!r:.200} needs"
+        raise ConfigError(f"{option}: {needs}, expected it; run pip install {package}") from error
     except Exception as error:  # transformers raises nearly anything for damaged files
         raise CheckpointError(f"{option}: got {folder!r:.200}, which cannot be read ({_one_line(error)})") from None
     if missing := sorted(told["missing_keys"]):

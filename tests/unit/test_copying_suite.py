@@ -122,7 +122,8 @@ def test_a_run_says_what_is_copied_and_what_likelihoods_give_away(rows: list[Mem
     table = given_away.blocks[0]
     assert isinstance(table, Table)
     assert "3 members, 3 others" in table.note
-    assert ("faid", "less log p(x)") in {row[:2] for row in table.rows}
+    assert {"model", "daid-0.4", "faid"} <= {row[0] for row in table.rows}
+    assert "AUC, less log p(x)" in table.head
 
 
 def test_figures_of_rows_by_hand() -> None:
@@ -145,6 +146,20 @@ def _by_hand(arm: str, largest: list[int], sscd: list[float], first: int = 0) ->
     return MemoryRow(
         f"drawn-{arm}-{first}", about, Measured(details={"copied": {"largest": largest, "sscd": sscd} | two})
     )
+
+
+def test_an_arm_of_ones_own_is_compared_with_its_method_as_set() -> None:
+    own = _by_hand("wide", [4, 6], [0, 0])
+    own = replace(own, about={**own.about, "compared": {"as_set": "daid-0.2", "changes": "gate 0.0"}})
+    section = found([_by_hand("model", [1, 3], [0, 0]), _by_hand("daid-0.2", [5, 5], [0, 0]), own])[0]
+    pairs, share = section.blocks[1:3]
+    assert isinstance(pairs, Table)
+    assert isinstance(share, Plot)
+    assert [(row[0], getattr(row[1], "value", None)) for row in pairs.rows] == [
+        ("daid-0.2", 3), ("wide", 3), ("wide - daid-0.2", 0),
+    ]  # fmt: skip
+    assert [line.x for line in share.lines] == [(0.0, 0.2)]  # it has no place on the axis of weights
+    assert "wide: gate 0.0." in section.text
 
 
 def test_only_batches_that_both_arms_have_are_paired() -> None:

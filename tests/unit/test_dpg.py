@@ -251,6 +251,20 @@ def test_a_bad_item_is_told_when_it_is_measured(subject: Subject, given: dict[st
         work.measure(work.items()[1])
 
 
+def test_prompts_that_the_model_does_not_take_are_left_out_and_told(
+    subject: Subject, given: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "prompts" / "long.txt").write_text("two dogs " * 40, encoding="utf-8")
+    work = scripted(SUITE.open(subject, given))
+    assert [item.key for item in work.items()] == ["cat", "dogs"]
+    told = work.measure(work.items()[0]).unavailable["longer prompts"]
+    assert told == "1 of 3 are left out, since tiny takes 1 to 300 characters; no figure is of them"
+    for name in ("cat.txt", "dogs.txt"):
+        (tmp_path / "prompts" / name).unlink()
+    with pytest.raises(ConfigError, match="no prompt of at most 300 characters"):
+        SUITE.open(subject, given)
+
+
 def test_what_cannot_be_measured_is_told_at_once(subject: Subject, given: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "twice").mkdir()

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from core.evaluation import extractors
+from core.evaluation.distances import clip_scores
 from core.evaluation.extractors.inception import Block, Branch, Layer, _pooled, enlarged, structure
 from core.evaluation.extractors.preparing import IMAGENET, resized
-from core.evaluation.extractors.scores import clip_scores
 from core.evaluation.extractors.sscd import Sscd
 from core.types import CheckpointError
 from tests.closeness import assert_close

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from core.backends.emoji.backend import EmojiBackend
 from core.evaluation import real, wanted
-from core.evaluation.arms import arms_of, method_of, possible_methods
+from core.evaluation.arms import arm_text, arms_of, compared, method_of, own_arms, possible_methods
 from core.evaluation.findings import Section, Sheet, Table
 from core.evaluation.generation_findings import found
 from core.evaluation.identify import for_tuning
@@ -66,6 +67,28 @@ def test_arms_are_methods_and_weights(subject: Subject, backend: EmojiBackend) -
     for methods, weights in (("dai", ""), ("daid", "0"), ("daid", "much"), ("daid", "1.5")):
         with pytest.raises(ConfigError, match="expected"):
             arms_of(subject, methods, weights)
+
+
+def test_arms_of_ones_own_are_a_method_with_other_settings(subject: Subject) -> None:
+    text = arm_text("wide", "daid", {"gate": 0.0, "n_neighbours": 9, "aggregate": "nearest"})
+    assert text == "wide=daid,gate=0.0,n_neighbours=9,aggregate=nearest"
+    assert own_arms([text]) == {"wide": ("daid", {"gate": 0.0, "n_neighbours": 9, "aggregate": "nearest"})}
+    arms = arms_of(subject, "model,daid", "", [text])
+    assert arms["wide"] == replace(SETTINGS, method="daid", gate=0.0, n_neighbours=9, aggregate="nearest")
+    assert compared(subject, arms, [text])["wide"]["as_set"] == "daid"
+    weighed = arms_of(subject, "daid", f"0.7,{SETTINGS.retrieval_weight:g}", [text])
+    assert compared(subject, weighed, [text])["wide"]["as_set"] == f"daid-{SETTINGS.retrieval_weight:g}"
+    assert compared(subject, arms_of(subject, "model", "", [text]), [text]) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["wide", "daid=daid,gate=0", "real=daid,gate=0", "Wide=daid", "wide=dai", "wide=daid,gates=0", "wide=daid,gate=off",
+     "wide=daid,seed=3", "wide=daid,gate=-1", "wide=daid,gate"],
+)  # fmt: skip
+def test_what_is_no_arm_is_told(subject: Subject, text: str) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        arms_of(subject, "model", "", [text])
 
 
 def test_prompts_are_captions_that_choose_no_settings(database: PatchDatabase, tmp_path: Path) -> None:
@@ -183,6 +206,20 @@ def test_adherence_is_the_mean_of_what_judges_said_paired_by_picture() -> None:
     assert (concept["daid"]["less model"].low, concept["daid"]["less model"].high) == (-0.5, 0)
     assert style["daid"]["less model"].value == 0.5
     assert "style judge accuracy 0.75" in sections[0].text
+
+
+def test_a_comparison_says_what_is_better_and_what_is_not() -> None:
+    said = {"concept": [0.5] * 4, "style": [1.0, 0, 1, 0], "copied": [0.2, 0.3, 0.2, 0.3]}
+    other = {"concept": [1.0] * 4, "style": [0.0, 1, 1, 0], "copied": [0.5, 0.6, 0.5, 0.6]}
+    row = by_hand({"model": said, "daid": said, "wide": other})
+    row = replace(row, about={**row.about, "compared": {"wide": {"as_set": "daid", "changes": "gate 0.0"}}})
+    (section,) = [section for section in found([row]) if section.title == "Pictures drawn as wide and as daid"]
+    values = cells(table(section))
+    assert values["concept, mean reciprocal rank"]["wide - daid"].value == 0.5
+    assert values["style right"]["wide - daid"].value == 0
+    assert "better: concept, mean reciprocal rank; worse: codes of the nearest picture" in section.text
+    assert "no difference that shows: style right" in section.text
+    assert "Neither is better in everything." in section.text
 
 
 class Judge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from core.backends import ModelSource, load_backend
 from core.backends.emoji.backend import EmojiBackend
 from core.evaluation.dpg.asking import Asking
 from core.evaluation.geneval.clip import Clip, cut_out
+from core.evaluation.geneval.segmenter import Segmenter
 from core.evaluation.suite import Subject
 from core.evaluation.suites.dpg import SUITE as DPG
 from core.evaluation.suites.geneval import SUITE as GENEVAL
@@ -30,6 +32,15 @@ from tests.unit.test_geneval import APPLE, BESIDE, metadata, options
 @pytest.fixture
 def subject(backend: EmojiBackend, database: PatchDatabase) -> Subject:
     return Subject("tiny", backend, "tiny", database, SETTINGS)
+
+
+def test_a_package_that_a_model_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    folder = save_mask2former(tmp_path / "detector")
+    backends = import_module("transformers.utils.import_utils").BACKENDS_MAPPING
+    monkeypatch.setitem(backends, "scipy", (lambda: False, backends["scipy"][1]))
+    with pytest.raises(ConfigError, match=r"no Python package scipy, which .* needs, .* run pip install scipy"):
+        Segmenter.load(str(folder))
 
 
 def test_mask2former_and_clip_judge_from_their_folders(tmp_path: Path, subject: Subject) -> None:

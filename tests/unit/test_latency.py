@@ -11,7 +11,7 @@ import pytest
 from core.backends.complete import complete
 from core.backends.emoji.backend import EmojiBackend
 from core.commands.work.evaluating.embedded import asked
-from core.evaluation.embedded import ENTRIES, Entry
+from core.evaluation.embedded import ENTRIES, LIKELIHOOD, Entry, with_arm
 from core.evaluation.findings import Plot, Table
 from core.evaluation.statistics import Estimate
 from core.evaluation.store import StoredRow
@@ -88,5 +88,8 @@ def test_what_is_measured_of_the_embedded_models_can_be_asked_for(tmp_path: Path
         chosen = asked(entry, tmp_path, 2)
         assert (chosen.suite, chosen.backend, chosen.database) == (entry.suite, entry.model, entry.database)
         assert entry.options.items() <= chosen.options.items()
+    drawing = [with_arm(entry, "chosen=daid,gate=0") for entry in ENTRIES if entry.compares]
+    assert [asked(entry, tmp_path, 1).options["arms"] for entry in drawing] == [["chosen=daid,gate=0"]] * 2
+    assert LIKELIHOOD.options["control"].endswith(".backends.emoji.backend:load_control")
     chosen = asked(Entry("latency", "novice", "unseen", {"count": 3}, {"n_neighbours": 8}), tmp_path, 1)
     assert (chosen.options, chosen.neighbours, chosen.backend) == ({"count": 3}, "8", "novice")

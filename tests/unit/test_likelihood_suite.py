@@ -12,7 +12,7 @@ import pytest
 from core.backends.emoji.backend import EmojiBackend
 from core.evaluation.findings import Section, Table
 from core.evaluation.likelihood import grid_logits
-from core.evaluation.likelihood_findings import Side, choose
+from core.evaluation.likelihood_findings import Side, choose, chosen_settings
 from core.evaluation.statistics import Estimate
 from core.evaluation.suite import Measured, Subject
 from core.evaluation.suites import likelihood, swap
@@ -91,6 +91,16 @@ def test_settings_are_chosen_on_validation_even_where_the_test_side_would_choose
     assert tested.value == pytest.approx(-math.log(0.1 * 0.5))  # with 0.1 it would have been -log(0.45)
 
 
+def test_what_validation_chooses_can_be_drawn_with() -> None:
+    made = [by_hand("test", 0.0), by_hand("validation", 1.0)]
+    assert chosen_settings(made) == {
+        "retrieval_weight": 0.9, "retrieval_temperature": 0.1, "n_neighbours": 1, "aggregate": "sum", "gate": 0.0,
+        "caption_filter": 0,
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match="no validation picture"):
+        chosen_settings(made[:1])
+
+
 def by_hand(side: str, retrieved: float) -> MemoryRow:
     """A picture of four codes that the model gives 1/2 each, and the neighbours all or nothing."""
     axes = {"filters": [0], "counts": [1], "temperatures": [0.1], "weights": [0.1, 0.9], "gates": [0.0]}
@@ -135,7 +145,7 @@ def test_databases_are_swapped(
         "databases": f"{own},{other},{own}+{other}",
         "new_style": "flat",
         "count": 1,
-        "prompts": 1,
+        "prompts": 2,
     }
     work = swap.SUITE.open(subject_of(backend, None), options | sides)
     rows = rows_of(work)
@@ -143,6 +153,9 @@ def test_databases_are_swapped(
     assert list(drawn.figures) == ["alone", "own", "other", "own+other", "own+other-flat"]
     assert {"style", "mrr", "first"} == set(drawn.unavailable)  # the judges know no picture of this codebook
     assert drawn.measured.pictures["other"][0].settings.method == "daid"
+    assert drawn.details["judged"]["alone"].keys() == {"copied-own", "copied-other", "copied-own+other"}
+    first, second = drawn.measured.pictures["other"]
+    assert (first.settings.seed, second.settings.seed) == (0, 1)
     likely, pictures = swap.SUITE.findings(rows, options)
     arms = {str(row[0]) for row in table_of(likely).rows}
     assert {"alone", "DAiD, own", "DAiD, other", "FAiD, own+other", "FAiD, blank"} <= arms

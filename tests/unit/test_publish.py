@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from core.evaluation.headline import LINES, Line, Place, cell, headline
-from core.evaluation.publish import BEGIN, END, markdown_table, publish
+from core.evaluation.reporting.headline import LINES, Line, Place, cell, headline
+from core.evaluation.reporting.publish import BEGIN, END, markdown_table, publish
 from core.types import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +58,10 @@ def test_the_table_of_the_readme() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("core.evaluation.headline.LINES", ())
+    monkeypatch.setattr("core.evaluation.reporting.headline.LINES", ())
     monkeypatch.setattr(
-        "core.evaluation.publish.headline", lambda found: headline(found, [Line("nats", place("model"), None)])
+        "core.evaluation.reporting.publish.headline",
+        lambda found: headline(found, [Line("nats", place("model"), None)]),
     )
     root = tmp_path / "checkout"
     for folder in ("docs/evaluation/sheets", "assets/evaluation"):

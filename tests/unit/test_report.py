@@ -17,13 +17,13 @@ from PIL import Image
 
 from core.__main__ import main
 from core.contact_sheet import CAPTION
-from core.evaluation import cells, markdown, report
 from core.evaluation.findings import Section, Sheet, Shown, Table
-from core.evaluation.html import html
-from core.evaluation.pictures import CELL, places
-from core.evaluation.report import Run, as_json, read_runs
+from core.evaluation.reporting import cells, markdown, report
+from core.evaluation.reporting.html import html
+from core.evaluation.reporting.pictures import CELL, places
+from core.evaluation.reporting.report import Run, as_json, read_runs
+from core.evaluation.reporting.writing import write_report
 from core.evaluation.statistics import Estimate, difference, mean
-from core.evaluation.writing import write_report
 from core.inputs.arguments import checked_page
 from core.types import ConfigError, DatabaseError, DecodeSettings
 from tests.tiny_suite import HOSTILE, opened_tiny

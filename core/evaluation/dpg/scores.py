@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..findings import Cell, Section, Sheet, Shown, Table
-from ..shares import share
-from ..statistics import Estimate, difference, mean
+from ..statistics import Estimate, difference, mean, share
 from ..suite import Row
 from .questions import Answers, Question, Scored, as_published, mended
 

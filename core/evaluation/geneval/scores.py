@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..findings import Cell, Section, Sheet, Shown, Table
-from ..shares import Counts, mean_of_shares, share
-from ..statistics import Estimate
+from ..statistics import Counts, Estimate, mean_of_shares, share
 from ..suite import Row
 from .prompts import TAGS
 

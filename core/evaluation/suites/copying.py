@@ -15,7 +15,7 @@ from ...inputs.arguments import at_least_one
 from ...patches.catalogue import find_database
 from ...patches.protocol import Database
 from ...types import ConfigError, DecodeSettings, FloatArray, Neighbours
-from ..arms import arms_of, reseeded
+from ..arms import add_arms, arms_of, compared, reseeded
 from ..copied import Sources
 from ..copying_findings import found
 from ..drawing import draw_each
@@ -25,7 +25,7 @@ from ..likelihood import grid_logits
 from ..real import Kept
 from ..seeing import Eyes
 from ..suite import Drawn, Item, Measured, Options, Row, Subject
-from ..wanted import captions_of, from_kept, in_file
+from ..wanted import Wanted, captions_of, from_kept, in_file
 
 ROWS: Final = 16
 """Pictures that are drawn, or read, in one batch: about ten seconds."""
@@ -43,7 +43,8 @@ class CopyingWork:
             got = "got no database whose images are known"
             raise ConfigError(f"database: {got}, expected one to copy from; give --database")
         self._subject, self._options, self._database = subject, options, subject.database
-        self._arms = arms_of(subject, str(options["methods"]), str(options["weights"]))
+        self._arms = arms_of(subject, str(options["methods"]), str(options["weights"]), options["arms"])
+        self._compared = compared(subject, self._arms, options["arms"])
         self._eyes = Eyes.open(options, ("sscd",))
         count, path = int(options["count"]), str(options["prompts"])
         self._wanted = in_file(path, count) if path else captions_of(self._database, count)
@@ -51,7 +52,7 @@ class CopyingWork:
     def items(self) -> Sequence[Item]:
         """A batch of prompts for each arm, batches of held-out pictures, and of pictures whose likelihood is asked."""
         drawn = [
-            self._item("drawn", _slug(arm), first, {"arm": arm, "wanted": [one.kept for one in part]})
+            self._item("drawn", _slug(arm), first, self._about(arm, part))
             for first, part in _parts(self._wanted)
             for arm in self._arms
         ]
@@ -66,6 +67,11 @@ class CopyingWork:
             for first, part in _parts(range(len(pictures)))
         ]
         return [*drawn, *held, *read]
+
+    def _about(self, arm: str, wanted: Sequence[Wanted]) -> dict[str, Any]:
+        """What is drawn, and with which arm it is compared beside the model alone."""
+        own = {"compared": self._compared[arm]} if arm in self._compared else {}
+        return {"arm": arm, "wanted": [one.kept for one in wanted]} | own
 
     def measure(self, item: Item) -> Measured:
         """Whatever the item is."""
@@ -223,6 +229,7 @@ class CopyingSuite:
         """Which pictures."""
         parser.add_argument("--methods", default="", help="model,daid and so on (default: all that the subject can)")
         parser.add_argument("--weights", default=WEIGHTS, help="retrieval weights (default: %(default)s)")
+        add_arms(parser)
         parser.add_argument("--count", type=at_least_one, default=24, help="prompts (default: %(default)s)")
         parser.add_argument("--prompts", default="", help="a text file of prompts, one a line, instead of captions")
         parser.add_argument("--held-out", default="", help="a database of pictures that the model has not learned from")

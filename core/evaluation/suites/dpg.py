@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ...backends.complete import prompt_limit
+from ...inputs.prompt import clean
 from ...types import ConfigError
 from ..dpg import layout
 from ..dpg.answerer import Answerer, is_yes
@@ -70,7 +72,9 @@ class DpgWork:
         if not options["prompts"]:
             raise ConfigError("prompts: got none, expected DPG-Bench's folder of prompts; give --prompts DIR")
         everything = read_prompts(str(options["prompts"]))
-        keys = list(everything)
+        drawable = everything if options["pictures"] else _drawable(subject, everything)
+        self._too_long = _too_long(subject, len(everything) - len(drawable), len(everything))
+        keys = list(drawable)
         self._prompts = {keys[n]: everything[keys[n]] for n in spread(len(keys), int(options["count"]))}
         self._table = read_table(str(options["questions"])) if options["questions"] else {}
         if self._table and not any(prompt.item in self._table for prompt in self._prompts.values()):
@@ -107,7 +111,8 @@ class DpgWork:
             "judges": self._answerer.name if self._answerer else "",
             "published": bool(self._answerer and self._answerer.published),
         }
-        return Measured(_figures(questions, shots), shown(drawn), details=details, unavailable=self._missing(prompt))
+        return Measured(_figures(questions, shots), shown(drawn), details=details,
+                        unavailable=self._missing(prompt) | self._too_long)  # fmt: skip
 
     def _missing(self, prompt: Prompt) -> dict[str, str]:
         """Why a prompt cannot be judged."""
@@ -131,6 +136,24 @@ class DpgWork:
             pixels = [each.pixels for each in ones if not isinstance(each, str)]
             if len(pixels) == layout.QUARTERS and len({each.shape for each in pixels}) == 1:
                 layout.write(Path(self._export) / arm, prompt.item, pixels)
+
+
+def _drawable(subject: Subject, prompts: Mapping[str, Prompt]) -> dict[str, Prompt]:
+    """The prompts that are not too long for the model; ConfigError for none."""
+    limit = prompt_limit(subject.backend).characters
+    found = {key: prompt for key, prompt in prompts.items() if len(clean(prompt.text)) <= limit}
+    if not found:
+        got = f"got no prompt of at most {limit} characters, which is all that {subject.backend_name} takes"
+        raise ConfigError(f"prompts: {got}; take a model that takes longer ones, or give --pictures")
+    return found
+
+
+def _too_long(subject: Subject, left_out: int, of: int) -> dict[str, str]:
+    """What is said of prompts that are left out, as an item tells it."""
+    if left_out == 0:
+        return {}
+    takes = f"{subject.backend_name} takes {prompt_limit(subject.backend).words}"
+    return {"longer prompts": f"{left_out:,} of {of:,} are left out, since {takes}; no figure is of them"}
 
 
 def load_answerer(place: str) -> Answerer | None:

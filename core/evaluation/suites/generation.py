@@ -13,12 +13,15 @@ from ...inputs.arguments import at_least_one
 from ...patches.catalogue import find_database
 from ...patches.database import PatchDatabase
 from ...patches.protocol import Database
-from ...types import ConfigError, DecodeSettings
-from ..arms import arms_of, reseeded
+from ...types import CodeArray, ConfigError, DecodeSettings
+from ..arms import add_arms, arms_of, compared, reseeded
+from ..copied import MOST
 from ..drawing import draw_each
 from ..findings import Section
-from ..generation_findings import found
+from ..generation_findings import COPIED, found
+from ..held import spread
 from ..identify import Judges
+from ..judges import copied_share
 from ..real import Real, given_reference, grids_of, held_out, of_database, restored
 from ..seeing import Eyes, judged, judges_of
 from ..suite import Drawn, Item, Measured, Options, Row, Subject
@@ -38,7 +41,8 @@ class GenerationWork:
 
     def __init__(self, subject: Subject, options: Options) -> None:
         self._subject, self._options = subject, options
-        self._arms = arms_of(subject, str(options["methods"]), str(options["weights"]))
+        self._arms = arms_of(subject, str(options["methods"]), str(options["weights"]), options["arms"])
+        self._compared = compared(subject, self._arms, options["arms"])
         self._wanted, self._coloured = self._prompts()
         self._real = {real.name: real for real in self._references()}
         self._eyes = Eyes.open(options, NETWORKS)
@@ -60,7 +64,7 @@ class GenerationWork:
         wanted = from_kept(item.about["wanted"])
         arms = dict(reseeded(self._arms, int(item.about["first"])))
         pictures = {arm: self._draw(wanted, settings) for arm, settings in arms.items()}
-        said = {arm: self._judged(wanted, drawn) for arm, drawn in pictures.items()}
+        said = {arm: self._judged(wanted, drawn) | self._nearest(drawn) for arm, drawn in pictures.items()}
         arrays = {
             name: array
             for arm, drawn in pictures.items()
@@ -96,11 +100,26 @@ class GenerationWork:
     def _judged(self, wanted: Sequence[Wanted], drawn: Sequence[Drawn]) -> dict[str, list[float]]:
         return judged(self._judges, wanted, drawn) if isinstance(self._judges, Judges) else {}
 
+    def _nearest(self, drawn: Sequence[Drawn]) -> dict[str, list[float]]:
+        """Share of the codes that the nearest picture of the database has at the same places."""
+        if self._known is None:
+            return {}
+        return {COPIED: copied_share(np.array([one.codes for one in drawn], np.uint16), self._known).tolist()}
+
+    @cached_property
+    def _known(self) -> CodeArray | None:
+        """The token grids of the database, if it knows its images."""
+        database = self._subject.database
+        if database is None or not database.knows_images:
+            return None
+        return grids_of(self._subject.backend, database, database.images[spread(len(database.images), MOST)].tolist())
+
     def _batches(self, kind: str, wanted: Sequence[Wanted]) -> Iterator[Item]:
         """The n-th picture of a kind is drawn with the settings' seed + n."""
         for first in range(0, len(wanted), ROWS):
             kept = [one.kept for one in wanted[first : first + ROWS]]
-            yield Item(f"{kind}-{first:05d}", {"kind": kind, "first": first, "wanted": kept})
+            about = {"kind": kind, "first": first, "wanted": kept, "compared": self._compared}
+            yield Item(f"{kind}-{first:05d}", about)
 
     def _prompts(self) -> tuple[list[Wanted], list[Wanted]]:
         """What is asked for, and what is asked for in a held-out colour."""
@@ -180,6 +199,7 @@ class GenerationSuite:
         """Which pictures, and by whose eyes."""
         parser.add_argument("--methods", default="", help="model,daid and so on (default: all that the subject can)")
         parser.add_argument("--weights", default="", help="retrieval weights of those that mix, such as 0.1,0.4")
+        add_arms(parser)
         parser.add_argument("--count", type=at_least_one, default=64, help="prompts (default: %(default)s)")
         parser.add_argument(
             "--coloured", type=int, default=16, help="prompts with a held-out colour (default: %(default)s)"

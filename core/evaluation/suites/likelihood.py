@@ -35,7 +35,10 @@ POOL = 4096
 
 COUNT, FREE = 30, 20
 
-TRAIN_CONTROL = "train one, python -m core.training.train_faid --retrieval 0 for the embedded model, and give --control"
+TRAIN_CONTROL = (
+    "train one, for the embedded model by python -m core.training.train_faid --data data --retrieval 0 --neighbours 1, "
+    "and give it as --control"
+)
 
 
 class LikelihoodSuite:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from ...backends.protocol import Backend
-from ...engine import decode
 from ...patches.catalogue import DATABASES, manifest_of, open_database
 from ...patches.database import PatchDatabase
 from ...types import ConfigError, DecodeSettings
 from .. import scores
 from ..choice import Axes
+from ..drawing import draw_each
 from ..findings import Section
 from ..held import VALIDATION, HeldPicture, pictures_of, sides_of
 from ..identify import UNSEEN_BLEND, Judges, drawn, for_tuning
@@ -37,7 +37,10 @@ AXES = Axes(
 """The settings of DAiD that validation pictures choose from, for each database."""
 
 DEFAULT = "seen,unseen,seen+unseen"
-COUNT, PROMPTS = 6, 8
+COUNT, PROMPTS = 16, 32
+ROWS = 8
+"""Prompts that are drawn in one batch."""
+
 EVERY = 4
 """The judge of styles learns from every fourth picture, in a minute instead of four."""
 
@@ -78,7 +81,7 @@ class SwapWork:
     """The suite, opened for a model."""
 
     def __init__(self, subject: Subject, options: Options) -> None:
-        self.backend, self.style = subject.backend, str(options["new_style"])
+        self._subject, self.backend, self.style = subject, subject.backend, str(options["new_style"])
         names = [name.strip() for name in str(options["databases"]).split(",") if name.strip()]
         if len(names) < 2:
             raise ConfigError("swap: got less than two databases, expected two or more, as in --databases A,B,A+B")
@@ -103,16 +106,16 @@ class SwapWork:
             for p in self._held.values()
         ]
         return items + [
-            Item(f"drawn-{n:03d}", {"kind": "drawn", "prompt": prompt.prompt, "concept": prompt.concept,
-                                    "style": prompt.style, "databases": names})
-            for n, prompt in enumerate(self._prompts)
+            Item(f"drawn-{n:03d}", {"kind": "drawn", "first": n, "databases": names,
+                                    "wanted": [asdict(prompt) for prompt in self._prompts[n : n + ROWS]]})
+            for n in range(0, len(self._prompts), ROWS)
         ]  # fmt: skip
 
     def measure(self, item: Item) -> Measured:
-        """Read a held-out picture, or draw a prompt, with every database."""
+        """Read a held-out picture, or draw a batch of prompts, with every database."""
         if item.about["kind"] == HELD:
             return self._read(self._held[item.key.removeprefix("held-")])
-        return self._draw(Prompt(item.about["concept"], item.about["style"]))
+        return self._draw([Prompt(**wanted) for wanted in item.about["wanted"]], int(item.about["first"]))
 
     # -- likelihood ---------------------------------------------------------------------------------------------------
 
@@ -188,40 +191,40 @@ class SwapWork:
     def _judges(self) -> Judges:
         return Judges(self.backend, open_database("emoji", self.backend), None, EVERY)
 
-    def _draw(self, prompt: Prompt) -> Measured:
-        pictures, figures = dict[str, Sequence[Drawn]](), dict[str, dict[str, float]]()
+    def _draw(self, prompts: Sequence[Prompt], first: int) -> Measured:
+        """The n-th prompt of all is drawn with the settings' seed + n."""
+        pictures, said = dict[str, Sequence[Drawn]](), dict[str, dict[str, list[float]]]()
         for arm, (database, settings) in self._ways.items():
-            steps = decode(self.backend, database, [prompt.prompt], settings)
-            codes = np.array([step[0].code for step in steps], np.uint16)
-            codes = codes.reshape(self.backend.grid.height, self.backend.grid.width)
-            pixels = self.backend.decode_codes(codes[None])[0]
-            pictures[arm] = [
-                Drawn(pixels, prompt.prompt, settings, codes, linkable=database is None or arm in DATABASES)
-            ]
-            figures[arm] = self._judge(prompt, pixels, codes)
+            subject = replace(self._subject, database=database)
+            seeded = replace(settings, seed=(settings.seed + first) % 2**32)
+            drawn = draw_each(subject, [prompt.prompt for prompt in prompts], seeded)
+            linkable = database is None or arm in DATABASES
+            pictures[arm] = [replace(one, linkable=linkable) for one in drawn]
+            said[arm] = self._judge(prompts, drawn)
         reason = (
             "the judges of concepts and styles learned from pictures of the embedded models' codebook; none for this"
         )
         unavailable = {} if self._judged else dict.fromkeys(SEEN_AS, reason)
-        return Measured(figures, pictures, unavailable=unavailable)
+        figures = {arm: {name: float(np.mean(each)) for name, each in ours.items()} for arm, ours in said.items()}
+        return Measured(figures, pictures, details={"judged": said}, unavailable=unavailable)
 
-    def _judge(self, prompt: Prompt, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
-               codes: np.ndarray[tuple[int, ...], np.dtype[np.uint16]]) -> dict[str, float]:  # fmt: skip
-        """What the judges take a picture for, and how much of it stands in the nearest picture of each database."""
-        figures = {
-            f"copied-{name}": float(copied_share(codes[None], np.asarray(database.grids)[database.images])[0])
+    def _judge(self, prompts: Sequence[Prompt], drawn: Sequence[Drawn]) -> dict[str, list[float]]:
+        """What the judges take pictures for, and how much of each stands in the nearest picture of each database."""
+        pixels = np.stack([one.pixels for one in drawn])
+        codes = np.array([one.codes for one in drawn], np.uint16)
+        said = {
+            f"copied-{name}": copied_share(codes, np.asarray(database.grids)[database.images]).tolist()
             for name, database in self.databases.items()
         }
-        if self._judged:
-            judges = self._judges
-            looks = judges.looks(pixels[None], codes[None])
-            rank = int(judges.gallery.ranks(pixels[None], [prompt.concept], None)[0])
-            figures |= {
-                "style": judges.style.accuracy(looks, [prompt.style]),
-                "mrr": 1 / rank,
-                "first": float(rank == 1),
-            }
-        return figures
+        if not self._judged:
+            return said
+        ranks = self._judges.gallery.ranks(pixels, [prompt.concept for prompt in prompts], None)
+        styles = self._judges.style.predict(self._judges.looks(pixels, codes))
+        return said | {
+            "style": [float(style == prompt.style) for style, prompt in zip(styles, prompts, strict=True)],
+            "mrr": (1 / ranks).tolist(),
+            "first": (ranks == 1).astype(float).tolist(),
+        }
 
 
 def label(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ....evaluation.publish import publish
+from ....evaluation.reporting.publish import publish
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from ....evaluation.report import read_runs
-from ....evaluation.writing import write_report
+from ....evaluation.reporting.report import read_runs
+from ....evaluation.reporting.writing import write_report
 from ....inputs.arguments import checked_page
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..picture_file import About
-from ..types import ConfigError
-from .findings import Block, Cell, Plot, Section, Sheet, Shown, Table
-from .job import find_suite
-from .record import NONE, Record, read_record
-from .statistics import DRAWS, LEVEL, Estimate, difference, mean
-from .store import Rows, StoredRow, read_rows
-from .suite import arms
+from ...picture_file import About
+from ...types import ConfigError
+from ..findings import Block, Cell, Plot, Section, Sheet, Shown, Table
+from ..job import find_suite
+from ..record import NONE, Record, read_record
+from ..statistics import DRAWS, LEVEL, Estimate, difference, mean
+from ..store import Rows, StoredRow, read_rows
+from ..suite import arms
 
 VERSION: Final = 1
 PLOTS, SHEETS = "plots", "sheets"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ..contact_sheet import CAPTION, contact_sheet
-from .findings import Sheet, Shown
+from ...contact_sheet import CAPTION, contact_sheet
+from ..findings import Sheet, Shown
+from ..suite import Pixels
 from .report import Run
-from .suite import Pixels
 
 CELL: Final = 132
 """Pixels of a picture and its border: those of the embedded models are shown as large as they are."""

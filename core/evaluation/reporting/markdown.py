@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ..findings import Block, Plot, Section, Sheet, Table
+from ..statistics import Estimate
 from .cells import note, texts
-from .findings import Block, Plot, Section, Sheet, Table
 from .report import METHOD, PLOTS, SHEETS, Run
-from .statistics import Estimate
 
 SPECIAL: Final = re.compile(r"([\\`*{}\[\]<>|~$&]|(?<!\w)_|_(?!\w)|^[#+-]|(?<=^\d)[.)])")
 

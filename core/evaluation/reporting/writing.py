@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..inputs.arguments import checked_page
-from .findings import Plot, Sheet
+from ...inputs.arguments import checked_page
+from ..findings import Plot, Sheet
+from ..record import write
 from .html import html
 from .markdown import markdown
 from .pictures import places, webp
 from .plots import png
-from .record import write
 from .report import PLOTS, SHEETS, Run, as_json
 
 

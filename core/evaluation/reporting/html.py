@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
+from ..findings import Block, Plot, Section, Sheet, Table
 from .cells import note, texts
-from .findings import Block, Plot, Section, Sheet, Table
 from .markdown import facts, paragraphs
 from .pictures import Place
 from .report import METHOD, PLOTS, SHEETS, Run

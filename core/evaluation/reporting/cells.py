@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .findings import Cell, Table
-from .statistics import Estimate
+from ..findings import Cell, Table
+from ..statistics import Estimate
 
 
 def texts(table: Table) -> list[list[str]]:
@@ -27,7 +27,9 @@ def common_n(table: Table) -> int | None:
 def text(cell: Cell, digits: int, with_n: bool = False) -> str:
     """One cell; counts and texts as they are."""
     if isinstance(cell, Estimate):
-        told = f"{_number(cell.value, digits)} [{_number(cell.low, digits)}, {_number(cell.high, digits)}]"
+        told = _number(cell.value, digits)
+        if cell.n > 1:
+            told += f" [{_number(cell.low, digits)}, {_number(cell.high, digits)}]"
         return f"{told} (n = {cell.n:,})" if with_n else told
     if isinstance(cell, (bool, str)):
         return str(cell)

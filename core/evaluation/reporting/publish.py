@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from PIL import Image
 
-from ..types import ConfigError
+from ...types import ConfigError
+from ..statistics import Estimate
 from .cells import text
 from .headline import headline
 from .report import PLOTS, SHEETS, VERSION
-from .statistics import Estimate
 
 BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
 """Between them stands what README shows; everything else in it stays."""

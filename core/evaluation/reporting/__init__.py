@@ -1,0 +1,1 @@
+"""Reports: what runs found, as data, Markdown, HTML, figures and contact sheets, and where the embedded one goes."""
