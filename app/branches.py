@@ -32,7 +32,8 @@ class Plan:
 
     steps: kept from another run, its first ones; changes: those of the whole run; given: codes of an image, which are
     taken instead of drawn ones; pause: how many codes to stop after, 0 for never; name: what to call it, "" for its
-    prompt; parent, branch_step: as in Kept; replaces: id of the run that it goes on with; seconds: what that took.
+    prompt; parent, branch_step: as in Kept; replaces: id of the run that it goes on with; seconds: what that took;
+    likely: codes that are good guesses, those of the run that it branches from.
     """
 
     prompt: str
@@ -46,6 +47,7 @@ class Plan:
     branch_step: int = -1
     replaces: str = ""
     seconds: float = 0.0
+    likely: tuple[int, ...] = ()
 
     @property
     def codes(self) -> list[int]:
@@ -88,6 +90,7 @@ def going_on(kept: Kept, position: int, change: Change, name: str) -> Plan:
         name=name,
         parent=kept.id,
         branch_step=position,
+        likely=tuple(step.code for step in trace.steps),
     )
 
 

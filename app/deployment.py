@@ -3,8 +3,9 @@
 ARRAG_BACKEND: embedded (default) | janus | package.module:function | the name of an installed one, see
 docs/backend.md. ARRAG_DATABASE: a folder, hf:owner/name or an address (docs/database.md); with the embedded models it
 comes before those that ship; ARRAG_DATABASE_TOKEN: what a server there asks for. With another backend: ARRAG_MODEL
-and ARRAG_FAID (for janus, folder or hub repository), ARRAG_DEVICE, ARRAG_DTYPE. ARRAG_THREADS and ARRAG_ASSETS: see
-core/threads.py and core/assets.py; ARRAG_METRICS and ARRAG_LOG: see app/command_line.py.
+and ARRAG_FAID (for janus, folder or hub repository), ARRAG_DEVICE, ARRAG_DTYPE, ARRAG_LAUNCH. ARRAG_THREADS and
+ARRAG_ASSETS: see core/threads.py and core/assets.py; ARRAG_METRICS and ARRAG_LOG: see app/command_line.py;
+ARRAG_DRAFTS: see core/backends/emoji/pace.py.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ CHOICES: Final = ("embedded", "janus")
 _INJECTED: Final = re.compile(
     r"(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
-_FIELDS: Final = {"model": "MODEL", "faid": "FAID", "device": "DEVICE", "dtype": "DTYPE"}
-_ELSEWHERE: Final = ("THREADS", "ASSETS", "METRICS", "LOG", "DATABASE_TOKEN")
-"""Read by core/threads.py, core/assets.py, app/command_line.py, and core/patches/remote/links.py."""
+_FIELDS: Final = {"model": "MODEL", "faid": "FAID", "device": "DEVICE", "dtype": "DTYPE", "launch": "LAUNCH"}
+_ELSEWHERE: Final = ("THREADS", "ASSETS", "METRICS", "LOG", "DATABASE_TOKEN", "DRAFTS")
+"""Read by core/threads.py, core/assets.py, app/command_line.py, core/patches/remote/links.py, and
+core/backends/emoji/pace.py."""
 
 
 @dataclass(frozen=True, slots=True)

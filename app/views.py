@@ -285,6 +285,8 @@ def facts(trace: Trace, arrays: dict[str, Array], seconds: float | None, asked: 
     found.append(("seed", str(settings.seed)))
     if seconds is not None:
         found.append(("time", f"{seconds:.1f} s"))
+        if trace.passes < len(trace.steps):
+            found.append(("passes of the model", f"{trace.passes} for {len(trace.steps)} codes"))
     if trace.given:
         found.append(("given", f"{trace.given} codes"))
     if trace.changes:

@@ -160,15 +160,34 @@ def _truncate(mass: Distribution, top_k: int, top_p: float) -> Distribution:
     Only values are sorted, which is many times faster than sorting codes by them: the least value that is kept decides
     on all codes but those that have just this one, and of these the lowest are kept.
     """
-    falling = np.sort(mass)[::-1][: top_k or None]
-    if top_p < 1:
-        cumulative = np.cumsum(falling)
-        falling = falling[: int(np.searchsorted(cumulative, top_p * cumulative[-1])) + 1]
+    most = np.partition(mass, -top_k)[-top_k:] if 0 < top_k < len(mass) else mass
+    falling = _largest(most, top_p) if top_p < 1 else np.sort(most)[::-1]
     least = falling[-1]
-    kept = np.where(mass > least, mass, 0.0)
-    tied = np.flatnonzero(mass == least)[: int(np.count_nonzero(falling == least))]
-    kept[tied] = least
+    kept = np.where(mass >= least, mass, 0.0)
+    if (too_many := np.count_nonzero(kept) - len(falling)) > 0:
+        kept[np.flatnonzero(mass == least)[-too_many:]] = 0.0
     return kept
+
+
+ROUNDING = 1e-9
+"""More than sums of masses in another order differ by, relative to them."""
+
+
+def _largest(mass: Distribution, share: float) -> Distribution:
+    """The fewest of the masses [n] that hold a share < 1 of all, at least one, falling.
+
+    Those below (1 - share) / n of the total hold less than 1 - share together, so they are not among them and need not
+    be sorted. Where the share ends within rounding of a sum, the sum of all in falling order decides.
+    """
+    total = float(mass.sum())
+    falling = np.sort(mass[mass >= (1 - ROUNDING) * (1 - share) * total / len(mass)])[::-1]
+    cumulative = np.cumsum(falling)
+    end = int(cumulative.searchsorted((1 - ROUNDING) * share * total))
+    if end < len(falling) and cumulative[end] >= (1 + ROUNDING) * share * total:
+        return falling[: end + 1]
+    falling = np.sort(mass)[::-1]
+    cumulative = np.cumsum(falling)
+    return falling[: int(np.searchsorted(cumulative, share * cumulative[-1])) + 1]
 
 
 def blend(model: Distribution, retrieval: Distribution, weight: float | Distribution) -> Distribution:

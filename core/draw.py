@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
@@ -25,6 +26,9 @@ Rule = Literal["gumbel", "inverse cdf"]
 
 LEAST = 1e-280
 """A code of a smaller probability was never drawn, and what its noise would have been is beyond float64."""
+
+CLOSE = 1e-3
+"""A race whose first two are nearer than this, in nats, may be decided by how a model's sums were rounded."""
 
 _HINDSIGHT = 1 << 64
 """Added to the key of the generator, so that noise in hindsight shares nothing with the noise of the runs."""
@@ -66,6 +70,11 @@ class Race:
             raise ConfigError(f"draw: got a distribution of mass {total}, expected a positive one")
         return int((distribution / self.waits).argmax())
 
+    def is_close(self, distribution: Distribution) -> bool:
+        """Whether the winner's score exceeds another one's by less than CLOSE."""
+        speeds = distribution / self.waits
+        return bool(np.count_nonzero(speeds > speeds.max() * math.exp(-CLOSE)) > 1)
+
     def margin(self, distribution: Distribution) -> float:
         """By how much the winner's score exceeds the next one's, in nats; inf when no other code has a probability."""
         second, first = np.partition(np.append(self.scores(distribution), -math.inf), -2)[-2:]
@@ -89,12 +98,15 @@ class UnitInterval:
         return code if code < len(cumulative) else int(np.flatnonzero(distribution)[-1])
 
 
+@lru_cache(maxsize=64)
 def race(seed: int, position: int, codes: int) -> Race:
     """The noise of one position of the run with this seed, over a codebook of so many codes.
 
     It follows from the three alone (a counter-based generator), so that nothing has to be stored.
     """
-    return Race(-np.log(_uniforms(seed, position, codes)))
+    waits = -np.log(_uniforms(seed, position, codes))
+    waits.setflags(write=False)  # asked for again by the guess, the draw and what explains it
+    return Race(waits)
 
 
 def hindsight(seed: int, position: int, distribution: Distribution, code: int) -> Race:

@@ -6,19 +6,22 @@ import time
 from collections.abc import Generator, Hashable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from .backends.complete import complete, prompt_limit
-from .backends.protocol import Backend, Decoding, Predicted, SmallBackend
-from .context import context_codes, retrieving_positions, skip_reason
-from .daid import blend_step
-from .draw import race
+from .backends.complete import complete, drafting, prompt_limit, settling
+from .backends.protocol import Backend, Decoding, Settling, SmallBackend
+from .context import retrieving_positions
+from .drafts import Forecast, Passes
+from .guidance import guide
 from .inputs.prompt import clean_prompt
-from .patches.following import check_following, going_on, search_following
+from .lookup import Trail, active, look_up, remember
+from .patches.following import check_following
 from .patches.protocol import Database, check_caption_encoder
 from .snapshots import Memory, remembered, resume
+from .ties import Drawn, draw
 from .trace import Trace
 from .types import (
     Change,
@@ -46,7 +49,9 @@ class Request:
     """One picture: what to draw, with which model and settings, and the database for methods that retrieve.
 
     changes: what differs from the settings at some positions; codes: those of the first positions, given and not drawn;
-    memory: what is remembered of other pictures of whoever asks, so that codes which these share are not read anew.
+    memory: what is remembered of other pictures of whoever asks, so that codes which these share are not read anew;
+    likely: codes of the first positions that are good guesses, such as those of the picture that this one branches
+    from, which save time and change nothing.
     """
 
     backend: SmallBackend
@@ -56,6 +61,7 @@ class Request:
     changes: tuple[Change, ...] = ()
     codes: tuple[int, ...] = ()
     memory: Memory | None = None
+    likely: tuple[int, ...] = ()
 
     @property
     def pass_key(self) -> tuple[Hashable, ...]:
@@ -219,6 +225,15 @@ class _Sequences:
     given: Sequence[int]
     changes: Sequence[Mapping[int, Change]]
 
+    def known(self) -> IntArray:
+        """Codes [B, S] that are given or that a change says, -1 where one is drawn."""
+        codes = np.full_like(self.codes, -1)
+        for row, (given, changes) in enumerate(zip(self.given, self.changes, strict=True)):
+            codes[row, :given] = self.codes[row, :given]
+            for position, change in changes.items():
+                codes[row, position] = codes[row, position] if change.code is None else change.code
+        return codes
+
 
 def _batch(backend: SmallBackend, requests: Sequence[Request], first: int) -> Steps:
     """The run of requests that share every pass of the model, from position `first` on."""
@@ -240,6 +255,7 @@ def _check(request: Request, first: int) -> None:
     """Raise ConfigError unless changes and codes fit the model, and the codes cover the positions before `first`."""
     check_changes(request.settings, request.changes, request.backend.grid, request.backend.codebook.size)
     _check_codes(request.codes, first, request.backend)
+    _check_codes(request.likely, 0, request.backend)
 
 
 def _reseeded(request: Request, seed: int) -> Request:
@@ -327,10 +343,6 @@ def _run(backend: Backend, parts: Sequence[_Part], state: Decoding | None, seque
             decoding.close()
 
 
-Trail = list[dict[int, IntArray]]
-"""What can be followed: for each row, by position, the entries that the last ones found, as far back as a row."""
-
-
 def _catch_up(decoding: Decoding, part: _Part, sequences: _Sequences, trail: Trail) -> None:
     """Bring a new state to the first position of a part: from what is remembered of each row, or by reading codes."""
     codes = sequences.codes[:, : part.first]
@@ -351,40 +363,46 @@ def _replayed(part: _Part, sequences: _Sequences, trail: Trail, blended: bool) -
     else:  # exact answers do not depend on those before them: those that are followed from here are enough
         first = part.first if ways == {"off"} else max(0, part.first - part.rows[0].backend.grid.width)
     answers = [_retrieve_all(part, sequences, position, trail) for position in range(first, part.first)]
-    return [[_active(answer) for answer in row] for row in answers] if blended else None
+    return [[active(answer) for answer in row] for row in answers] if blended else None
 
 
 def _decode(decoding: Decoding, part: _Part, sequences: _Sequences, trail: Trail) -> Steps:
-    """The one loop. Retrieval reads the codes so far, and the trail follows from them: nothing else carries over."""
-    settings, rows = [row.settings for row in part.rows], range(len(part.rows))
+    """The one loop. Retrieval reads the codes so far; the trail and the passes follow from them and from the seed:
+    nothing else carries over."""
+    settings, known = [row.settings for row in part.rows], sequences.known()
+    passes = _passes(decoding, part, known)
     for position in range(part.first, part.end):
         begin = time.perf_counter()
         answers = _retrieve_all(part, sequences, position, trail)
         searched = time.perf_counter()
+        passes.ask(position, part.views, [active(answer) for answer in answers])
         logits, others = _predict(decoding, answers, settings)
         predicted = time.perf_counter()
-        drawn = [_draw(logits[row], answers[row], settings[row], position) for row in rows]
-        chosen = _chosen_codes(sequences, position, drawn)
-        blends = _blends(decoding, chosen, others) if part.settings.blends else [None for _ in rows]
+        drawn = _draw_all(decoding, part, sequences.codes[:, :position], known[:, position], logits, answers)
+        chosen = np.array([one.code for one in drawn], np.int64)
+        blends = _blends(decoding, chosen, others) if part.settings.blends else [None for _ in drawn]
         seconds = Seconds(predicted - searched, searched - begin, time.perf_counter() - predicted)
         sequences.codes[:, position] = chosen
-        own = [logits[row].copy() for row in rows]  # so that a kept record does not hold on to those of the others
+        guess, begins = passes.took(position, chosen)
         yield tuple(
-            StepRecord(position, own[row], answers[row], int(chosen[row]), blends[row], seconds) for row in rows
+            StepRecord(position, one.logits, answer, one.code, blend, seconds, None, guess, begins, one.settled)
+            for one, answer, blend in zip(drawn, answers, blends, strict=True)
         )
         decoding.append(chosen)
 
 
-def _chosen_codes(sequences: _Sequences, position: int, drawn: Sequence[int]) -> IntArray:
-    """The codes [B] of a position: what a change says, or what was given, or what was drawn."""
-    codes = np.array(drawn, np.int64)
-    for row, (given, changes) in enumerate(zip(sequences.given, sequences.changes, strict=True)):
-        change = changes.get(position)
-        if change is not None and change.code is not None:
-            codes[row] = change.code
-        elif position < given:
-            codes[row] = sequences.codes[row, position]
-    return codes
+def _passes(decoding: Decoding, part: _Part, known: IntArray) -> Passes:
+    """The passes of a part: one picture guesses ahead, several share each pass; with blenders each position has one."""
+    settings = [row.settings for row in part.rows]
+    model = None if part.settings.blends else drafting(decoding)
+    forecast = None
+    if model is not None and len(settings) == 1 and model.draft_length:
+        outlook = model.outlook()
+        logits = np.zeros((known.shape[1], part.rows[0].backend.codebook.size), np.float32)
+        likely = np.full(known.shape[1], -1)
+        likely[: len(part.rows[0].likely)] = part.rows[0].likely
+        forecast = Forecast(logits if outlook is None else guide(outlook, settings)[0], likely, settings[0])
+    return Passes(model, settings, known, part.end, forecast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +420,7 @@ def _predict(
     if not settings[0].blends:
         return guide(decoding.logits(None), settings), None
     others = decoding.counterfactuals() if settings[0].record_unblended else None
-    features = [_active(answer) for answer in answers]
+    features = [active(answer) for answer in answers]
     predicted = decoding.logits(features)
     logits = guide(predicted, settings)
     if others is None:
@@ -423,29 +441,6 @@ def _blends(decoding: Decoding, chosen: IntArray, others: _Others | None) -> Seq
     return [replace(blend, blank=blank.copy(), unblended=bare.copy()) for blend, blank, bare in rows]
 
 
-def guide(predicted: Predicted, settings: Sequence[DecodeSettings]) -> FloatArray:
-    """Classifier-free guidance (Ho & Salimans 2022) of the logits [B, V] of B rows with their settings: [B, V].
-
-    away + cfg_scale * (conditional - away), where away = unconditional + negative_share * (negative - unconditional):
-    what guidance turns away from is the prediction without a prompt, mixed with that of the negative prompt (this
-    project's, not the paper's).
-    """
-    if predicted.unconditional is None:
-        plain: FloatArray = predicted.conditional.copy()
-        return plain
-    away = predicted.unconditional
-    if predicted.negative is not None:
-        away = away + _column(settings, "negative_share") * (predicted.negative - away)
-    guided: FloatArray = away + _column(settings, "cfg_scale") * (predicted.conditional - away)
-    return guided
-
-
-def _column(settings: Sequence[DecodeSettings], name: str) -> FloatArray:
-    """One setting of every row [B, 1]."""
-    column: FloatArray = np.array([[getattr(row, name)] for row in settings], np.float32)
-    return column
-
-
 def _retrieve_all(part: _Part, sequences: _Sequences, position: int, trail: Trail) -> list[Retrieval | Skipped]:
     """What every prompt retrieves at a position, weighed by the change that is made there; it becomes their trail."""
     rows = zip(part.views, sequences.codes, part.rows, trail, strict=True)
@@ -458,13 +453,6 @@ def _retrieve_all(part: _Part, sequences: _Sequences, position: int, trail: Trai
     return weighed
 
 
-def remember(trail: dict[int, IntArray], position: int, answer: Retrieval | Skipped, width: int) -> None:
-    """Add what a position found and has a say, and forget what no later one follows."""
-    trail.pop(position - width, None)
-    if (active := _active(answer)) is not None:
-        trail[position] = active.entries
-
-
 def _weighed(answer: Retrieval | Skipped, change: Change | None) -> Retrieval | Skipped:
     """An answer with the factors of a change on its neighbours."""
     if change is None or not isinstance(answer, Retrieval):
@@ -472,29 +460,28 @@ def _weighed(answer: Retrieval | Skipped, change: Change | None) -> Retrieval | 
     return replace(answer, neighbours=change.weighed(answer.neighbours))
 
 
-def look_up(
-    view: Database | None, codes: IntArray, position: int, settings: DecodeSettings, trail: Mapping[int, IntArray]
-) -> Retrieval | Skipped:
-    """What the position retrieves, from the codes [S] before it; trail: what can be followed there."""
-    if view is None:
-        return Skipped("retrieval is off")
-    if (reason := skip_reason(view.context, view.grid, position)) is not None:
-        return Skipped(reason)
-    query = context_codes(view.context, codes.reshape(1, view.grid.height, -1), np.array([position]))[0]
-    if settings.follow != "off":
-        left = trail.get(position - 1) if position % view.grid.width else None
-        known = going_on(left, trail.get(position - view.grid.width), view.context, view.grid)
-        return Retrieval(query[0], *search_following(view, query[0], position, settings, known))
-    neighbours = view.search(query, settings.n_neighbours, position, settings.position_weight)[0]
-    return Retrieval(query[0], neighbours)
+def _draw_all(
+    decoding: Decoding,
+    part: _Part,
+    codes: IntArray,
+    known: IntArray,
+    logits: FloatArray,
+    found: Sequence[Retrieval | Skipped],
+) -> list[Drawn]:
+    """What each row takes after its codes [B, n]: the one that is known [B], or the one that its noise draws."""
+    model = None if part.settings.blends else settling(decoding)
+    drawn = []
+    for row, asked in enumerate(part.rows):
+        own = logits[row].copy()  # so that a kept record does not hold on to those of the others
+        settle = None if model is None else partial(_settle, model, row, codes[row], asked.settings)
+        if known[row] >= 0:
+            drawn.append(Drawn(own, int(known[row])))
+        else:
+            drawn.append(draw(own, neighbours_of(found[row]), asked.settings, codes.shape[1], settle))
+    return drawn
 
 
-def _active(answer: Retrieval | Skipped) -> Neighbours | None:
-    """The neighbours that have a say, for the blenders."""
-    return answer.neighbours.active if isinstance(answer, Retrieval) else None
-
-
-def _draw(logits: FloatArray, answer: Retrieval | Skipped, settings: DecodeSettings, position: int) -> int:
-    """The code that the position's noise takes from the blend."""
-    noise = race(settings.seed, position, len(logits))
-    return noise.draw(blend_step(logits, neighbours_of(answer), settings).blended)
+def _settle(model: Settling, row: int, codes: IntArray, settings: DecodeSettings) -> FloatArray:
+    """Guided logits [V] of a row after its codes [n], whichever way these came."""
+    logits: FloatArray = guide(model.settled(row, codes), [settings])[0]
+    return logits

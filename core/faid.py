@@ -209,8 +209,11 @@ class Score:
 
     def compatibility(self, smoothed: Tensor) -> Tensor:
         """[..., K] in 0..1 of smoothed features [..., K, D]."""
-        hidden = F.relu(smoothed @ self.hidden + self.hidden_bias)
-        return (hidden @ self.output + self.output_bias).sigmoid()
+        return self.of_hidden(smoothed @ self.hidden + self.hidden_bias)
+
+    def of_hidden(self, hidden: Tensor) -> Tensor:
+        """[..., K] in 0..1 of what enters the hidden layer's nonlinearity [..., K, D]."""
+        return (F.relu(hidden) @ self.output + self.output_bias).sigmoid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +248,13 @@ class Collapsed:
         compatibility = self.score.compatibility(smoothed)
         return Blended(smoothed * compatibility.unsqueeze(-1), compatibility)
 
+    def blend_products(self, context: Tensor, products: Tensor) -> Blended:
+        """As `blend`, from the `CollapsedLayer.products` [..., K, 2D] of what enters."""
+        centre, hidden = products.chunk(2, dim=-1)
+        shared = (context @ self.score.hidden + self.score.hidden_bias).unsqueeze(-2)
+        compatibility = self.score.of_hidden(hidden + shared)
+        return Blended((centre + context.unsqueeze(-2)) * compatibility.unsqueeze(-1), compatibility)
+
 
 @dataclass(frozen=True, slots=True)
 class CollapsedLayer:
@@ -270,6 +280,14 @@ class CollapsedLayer:
     def centres(self, features: Tensor) -> Tensor:
         """Features [..., D] as they enter the window; zero stays zero."""
         return F.rms_norm(features, self.norm.shape, self.norm, EPSILON)
+
+    def products(self, features: Tensor) -> Tensor:
+        """All products [..., 2D] of features [..., D] that no context changes: they can be made once for each code.
+
+        What the centre adds to the smoothed feature, and what that adds to the hidden layer of the score.
+        """
+        centre = self.centres(features) @ self.blender.centre
+        return torch.cat([centre, centre @ self.blender.score.hidden], dim=-1)
 
 
 def causal_offsets(reach: int) -> tuple[tuple[int, int], ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .backends.complete import complete, inspecting
+from .backends.complete import complete, drafting, inspecting
 from .backends.protocol import Backend, Decoding, Predicted, SmallBackend, replay_in_turn
 from .engine import decode
 from .trace import Trace
@@ -87,6 +87,29 @@ def replays(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
         _close("logits after codes that were read at once", _stacked(fast.logits()), _stacked(slow.logits()))
         for decoding in (slow, fast):
             decoding.append(np.array([1, 0]))
+    for decoding in (slow, fast):
+        decoding.close()
+
+
+def drafts(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
+    """Where it takes guesses: a pass over several positions tells what one pass for each does, right guesses are known
+    afterwards, and wrong ones leave nothing behind."""
+    slow, fast = (backend.start(prompts[:1], guided=True) for _ in range(2))
+    if (guessing := drafting(fast)) is None:
+        return
+    codes = np.random.default_rng(1).integers(0, backend.codebook.size, min(6, backend.grid.positions - 1))
+    alone = []
+    for code in codes:
+        alone.append(_stacked(slow.logits()))
+        slow.append(np.array([code]))
+    guesses = codes[None, :-1].copy()
+    guesses[0, 3:] = (guesses[0, 3:] + 1) % backend.codebook.size
+    block = guessing.logits(None, guesses)
+    for place, code in enumerate(codes):
+        told = _stacked(block.at(place)) if place <= 3 else _stacked(fast.logits())
+        _close("logits of a position of several", told, alone[place])
+        _close("logits that are known already", _stacked(fast.logits()), alone[place])
+        fast.append(np.array([code]))
     for decoding in (slow, fast):
         decoding.close()
 
@@ -171,7 +194,7 @@ def inside(backend: Backend, prompts: Sequence[str] = PROMPTS) -> None:
 
 
 CHECKS: Final[tuple[Callable[[Backend, Sequence[str]], None], ...]] = (
-    members, logits, independence, replays, a_picture, pictures, captions, blenders, inside,
+    members, logits, independence, replays, drafts, a_picture, pictures, captions, blenders, inside,
 )  # fmt: skip
 
 

@@ -253,6 +253,11 @@ class Trace:
         return tuple(position for position, near in found if near is not None and near.lost)
 
     @property
+    def passes(self) -> int:
+        """How many passes of the model predicted the codes: fewer than codes where guesses were right."""
+        return sum(step.begins for step in self.steps)
+
+    @property
     def seconds(self) -> Seconds:
         """Time of the whole run, by part."""
         parts = [step.seconds for step in self.steps]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, get_args
@@ -107,6 +107,11 @@ def _to_meta(trace: Trace) -> dict[str, Any]:
         "origin": asdict(trace.origin),
         "grid": asdict(trace.grid),
         "skipped": [s.retrieval.reason if isinstance(s.retrieval, Skipped) else None for s in trace.steps],
+        "passes": {
+            "guesses": [step.guess for step in trace.steps],
+            "within": [step.position for step in trace.steps if not step.begins],
+            "settled": [step.position for step in trace.steps if step.settled],
+        },
         "lost": {str(p): found.lost for p in trace.incomplete if (found := neighbours(trace.steps[p])) is not None},
         "sources": sources,
         **({"followed": True} if any(_followed(step) for step in trace.steps) else {}),
@@ -229,7 +234,7 @@ def _from_parts(meta: dict[str, Any], arrays: Arrays) -> Trace:
     check_arrays(arrays, sizes | inside_sizes(meta.get("inside"), arrays, len(meta["skipped"])))
     check_inside(arrays, meta.get("inside"))
     _check_sources(arrays, meta, origin, grid)
-    steps = _to_steps(arrays, meta["skipped"], _lost(meta), schedule)
+    steps = _passed(_to_steps(arrays, meta["skipped"], _lost(meta), schedule), meta, origin)
     _check_faid(arrays, steps, schedule, origin)
     return Trace(
         prompt=meta["prompt"],
@@ -384,6 +389,29 @@ def _lost(meta: dict[str, Any]) -> dict[int, float]:
     if not all(isinstance(share, float) and 0 < share <= 1 for share in lost.values()):
         raise TraceError("lost: got something else than shares of the database, expected numbers above 0, at most 1")
     return {int(position): share for position, share in lost.items()}
+
+
+def _passed(steps: Sequence[StepRecord], meta: dict[str, Any], origin: Origin) -> tuple[StepRecord, ...]:
+    """The records with what is told of the passes that predicted them; older traces tell nothing."""
+    told = meta.get("passes", {"guesses": [None for _ in steps], "within": [], "settled": []})
+    if not isinstance(told, dict) or set(told) != {"guesses", "within", "settled"}:
+        raise TraceError("passes: expected guesses, within and settled; record it again")
+    for name, end in (("guesses", origin.codes), ("within", len(steps)), ("settled", len(steps))):
+        numbers = told[name]
+        if not isinstance(numbers, list) or len(numbers) > len(steps) or not all(_below(n, end) for n in numbers):
+            raise TraceError(f"passes: {name}: expected {len(steps)} numbers from 0 to {end - 1} at most")
+    if len(told["guesses"]) != len(steps):
+        raise TraceError(f"passes: got {len(told['guesses'])} guesses, expected one or null for each of {len(steps)}")
+    within, settled = set(told["within"]), set(told["settled"])
+    return tuple(
+        replace(step, guess=guess, begins=step.position not in within, settled=step.position in settled)
+        for step, guess in zip(steps, told["guesses"], strict=True)
+    )
+
+
+def _below(number: Any, end: int) -> bool:
+    """Whether it is a whole number from 0 on and before the end, or none at all."""
+    return number is None or (type(number) is int and 0 <= number < end)
 
 
 def _to_steps(

@@ -163,7 +163,9 @@ class StepRecord:
 
     logits: [V] float32 after guidance and before temperature; faid: what the blenders did, None for methods without
     them; u: the uniform of a position that was drawn by inverse CDF, which only old traces have. The noise that decides
-    otherwise follows from seed and position, see `core.draw.race`.
+    otherwise follows from seed and position, see `core.draw.race`. guess: the code that was guessed before the model
+    was asked (see `core.drafts`), None where none was; begins: whether a pass of the model begins here, False where one
+    that began before predicted this position, too; settled: whether the race was all but tied (see `core.ties`).
     """
 
     position: int
@@ -173,6 +175,9 @@ class StepRecord:
     faid: FaidStep | None
     seconds: Seconds
     u: float | None = None
+    guess: int | None = None
+    begins: bool = True
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,14 +46,17 @@ class Job:
     codes: tuple[int, ...] = ()
     first: int = 0
     theirs: Mapping[str, PatchDatabase] = field(default_factory=dict)
+    likely: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, visitor: str, plan: Plan, positions: int, theirs: Mapping[str, PatchDatabase]) -> Job:
         """What is left to do of a plan. One that is to pause is drawn for one position more, see `Kept.ahead`."""
         wanted = {name: found for name, found in theirs.items() if name == plan.asked.database and plan.retrieves}
         end = min(plan.pause + 1, positions) if plan.pause else positions
-        codes = tuple(plan.codes)
-        return cls(visitor, plan.prompt, plan.asked, plan.retrieves, end, plan.changes, codes, len(plan.steps), wanted)
+        codes, kept = tuple(plan.codes), len(plan.steps)
+        return cls(
+            visitor, plan.prompt, plan.asked, plan.retrieves, end, plan.changes, codes, kept, wanted, plan.likely
+        )
 
     @property
     def positions(self) -> int:
@@ -68,7 +71,8 @@ class Job:
         """The job with the model and the database themselves; ConfigError for a name that is none."""
         database = stock.database(self.asked, self.theirs) if self.retrieves else None
         backend = stock.backend(self.asked.model)
-        return Request(backend, database, self.prompt, self.asked.settings, self.changes, self.codes)
+        settings, changes = self.asked.settings, self.changes
+        return Request(backend, database, self.prompt, settings, changes, self.codes, likely=self.likely)
 
     def batch_key(self, stock: Stock) -> Hashable:
         """How the model runs; jobs with an equal one can be rows of one batch."""

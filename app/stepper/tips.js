@@ -51,6 +51,7 @@ export const FACT_TIPS = {
   features: "How many neighbours go through the blenders",
   given: "How many codes were those of a picture that was given",
   "changed at": "Positions where something was changed by hand",
+  "passes of the model": "One pass predicts several codes where those between them were guessed right, or given",
   "look-ups": "Positions that looked into the database, of all positions",
   "searches saved": "Look-ups that searched nothing, because what continues the sources beside them was enough",
   flips: "Positions where look-ups changed the code that was drawn",

@@ -47,7 +47,7 @@ class BlendPass:
 
     Made by `FaidDecoding` and `parallel_pass`. features: [B, P, K, D]; present: [B, P, K]; context(number of the
     blender, input norm's output [B, n, D]) -> [B, P, D]; first: index of the first predicting entry (negative: from
-    the end).
+    the end); products: [B, P, K, 2D] the first blender's of the features, where they are known.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class BlendPass:
         rule: Rule,
         context: Callable[[int, Tensor], Tensor],
         first: int,
+        products: Tensor | None = None,
     ) -> None:
         if features.dim() != 4 or 0 in features.shape or features.shape[-1:] != layers[0].norm.shape:
             width = len(layers[0].norm)
@@ -68,6 +69,7 @@ class BlendPass:
             )
         self.layers, self._entering, self._context, self._first = layers, features, context, first
         self._numbers = {layer.number: number for number, layer in enumerate(layers)}
+        self._products = products
         self._mask = present.unsqueeze(-1) if rule == "consistent" else None
         self._done: list[tuple[Blended, Tensor, Tensor]] = []
 
@@ -89,14 +91,20 @@ class BlendPass:
                 f"model input: got {rows} rows of {count} entries, expected at least {batch} rows of at least "
                 f"{first + positions} entries; the features must be of the same prompts and positions"
             )
-        features = self._done[number - 1][0].features if number else self._entering
-        centres = self.layers[number].centres(features)
-        if self._mask is not None and number > 0:  # what enters the first one is zero where there is nothing
-            centres = centres * self._mask
-        blended = self.layers[number].blender.blend(self._context(number, normed[:batch]), centres)
+        blended = self._blended(number, self._context(number, normed[:batch]))
         added, predicting = blended.features.mean(-2), slice(first, first + positions)
         attention[:batch, predicting].add_(added.to(attention.dtype))
         self._done[number:] = [(blended, added, hidden[:batch, predicting])]
+
+    def _blended(self, number: int, context: Tensor) -> Blended:
+        """What a blender makes of what the one before passed on, given what the context adds."""
+        layer = self.layers[number]
+        if number == 0 and self._products is not None:
+            return layer.blender.blend_products(context, self._products)
+        centres = layer.centres(self._done[number - 1][0].features if number else self._entering)
+        if self._mask is not None and number > 0:  # what enters the first one is zero where there is nothing
+            centres = centres * self._mask
+        return layer.blender.blend(context, centres)
 
     @property
     def records(self) -> list[BlendRecord]:
@@ -128,11 +136,12 @@ class FaidDecoding:
         self._memories = [ContextMemory(layer.blender, grid, rows) for layer in layers]
         self._known = 0  # cells that every blender has
 
-    def step(self, position: int, features: Tensor, present: Tensor) -> BlendPass:
+    def step(self, position: int, features: Tensor, present: Tensor, products: Tensor | None = None) -> BlendPass:
         """The pass that predicts `position`; its newest entry is the code before (or the prompt's end).
 
-        features: [B, K, D] of the neighbours, zero where there is none; present: [B, K] whether there is one. Raises
-        ConfigError for another shape, or when positions are left out (a position may be repeated or gone back to).
+        features: [B, K, D] of the neighbours, zero where there is none; present: [B, K] whether there is one; products:
+        [B, K, 2D] the first blender's of the features, where they are known. Raises ConfigError for another shape, or
+        when positions are left out (a position may be repeated or gone back to).
         """
         if not 0 <= position < self._grid.positions or position > self._known + 1:
             last = min(self._known + 1, self._grid.positions - 1)
@@ -148,7 +157,9 @@ class FaidDecoding:
                 self._known = position
             return memory.context(position).unsqueeze(1)
 
-        return BlendPass(self._layers, features.unsqueeze(1), present.unsqueeze(1), self._rule, context, first=-1)
+        entering = features.unsqueeze(1), present.unsqueeze(1)
+        known = None if products is None else products.unsqueeze(1)
+        return BlendPass(self._layers, *entering, self._rule, context, first=-1, products=known)
 
     def replay(self, prefix: int, features: Tensor, present: Tensor) -> BlendPass:
         """The pass over the first n positions at once; decoding goes on at position n with `step`.

@@ -17,10 +17,12 @@ from ..types import CodeArray, ConfigError, DecodeSettings, FaidStep, FloatArray
 from .protocol import (
     Backend,
     Decoding,
+    Drafting,
     Inspecting,
     Predicted,
     Reader,
     Resumable,
+    Settling,
     SmallBackend,
     SmallDecoding,
     replay_in_turn,
@@ -60,6 +62,18 @@ def resumable(decoding: Decoding) -> Resumable | None:
     """The decoding as one that can go on from snapshots; None where it cannot."""
     inner = decoding.inner if isinstance(decoding, CompletedDecoding) else decoding
     return cast(Resumable, inner) if _has(inner, "resume") else None
+
+
+def drafting(decoding: Decoding) -> Drafting | None:
+    """The decoding as one that takes drafts; None where it does not."""
+    inner = decoding.inner if isinstance(decoding, CompletedDecoding) else decoding
+    return cast(Drafting, inner) if _has(inner, "draft_length") else None
+
+
+def settling(decoding: Decoding) -> Settling | None:
+    """The decoding as one that settles ties; None where it cannot."""
+    inner = decoding.inner if isinstance(decoding, CompletedDecoding) else decoding
+    return cast(Settling, inner) if _has(inner, "settled") else None
 
 
 def prompt_limit(backend: SmallBackend) -> PromptLimit:
@@ -175,8 +189,12 @@ class CompletedDecoding:
         self._inner: Any = inner
         self._name = name
 
-    def logits(self, neighbours: Sequence[Neighbours | None] | None = None) -> Predicted:
-        """Logits of the next code; see `Decoding.logits`."""
+    def logits(
+        self, neighbours: Sequence[Neighbours | None] | None = None, drafts: IntArray | None = None
+    ) -> Predicted:
+        """Logits of the next code; see `Decoding.logits`. Drafts are asked of what takes them, see `drafting`."""
+        if drafts is not None:
+            raise ConfigError(f"backend {self._name}: got drafts, which it takes only by itself; see core.drafts")
         blends = neighbours is not None or _has(self._inner, "blends")
         predicted: Predicted = self._blended("logits")(neighbours) if blends else self._inner.logits()
         return predicted

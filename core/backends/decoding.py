@@ -29,10 +29,12 @@ class ModelDecoding(ABC, Generic[Cache]):
         self._prompts, self._prefix, self._position = prompts, prefix, 0
         self._cache: Cache | None = cache
         self._blending = blending
+        self._ahead: tuple[IntArray, Predicted] | None = None  # drafts [B, k], and what follows if they are right
 
     @abstractmethod
-    def _run(self, cache: Cache, rows: Tensor | None, blending: BlendPass | None) -> FloatArray:
-        """Logits of the next code of all rows, or of the chosen rows [n] alone, whose cache then stays as it is."""
+    def _run(self, cache: Cache, rows: Tensor | None, drafts: IntArray, blending: BlendPass | None) -> FloatArray:
+        """Logits [R, 1 + k, V] of the next codes of all rows, or of the chosen rows alone, whose cache then stays as it
+        is; drafts: [B, k] of the prompts, a guess of the codes between."""
 
     @abstractmethod
     def _predicted(self, logits: FloatArray) -> Predicted:
@@ -51,12 +53,21 @@ class ModelDecoding(ABC, Generic[Cache]):
         return nullcontext()
 
     @torch.inference_mode()
-    def logits(self, neighbours: Sequence[Neighbours | None] | None = None) -> Predicted:
-        """Logits [B, V] of the next code; see `Decoding.logits`."""
+    def logits(
+        self, neighbours: Sequence[Neighbours | None] | None = None, drafts: IntArray | None = None
+    ) -> Predicted:
+        """Logits [B, V] of the next code, or [B, 1 + k, V] with drafts; see `Decoding.logits`."""
         cache = self._opened()
+        if neighbours is None and drafts is None and self._ahead is not None:
+            return self._ahead[1].at(0)
         with self._enough_memory():
             blending = None if neighbours is None else self._blended().step(self._position, neighbours)
-            return self._predicted(self._run(cache, None, blending))
+            guess = np.zeros((self._prompts, 0), np.int64) if drafts is None else drafts
+            predicted = self._predicted(self._run(cache, None, guess, blending))
+        if drafts is None:
+            return predicted.at(0)
+        self._ahead = drafts, predicted
+        return predicted
 
     @torch.inference_mode()
     def counterfactuals(self) -> tuple[FloatArray, FloatArray]:
@@ -65,7 +76,8 @@ class ModelDecoding(ABC, Generic[Cache]):
         rows = torch.arange(self._prompts).repeat(2)  # the blenders' rows are the first ones
         with self._enough_memory():
             blending = self._blended().step(self._position, [None] * self._prompts)
-            blank, unblended = np.split(self._run(cache, rows, blending), 2)
+            nothing = np.zeros((self._prompts, 0), np.int64)
+            blank, unblended = np.split(self._run(cache, rows, nothing, blending)[:, 0], 2)
         return blank, unblended
 
     @torch.inference_mode()
@@ -77,6 +89,7 @@ class ModelDecoding(ABC, Generic[Cache]):
         """Take the [B] codes chosen for the position that `logits` was asked for."""
         self._enter(codes)
         self._position += 1
+        self._ahead = _used_up(self._ahead, codes)
 
     @torch.inference_mode()
     def replay(self, codes: IntArray, neighbours: Sequence[Sequence[Neighbours | None]] | None) -> None:
@@ -104,3 +117,10 @@ class ModelDecoding(ABC, Generic[Cache]):
         if self._blending is None:
             raise ConfigError("decoding: got no blenders, expected some; start the generation with faid_neighbours")
         return self._blending
+
+
+def _used_up(ahead: tuple[IntArray, Predicted] | None, codes: IntArray) -> tuple[IntArray, Predicted] | None:
+    """What is still known of the positions to come when [B] codes were chosen: nothing after a wrong guess."""
+    if ahead is None or ahead[0].shape[1] == 0 or (ahead[0][:, 0] != codes).any():
+        return None
+    return ahead[0][:, 1:], ahead[1].after(1)

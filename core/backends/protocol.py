@@ -25,7 +25,7 @@ class ModelSource:
 
     model, faid: a folder, or a repository on the Hugging Face hub, OWNER/NAME or OWNER/NAME@REVISION; no faid is "".
     device: auto, cpu, cuda or mps; dtype: auto, float32, bfloat16 or float16; pixels_device: where pictures are encoded
-    and decoded, if it is another one than `device`.
+    and decoded, if it is another one than `device`. launch: auto, plain, captured or compiled, how passes are launched.
     """
 
     model: str = ""
@@ -33,6 +33,7 @@ class ModelSource:
     device: str = "auto"
     dtype: str = "auto"
     pixels_device: str = ""
+    launch: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,18 @@ class Predicted:
     conditional: FloatArray
     unconditional: FloatArray | None = None
     negative: FloatArray | None = None
+
+    def at(self, place: int) -> Predicted:
+        """Those [B, V] of one place of several [B, n, V]."""
+        return self._each(lambda part: part[:, place])
+
+    def after(self, count: int) -> Predicted:
+        """Those [B, n - count, V] of all places of several [B, n, V] but the first ones."""
+        return self._each(lambda part: part[:, count:])
+
+    def _each(self, chosen: Callable[[FloatArray], FloatArray]) -> Predicted:
+        parts = (self.conditional, self.unconditional, self.negative)
+        return Predicted(*(None if part is None else chosen(part) for part in parts))  # type: ignore[arg-type]
 
 
 class SmallDecoding(Protocol):
@@ -89,11 +102,15 @@ class SmallBackend(Protocol):
 class Decoding(Protocol):
     """As `SmallDecoding`, and what blenders and branches need."""
 
-    def logits(self, neighbours: Sequence[Neighbours | None] | None = None) -> Predicted:
-        """Logits of the next code.
+    def logits(
+        self, neighbours: Sequence[Neighbours | None] | None = None, drafts: IntArray | None = None
+    ) -> Predicted:
+        """Logits [B, V] of the next code; with drafts [B, 1 + k, V], of the next one and the k after it.
 
         neighbours: what each prompt retrieved, for the blenders of FAiD; where it is None or empty they run on blank
-        features. None as a whole leaves the blenders out. A position may be asked for again; the last answer counts.
+        features. None as a whole leaves the blenders out. drafts: [B, k] a guess of the next codes, for a `Drafting`
+        without blenders: what is told of a position holds if the codes before it come as guessed, and then the next
+        `logits` without drafts knows it already. A position may be asked for again; the last answer counts.
         """
         ...
 
@@ -160,6 +177,41 @@ class Resumable(Protocol):
         known: how many, 1..n; a snapshot may know more, and other ones after these. The logits are, to the bit, those
         of the decoding that the snapshot is of, if it is of one prompt alone, like this one, and `known` is n.
         """
+        ...
+
+
+class Drafting(Protocol):
+    """A `Decoding` that predicts several positions in one pass, given a guess of the codes between them.
+
+    `core.backends.complete.drafting` finds out which do.
+    """
+
+    @property
+    def draft_length(self) -> int:
+        """How many codes are worth guessing in a pass that draws one picture; 0 where a guess does not pay."""
+        ...
+
+    def outlook(self) -> Predicted | None:
+        """Logits [B, S, V] of all positions, as the prompt alone lets expect them; None where nothing is known."""
+        ...
+
+    def logits(
+        self, neighbours: Sequence[Neighbours | None] | None = None, drafts: IntArray | None = None
+    ) -> Predicted:
+        """See `Decoding.logits`."""
+        ...
+
+
+class Settling(Protocol):
+    """A `Decoding` that can say what it predicts in sums whose order depends on nothing but the codes.
+
+    A pass over one position, over several, or over several pictures adds up in other orders, and so differs in the last
+    digits: enough to change the code of a race that is all but tied. `core.backends.complete.settling` finds out which
+    do.
+    """
+
+    def settled(self, row: int, codes: IntArray) -> Predicted:
+        """Logits [1, V] of the position after the codes [n] of a prompt, by a pass of its own, without blenders."""
         ...
 
 

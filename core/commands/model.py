@@ -27,8 +27,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faid", default=source.faid, help="janus: folder or hub repository of released FAiD weights")
     parser.add_argument("--device", default=source.device, help="janus: auto | cpu | cuda | mps (default: auto)")
     parser.add_argument("--dtype", default=source.dtype, help="janus: auto | float32 | bfloat16 | float16")
+    parser.add_argument(
+        "--launch", default=source.launch,
+        help="janus, how a pass is launched: auto | plain | captured (a CUDA graph) | compiled (default: auto)",
+    )  # fmt: skip
 
 
 def load_model(chosen: argparse.Namespace) -> Backend:
     """The model that was chosen, loaded."""
-    return load_backend(chosen.backend, ModelSource(chosen.model, chosen.faid, chosen.device, chosen.dtype))
+    source = ModelSource(chosen.model, chosen.faid, chosen.device, chosen.dtype, launch=chosen.launch)
+    return load_backend(chosen.backend, source)

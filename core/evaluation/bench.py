@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..engine import decode
 from ..patches.catalogue import open_database
 from ..patches.database import PatchDatabase
 from ..types import METHODS, DecodeSettings, IntArray
-from . import bench_database, bench_draw, bench_faid
+from . import bench_database, bench_draw, bench_faid, bench_speed
 from .likelihood import CHOSEN, HeldOut, nats_per_code
 
 PROMPT = "a red heart, 3d style"
@@ -36,6 +36,8 @@ def run(chosen: argparse.Namespace) -> int:
     threads.pin()
     if chosen.suite == "database":
         return bench_database.run(chosen)
+    if chosen.suite == "speed":
+        return _told(bench_speed.figures(chosen.runs), chosen.json)
     figures: dict[str, float | int | bool] = {}
     if chosen.page:
         figures["app_start_seconds"] = page_start_seconds(chosen.page)
@@ -49,10 +51,12 @@ def run(chosen: argparse.Namespace) -> int:
     if backend.tuned is not None:
         figures |= bench_faid.figures(backend, database, chosen.runs)
     figures["asset_bytes"] = sum(path.stat().st_size for path in ASSETS.rglob("*") if path.is_file())
-    if chosen.json:
-        print(json.dumps(figures))
-    else:
-        print("\n".join(f"{name:24} {value}" for name, value in figures.items()))
+    return _told(figures, chosen.json)
+
+
+def _told(figures: Mapping[str, float | int | bool], as_json: bool) -> int:
+    """Print the figures; the exit status."""
+    print(json.dumps(figures) if as_json else "\n".join(f"{name:28} {value}" for name, value in figures.items()))
     return 0
 
 

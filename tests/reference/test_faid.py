@@ -13,7 +13,7 @@ from core import engine
 from core.backends.attach import attach
 from core.backends.blend_pass import BlendPass, BlendRecord, FaidDecoding, Rule, parallel_pass, share
 from core.backends.emoji.backend import EmojiBackend
-from core.backends.emoji.transformer import KVCache, Modulation, conditions
+from core.backends.emoji.transformer import Modulation, conditions
 from core.context import Context, retrieving_positions
 from core.faid import CollapsedLayer, Faid, direct
 from core.patches.database import PatchDatabase
@@ -215,6 +215,17 @@ def test_gradients_reach_every_parameter_of_the_blenders(case: Case) -> None:
     assert not any(record.features.requires_grad for record in records)
 
 
+def test_products_that_are_made_before_give_the_same_blend() -> None:
+    (layer,) = random_faid(WIDTH, (1,)).collapse()
+    features, context = torch.randn(2, 5, NEIGHBOURS, WIDTH), torch.randn(2, 5, WIDTH)
+    features[1, 2] = 0
+    expected = layer.blender.blend(context, layer.centres(features))
+    got = layer.blender.blend_products(context, layer.products(features))
+    assert_close(got.features, expected.features)
+    assert_close(got.compatibility, expected.compatibility)
+    assert not layer.products(features)[1, 2].any()
+
+
 # -- Hooks ------------------------------------------------------------------------------------------------------------
 
 
@@ -317,13 +328,13 @@ class Embedded:
     present: Tensor
 
 
-@pytest.fixture
-def embedded(backend: EmojiBackend) -> Embedded:
+@pytest.fixture(params=[(0, 2), (0, 1, 2)])
+def embedded(backend: EmojiBackend, request: pytest.FixtureRequest) -> Embedded:
     torch.manual_seed(3)
     model, grid = backend.transformer, backend.grid
     present = retrieving(grid)[None, :, None].repeat(1, 1, NEIGHBOURS)
     features = torch.randn(1, grid.positions, NEIGHBOURS, model.config.width) * present[..., None]
-    layers = random_faid(model.config.width, (0, 2), std=0.06).collapse()
+    layers = random_faid(model.config.width, request.param, std=0.06).collapse()
     condition = conditions([backend.encoder.encode("a red heart, 3d style")], backend.encoder, model)
     with torch.no_grad():
         modulation = model.modulate(condition.joined(condition.null()))
@@ -332,15 +343,15 @@ def embedded(backend: EmojiBackend) -> Embedded:
 
 def decode(case: Embedded) -> tuple[Tensor, list[BlendRecord]]:
     """Logits [2, S, V] of the guided decoding, and the last blender's records."""
-    model, grid = case.backend.transformer, case.backend.grid
-    decoding, cache = FaidDecoding(case.layers, grid, 1), KVCache(model.config, 2)
+    model, grid = case.backend.lean, case.backend.grid
+    decoding, cache, prompt = FaidDecoding(case.layers, grid, 1), model.cache(2), model.prompt(case.modulation)
     logits, records = [], []
     for position in range(grid.positions):
-        codes = case.codes[:, position - 1].repeat(2) if position else None
+        codes = case.codes[:, max(0, position - 1) : position].repeat(2, 1)
         blending = decoding.step(position, case.features[:, position], case.present[:, position])
-        logits.append(model.step(case.modulation, cache, position, codes, blending=blending))
+        logits.append(model.logits(prompt, cache, position, codes, blending))
         records.append(blending.records[-1])
-    return torch.stack(logits, dim=1), records
+    return torch.cat(logits, dim=1), records
 
 
 @torch.no_grad()
@@ -366,7 +377,7 @@ def test_a_pass_that_is_run_again_begins_anew(embedded: Embedded) -> None:
     blending = parallel_pass(embedded.layers, embedded.backend.grid, prefix, embedded.features, embedded.present)
     first, again = (model(both, embedded.modulation, blending=blending) for _ in range(2))
     assert torch.equal(first, again)
-    assert [record.layer for record in blending.records] == [0, 2]
+    assert [record.layer for record in blending.records] == [layer.number for layer in embedded.layers]
 
 
 @torch.no_grad()

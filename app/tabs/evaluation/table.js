@@ -10,6 +10,18 @@ export function cellTexts(cell, digits) {
   return { value: signed(value, digits), interval: low === high ? "" : `${from} to ${to}` };
 }
 
+/** How many items all measured values are of; null where that differs, or there are none. */
+export function commonCount(rows) {
+  const counts = new Set(rows.flat().flatMap((cell) => (cell?.n ? [cell.n] : [])));
+  return counts.size === 1 ? [...counts][0] : null;
+}
+
+/** What stands below a table: its note, and n where all values have the same. */
+export function noteOf({ rows, note }) {
+  const n = commonCount(rows);
+  return [note, n === null ? "" : `n = ${n}.`].filter(Boolean).join(" ");
+}
+
 /** A number with a true minus; what rounds to nothing has no sign. */
 function signed(value, digits) {
   const text = value.toFixed(digits);
@@ -18,6 +30,7 @@ function signed(value, digits) {
 
 /** A table that scrolls by itself where it is too wide. */
 export function tableOf({ head, rows, digits, note }) {
+  const below = noteOf({ rows, note }), differs = commonCount(rows) === null && !head.includes("n");
   const place = make("div", "ev-table"), table = make("table"), top = make("thead"), body = make("tbody"), line = make("tr");
   place.tabIndex = 0;
   place.setAttribute("role", "group");
@@ -32,15 +45,16 @@ export function tableOf({ head, rows, digits, note }) {
     const line = make("tr");
     line.append(...row.map((cell, i) => {
       const { value, interval } = cellTexts(cell, digits), node = make(i ? "td" : "th", typeof cell === "string" ? "" : "is-number", value);
-      if (i) node.title = cell?.n ? `${head[i]}, n = ${cell.n}` : head[i];
+      const small = [interval, differs && cell?.n ? `n = ${cell.n}` : ""].filter(Boolean).join(", ");
+      if (i) node.title = head[i];
       else node.setAttribute("scope", "row");
-      if (interval) node.append(" ", make("small", "", interval));
+      if (small) node.append(" ", make("small", "", small));
       return node;
     }));
     return line;
   }));
   table.append(top, body);
   place.append(table);
-  if (note) place.append(make("p", "ev-note", note));
+  if (below) place.append(make("p", "ev-note", below));
   return place;
 }

@@ -15,24 +15,39 @@ from torch import Tensor, nn
 from ...assets import ASSETS
 from ...codebook import Codebook
 from ...faid import HOPS, CollapsedLayer
-from ...types import CheckpointError, CodeArray, ConfigError, DecodeSettings, FloatArray, Grid, IntArray, Neighbours
+from ...types import (
+    CheckpointError,
+    CodeArray,
+    ConfigError,
+    DecodeSettings,
+    FaidStep,
+    FloatArray,
+    Grid,
+    IntArray,
+    Neighbours,
+)
 from .. import checkpoint
 from ..blend_pass import BlendPass
 from ..blending import Blending
 from ..decoding import ModelDecoding
 from ..facts import EMBEDDED_FACTS
 from ..protocol import Inspection, ModelSource, Predicted, never
+from . import pace
 from .inspection import inspect
+from .lean import LeanCache, LeanTransformer, Prompt
 from .text import MIXED_UP, TextEncoder, content
 from .tokenizer import TokenizerConfig, VQTokenizer
-from .transformer import ARTransformer, FaidConfig, KVCache, Modulation, TransformerConfig, TunedFaid, conditions
+from .transformer import ARTransformer, FaidConfig, Modulation, TransformerConfig, TunedFaid, conditions
 
 MODELS = ASSETS / "models"
 FOLDER, NOVICE = MODELS / "emoji", MODELS / "novice"
 CONTROL = FOLDER / "control"
 
+BLOCK = 64
+"""Codes that a pass which settles a draw is a multiple of."""
 
-class EmojiDecoding(ModelDecoding[KVCache]):
+
+class EmojiDecoding(ModelDecoding[LeanCache]):
     """One generation of the embedded transformer.
 
     Its rows are the B conditional ones and, with guidance, the B unconditional ones and, if asked for, the negatives of
@@ -43,36 +58,94 @@ class EmojiDecoding(ModelDecoding[KVCache]):
     def __init__(
         self, backend: EmojiBackend, prompts: Sequence[str], guided: bool, faid_neighbours: int, negatives: bool
     ) -> None:
-        model, tuned = backend.transformer, backend.tuned
-        captions = [backend.encoder.encode(prompt) for prompt in prompts]
-        condition = conditions(captions, backend.encoder, model)
+        self._backend, self._guided = backend, guided
+        self._captions = [backend.encoder.encode(prompt) for prompt in prompts]
         opposite = partial(backend.encoder.negative, mixed_up=backend.mixed_up)
-        opposites = [opposite(caption) if guided and negatives else None for caption in captions]
-        self._opposed = [row for row, negative in enumerate(opposites) if negative]
-        if guided:
-            condition = condition.joined(condition.null())
-        if self._opposed:
-            condition = condition.joined(conditions([n for n in opposites if n], backend.encoder, model))
-        self._model, self._guided = model, guided
+        self._opposites = [opposite(caption) if guided and negatives else None for caption in self._captions]
+        self._opposed = [row for row, negative in enumerate(self._opposites) if negative]
         rows = list(range(len(prompts)))
         self._owners = torch.tensor([*rows, *(rows if guided else []), *self._opposed])
-        self._newest: Tensor | None = None
-        self._head: nn.Module | None = None
-        blending: Blending | None = None
+        self._newest = torch.zeros((len(self._owners), 0), dtype=torch.int64)
+        blended = faid_neighbours > 0 and backend.tuned is not None
+        self._model = backend.lean_faid if blended else backend.lean
         with torch.inference_mode():
-            self._modulation = model.modulate(condition)
-            if faid_neighbours and tuned is not None:
-                self._head, blending = tuned.head, backend.blending(len(prompts), faid_neighbours, self._modulation)
-        super().__init__(len(prompts), model.config.prefix, KVCache(model.config, len(condition.style)), blending)
+            self._modulation = self._modulated(rows)
+            self._prompt = self._model.prompt(self._modulation)
+            blending = backend.blending(len(prompts), faid_neighbours, self._modulation) if blended else None
+        self._settling: dict[int, Prompt] = {}
+        super().__init__(len(prompts), self._model.prefix, self._model.cache(len(self._owners)), blending)
 
-    def _run(self, cache: KVCache, rows: Tensor | None, blending: BlendPass | None) -> FloatArray:
+    def _modulated(self, rows: Sequence[int]) -> Modulation:
+        """That of some prompts, then of no prompt as often, then of the negatives that these have."""
+        model, encoder = self._backend.transformer, self._backend.encoder
+        condition = conditions([self._captions[row] for row in rows], encoder, model)
+        if self._guided:
+            condition = condition.joined(condition.null())
+        if opposites := [opposite for row in rows if (opposite := self._opposites[row])]:
+            condition = condition.joined(conditions(opposites, encoder, model))
+        return model.modulate(condition)
+
+    def _run(self, cache: LeanCache, rows: Tensor | None, drafts: IntArray, blending: BlendPass | None) -> FloatArray:
         """Logits of all rows, or of the chosen ones."""
-        modulation, newest = self._modulation, self._newest
+        prompt, codes = self._prompt, self._newest
+        if drafts.shape[1]:
+            codes = torch.cat([codes, self._rows(drafts)], dim=1)
         if rows is not None:
-            modulation, cache = modulation.rows(rows), cache.rows(rows)
-            newest = None if newest is None else newest[rows]
-        logits: FloatArray = self._model.step(modulation, cache, self._position, newest, self._head, blending).numpy()
+            prompt, cache, codes = prompt.rows(rows), cache.rows(rows), codes[rows]
+        logits: FloatArray = self._model.logits(prompt, cache, self._position, codes, blending).numpy()
         return logits
+
+    @property
+    def draft_length(self) -> int:
+        """How many codes are guessed, see `EmojiBackend.draft_length`."""
+        return self._backend.draft_length
+
+    @torch.inference_mode()
+    def outlook(self) -> Predicted:
+        """Logits [B, S, V] of the canvas."""
+        return self._predicted(self._backend.transformer.draft(self._modulation).numpy())
+
+    @torch.inference_mode()
+    def settled(self, row: int, codes: IntArray) -> Predicted:
+        """Logits [1, V] of position n of a prompt, from its codes [n] alone, to the bit.
+
+        What `logits` gives depends in its last digits on how the codes came: one by one, several in a pass, or next to
+        other prompts. Here one pass reads all of them anew, with no row but the prompt's own ones, in a shape that
+        depends on n alone; so a draw that is nearly tied falls as it would have on any other way here. On another
+        processor the digits may be others. It takes many times as long as `logits`. ConfigError with blenders.
+        """
+        if self._blending is not None:
+            raise ConfigError("settled: got a generation with blenders, expected one without; take `logits` there")
+        if row not in self._settling:  # made of the prompt alone, as that of a batch may differ in its last digits
+            self._settling[row] = self._model.prompt(self._modulated([row]))
+        prompt, count = self._settling[row], len(codes)
+        length = min(BLOCK * (count // BLOCK + 1), self._backend.grid.positions)
+        padded = torch.zeros((len(prompt.words), length - 1), dtype=torch.int64)
+        padded[:, :count] = torch.from_numpy(np.asarray(codes, np.int64))
+        hidden = self._model.hidden(prompt, None, 0, padded)
+        place = self._prefix - 1 + count
+        rows = self._model.predicted(prompt, hidden[:, place : place + 1])[:, 0].numpy()
+        return Predicted(*np.split(rows, len(rows)))
+
+    @torch.inference_mode()
+    def read(self, codes: IntArray, neighbours: Sequence[Sequence[Neighbours | None]] | None = None) -> Predicted:
+        """Logits [B, n, V] of the first n positions, at the beginning, whose codes [B, n] are all known: in one pass.
+
+        Leaves off where `replay` does. neighbours: [n][B], for the blenders, as there; `blends_read` tells of them.
+        """
+        if self._position:
+            raise ConfigError(f"read: got a decoding at position {self._position}, expected a new one")
+        blending = None if neighbours is None else self._blended().replay(self._prefix, neighbours)
+        read = self._rows(codes[:, :-1])
+        logits: FloatArray = self._model.logits(self._prompt, self._opened(), 0, read, blending).numpy()
+        self._position = codes.shape[1] - 1
+        self.append(codes[:, -1])
+        return self._predicted(logits)
+
+    @torch.inference_mode()
+    def blends_read(self, codes: IntArray) -> list[tuple[FaidStep, ...]]:
+        """What the blenders did at each of the positions that `read` read the codes [B, n] of: [n][B]."""
+        return self._blended().blends_of_all(codes)
 
     def _predicted(self, logits: FloatArray) -> Predicted:
         """The rows by what they are; a prompt without a negative is turned away from no prompt instead."""
@@ -85,13 +158,13 @@ class EmojiDecoding(ModelDecoding[KVCache]):
         opposed[self._opposed] = negative
         return Predicted(conditional, unconditional, opposed)
 
-    def _read(self, cache: KVCache, codes: IntArray, blending: BlendPass | None) -> None:
+    def _read(self, cache: LeanCache, codes: IntArray, blending: BlendPass | None) -> None:
         """All rows read the codes of their prompt."""
-        self._model.replay(self._modulation, cache, self._rows(codes), blending)
+        self._model.hidden(self._prompt, cache, 0, self._rows(codes[:, :-1]), blending)
 
     def _enter(self, codes: IntArray) -> None:
         """The code that every row reads next."""
-        self._newest = self._rows(codes)
+        self._newest = self._rows(codes[:, None])
 
     def _rows(self, codes: IntArray) -> Tensor:
         """Codes [R, ...] of all rows, from those of the prompts [B, ...]."""
@@ -103,7 +176,8 @@ class EmojiBackend:
     """The embedded text-to-image model; load it with `load`.
 
     tuned: what FAiD adds, with `blenders` its collapsed form and `faid` its hash; None, () and None without it;
-    mixed_up: styles that it draws for one another.
+    mixed_up: styles that it draws for one another; drafts: how many codes a picture by itself guesses in each pass of
+    the model, None for as many as ARRAG_DRAFTS says, or as are quickest here.
     """
 
     tokenizer: VQTokenizer
@@ -115,6 +189,7 @@ class EmojiBackend:
     faid: str | None
     name: str = "emoji"
     mixed_up: Mapping[str, str] = field(default_factory=lambda: MIXED_UP)
+    drafts: int | None = None
 
     @classmethod
     def load(cls, folder: Path = FOLDER, shared: Path | None = None, name: str = "emoji") -> EmojiBackend:
@@ -122,6 +197,7 @@ class EmojiBackend:
 
         shared: the folder with tokenizer and text, if it is another one than that with the transformer.
         """
+        pace.wanted()  # what cannot be meant is said now, and not when a picture is drawn
         shared = shared or folder
         config = checkpoint.read_config(folder)
         sizes = checkpoint.config_part(config, "transformer", TransformerConfig)
@@ -165,6 +241,22 @@ class EmojiBackend:
         )
 
     @cached_property
+    def lean(self) -> LeanTransformer:
+        """The transformer as decoding runs it."""
+        return LeanTransformer.of(self.transformer)
+
+    @cached_property
+    def lean_faid(self) -> LeanTransformer:
+        """The same before FAiD's output head; ConfigError without FAiD's weights."""
+        return self.lean.with_head(self._faid_weights.head)
+
+    @property
+    def _faid_weights(self) -> TunedFaid:
+        if self.tuned is None:
+            raise ConfigError(f"backend {self.name}: got no FAiD weights, expected some; take method model or daid")
+        return self.tuned
+
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of all that decides a picture but FAiD: weights, sizes, text table, and how prompts are read."""
         return checkpoint.joint_fingerprint(
@@ -176,6 +268,17 @@ class EmojiBackend:
             self.encoder.max_pieces,
             sorted(self.mixed_up.items()),
         )
+
+    @cached_property
+    def draft_length(self) -> int:
+        """How many codes a picture by itself guesses in each pass of the model."""
+        chosen = pace.wanted() if self.drafts is None else self.drafts
+        if chosen is not None:
+            return chosen
+        decoding, half = self.start(["a"], guided=True), self.grid.positions // 2
+        codes = np.zeros((1, half), np.int64)
+        decoding.replay(codes, None)
+        return pace.measured(lambda drafts: decoding.logits(None, codes[:, :drafts]))
 
     @property
     def caption_encoder(self) -> str:
@@ -218,17 +321,27 @@ class EmojiBackend:
         """Begin a generation; ConfigError for a prompt that is empty or too long, and for FAiD without its weights."""
         if not prompts:
             raise ConfigError("prompts: got none, expected at least one")
-        if faid_neighbours and self.tuned is None:
-            raise ConfigError(f"backend {self.name}: got no FAiD weights, expected some; take method model or daid")
+        if faid_neighbours:
+            _ = self._faid_weights
         return EmojiDecoding(self, prompts, guided, faid_neighbours, negatives)
 
     def blending(self, prompts: int, neighbours: int, modulation: Modulation) -> Blending:
         """The blenders of a new generation, whose first rows are those of the prompts; ConfigError without weights."""
-        if self.tuned is None:
-            raise ConfigError(f"backend {self.name}: got no FAiD weights, expected some; take method model or daid")
         model, gates = self.transformer, modulation.layers[:, :prompts, 2]
-        hops = self.tuned.blenders.hops
-        return Blending(self.blenders, hops, model.code_embedding, gates, model.config.grid, prompts, neighbours)
+        hops, grid = self._faid_weights.blenders.hops, model.config.grid
+        return Blending(self.blenders, hops, self._features, gates, grid, prompts, neighbours, self._entering_blenders)
+
+    def _features(self, codes: Tensor) -> Tensor:
+        """What enters the first blender [..., D] of codes [...]."""
+        return torch.embedding(self.lean.codes, codes)
+
+    @cached_property
+    @torch.no_grad()
+    def _entering_blenders(self) -> Tensor:
+        """[V + 1, 3D] of every code and of none, see `Blending`."""
+        features = self.lean.codes[:-1]  # the last one stands for a masked code
+        features = torch.cat([features, torch.zeros_like(features[:1])])
+        return torch.cat([features, self.blenders[0].products(features)], dim=1).detach()
 
     def inspect(
         self,
@@ -250,14 +363,14 @@ class EmojiBackend:
         faid_neighbours: int = 0,
     ) -> FloatArray:
         """Logits [B, S, V] of all codes in one pass; see `Reader.read`."""
-        model = self.transformer
+        model, lean, blending = self.transformer, self.lean, None
         captions = [self.encoder.encode(prompt) for prompt in prompts]
         modulation = model.modulate(conditions(captions, self.encoder, model))
-        blending, head = None, None
         if neighbours is not None and self.tuned is not None:
             blends = self.blending(len(prompts), faid_neighbours, modulation)
-            blending, head = blends.replay(model.config.prefix, neighbours), self.tuned.head
-        logits: FloatArray = model(torch.from_numpy(codes.astype(np.int64)), modulation, head, blending).numpy()
+            blending, lean = blends.replay(lean.prefix, neighbours), self.lean_faid
+        read = torch.from_numpy(codes[:, :-1].astype(np.int64))
+        logits: FloatArray = lean.logits(lean.prompt(modulation), None, 0, read, blending).numpy()
         return logits
 
     def embed_captions(self, texts: Sequence[str]) -> FloatArray:

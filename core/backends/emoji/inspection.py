@@ -58,15 +58,15 @@ def inspect(
 def _read_layers(
     reading: Reading, model: ARTransformer, x: Tensor, modulation: Modulation, blending: BlendPass | None
 ) -> None:
-    """The pass: entries [1, n, D] go through all layers as in `ARTransformer.trunk`, and what they show is read."""
+    """The pass: entries [1, n, D] go through all layers as in `ARTransformer.forward`, and what they show is read."""
     rotary, mask = model.rotary[:, : x.shape[1]], attention_mask(modulation.visible, x.shape[1], 0)
     reading.read(0, "start", x[0])
     for layer, values in zip(cast(Sequence[DecoderLayer], model.layers), modulation.layers, strict=True):
         shift, scale, gate = values.unsqueeze(2).unbind(1)[:3]
         normed = layer.input_layernorm(x, shift, scale)
         reading.attended(layer.number, layer.self_attn.weights(normed, rotary, mask)[0])
-        entering, x = x, layer(x, values, rotary, mask, None, blending)
+        entering, x = x, layer(x, values, rotary, mask, blending)
         if (record := record_of(blending, layer.number)) is not None:
-            attention = layer.self_attn(normed, rotary, mask, None)
+            attention = layer.self_attn(normed, rotary, mask)
             reading.read_blender(record, entering[0], attention[0], gate[0])
         reading.read(layer.number, "end", x[0])

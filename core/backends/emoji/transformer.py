@@ -9,7 +9,6 @@ residual stream to the output head, so it has logits of its own: a draft of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,36 +95,6 @@ class Modulation:
     words: Tensor
     visible: Tensor
 
-    def rows(self, chosen: Tensor) -> Modulation:
-        """That of the chosen rows [n] alone."""
-        parts = (self.head, self.canvas, self.words, self.visible)
-        return Modulation(self.layers[:, chosen], *(part[chosen] for part in parts))
-
-
-class KVCache:
-    """Keys and values of all layers for the sequence so far; preallocated, one per generation.
-
-    What stands at and after an offset is written anew, so that a position may be computed again.
-    """
-
-    def __init__(self, config: TransformerConfig, batch: int) -> None:
-        length = config.prefix + config.grid.positions
-        shape = (config.layers, batch, config.heads, length, config.width // config.heads)
-        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
-
-    def rows(self, chosen: Tensor) -> KVCache:
-        """A copy of the chosen rows [n]."""
-        copied = copy(self)
-        copied.keys, copied.values = self.keys[:, chosen], self.values[:, chosen]
-        return copied
-
-    def extend(self, layer: int, offset: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Put [B, heads, n, head_dim] of the newest entries at `offset`; all of the layer's up to there."""
-        end = offset + keys.shape[2]
-        self.keys[layer, :, :, offset:end] = keys
-        self.values[layer, :, :, offset:end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
-
 
 class AdaptiveRMSNorm(nn.Module):
     """RMS norm whose scale and shift come from the condition."""
@@ -138,19 +107,17 @@ class AdaptiveRMSNorm(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention with normalised queries and keys and two-dimensional rotary positions."""
 
-    def __init__(self, config: TransformerConfig, layer: int) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.heads, self.layer = config.heads, layer
+        self.heads = config.heads
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
         self.output = nn.Linear(config.width, config.width, bias=False)
         nn.init.zeros_(self.output.weight)
 
-    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor, cache: KVCache | None) -> Tensor:
-        """[B, n, D]; rotary [2, n, head_dim]; mask [B, 1, n, m] over the m entries so far, of which n are new."""
+    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor) -> Tensor:
+        """[B, n, D] to the same shape; rotary [2, n, head_dim]; mask [B, 1, n, n]."""
         batch, count, width = x.shape
         (q, k), v = self._projected(x, rotary)
-        if cache is not None:
-            k, v = cache.extend(self.layer, mask.shape[-1] - count, k, v)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.output(mixed.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return]
 
@@ -190,23 +157,17 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.number = layer
         self.input_layernorm = AdaptiveRMSNorm()
-        self.self_attn = Attention(config, layer)
+        self.self_attn = Attention(config)
         self.post_attention_layernorm = AdaptiveRMSNorm()
         self.mlp = SwiGLU(config)
 
     def forward(
-        self,
-        x: Tensor,
-        modulation: Tensor,
-        rotary: Tensor,
-        mask: Tensor,
-        cache: KVCache | None,
-        blending: BlendPass | None = None,
+        self, x: Tensor, modulation: Tensor, rotary: Tensor, mask: Tensor, blending: BlendPass | None = None
     ) -> Tensor:
         """[B, n, D] to the same shape; modulation [B, 6, D]."""
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation.unsqueeze(2).unbind(1)
         normed = self.input_layernorm(x, shift1, scale1)
-        attention = self.self_attn(normed, rotary, mask, cache)
+        attention = self.self_attn(normed, rotary, mask)
         if blending is not None:
             blending.add_to(attention, self.number, x, normed)
         x = x + gate1 * attention
@@ -255,7 +216,7 @@ class Canvas(nn.Module):
 
 
 class ARTransformer(nn.Module):
-    """Predicts token grids code by code; holds no state of a generation."""
+    """Predicts all codes of token grids, each from those before it; `LeanTransformer` decodes with its weights."""
 
     rotary: Tensor
     known: Tensor
@@ -327,8 +288,10 @@ class ARTransformer(nn.Module):
         """
         x = self.entries(codes, modulation)
         mask = attention_mask(modulation.visible, x.shape[1], 0)
-        hidden = self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, None, blending)
-        return self.logits(hidden[:, self.config.pieces :], modulation, head)
+        rotary = self.rotary[:, : x.shape[1]]
+        for layer, values in zip(self.layers, modulation.layers, strict=True):
+            x = layer(x, values, rotary, mask, blending)
+        return self.logits(x[:, self.config.pieces :], modulation, head)
 
     def draft(self, modulation: Modulation) -> Tensor:
         """Logits [B, S, V] of the canvas: what the condition alone expects at every position."""
@@ -338,75 +301,14 @@ class ARTransformer(nn.Module):
         """What enters the first layer [B, T - 1 + n, D] for the first n codes [B, n], of which the last is not read."""
         batch, count = codes.shape
         start = self.start.expand(batch, 1, -1)
-        inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + self.places(count, modulation)
-        return torch.cat([modulation.words, inputs], dim=1)
-
-    def places(self, count: int, modulation: Modulation) -> Tensor:
-        """[B, count, D]: row, column and canvas of the first positions."""
         place = (self.row_embedding.weight[:, None] + self.column_embedding.weight).flatten(0, 1)
-        return place[:count] + modulation.canvas[:, :count]
-
-    def place(self, position: int, modulation: Modulation) -> Tensor:
-        """[B, 1, D]: those of one position."""
-        row, column = self.config.grid.row_col(position)
-        place = self.row_embedding.weight[row] + self.column_embedding.weight[column]
-        return place + modulation.canvas[:, position : position + 1]
-
-    def trunk(
-        self,
-        x: Tensor,
-        modulation: Modulation,
-        rotary: Tensor,
-        mask: Tensor,
-        cache: KVCache | None,
-        blending: BlendPass | None,
-    ) -> Tensor:
-        """All layers over the newest entries [B, n, D]."""
-        for layer, values in zip(self.layers, modulation.layers, strict=True):
-            x = layer(x, values, rotary, mask, cache, blending)
-        return x
+        inputs = torch.cat([start, self.code_embedding(codes[:, :-1])], dim=1) + place[:count]
+        return torch.cat([modulation.words, inputs + modulation.canvas[:, :count]], dim=1)
 
     def logits(self, hidden: Tensor, modulation: Modulation, head: nn.Module | None = None) -> Tensor:
         """[B, n, V] of the last layer's output."""
         shift, scale = modulation.head.unsqueeze(2).unbind(1)
         return (head or self.head)(self.norm(hidden, shift, scale))  # type: ignore[no-any-return]
-
-    @torch.inference_mode()
-    def step(
-        self,
-        modulation: Modulation,
-        cache: KVCache,
-        position: int,
-        codes: Tensor | None,
-        head: nn.Module | None = None,
-        blending: BlendPass | None = None,
-    ) -> Tensor:
-        """Logits [B, V] of `position`, from the codes [B] of the position before it (None at the first).
-
-        A position may be computed again. head, blending: as in `forward`, for this position.
-        """
-        if codes is None:
-            newest = self.start.expand(len(modulation.canvas), 1, -1)
-        else:
-            newest = self.code_embedding(codes).unsqueeze(1)
-        x = newest + self.place(position, modulation)
-        if codes is None:
-            x = torch.cat([modulation.words, x], dim=1)
-        count, offset = x.shape[1], 0 if codes is None else self.config.pieces + position
-        rotary = self.rotary[:, offset : offset + count]
-        mask = attention_mask(modulation.visible, count, offset)
-        hidden = self.trunk(x, modulation, rotary, mask, cache, blending)
-        return self.logits(hidden[:, -1:], modulation, head)[:, 0]
-
-    @torch.inference_mode()
-    def replay(self, modulation: Modulation, cache: KVCache, codes: Tensor, blending: BlendPass | None = None) -> None:
-        """Fill the cache with what `step` leaves there for the first n positions, from their codes [B, n], in one pass.
-
-        The next `step` is that of position n, from code n - 1.
-        """
-        x = self.entries(codes, modulation)
-        mask = attention_mask(modulation.visible, x.shape[1], 0)
-        self.trunk(x, modulation, self.rotary[:, : x.shape[1]], mask, cache, blending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,8 +379,6 @@ def attention_mask(visible: Tensor, count: int, offset: int) -> Tensor:
     """
     total = offset + count
     shown = F.pad(visible, (0, max(0, total - visible.shape[1])), value=True)[:, None, None, :total]
-    if count == 1 and offset >= visible.shape[1]:  # the newest entry comes after all others
-        return shown
     query = torch.arange(offset, total, device=visible.device)[:, None]
     key = torch.arange(total, device=visible.device)[None]
     return ((key <= query) & shown) | (key == query)
