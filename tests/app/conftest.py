@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from gradio_client import Client
 
-from app.library import Library
 from app.session import Session
 from core.trace import Trace
 from tests.app.asking import PROMPT, STRONG
-from tests.app.fake import FakeBackend, fake_database
 from tests.app.serving import served
+from tests.app.stocked import stock
 
 
 @pytest.fixture(scope="session")
@@ -26,16 +25,14 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def session() -> Session:
-    """A session over the fake model and a database of twelve pictures."""
-    backend = FakeBackend()
-    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
+    """A session over the fake model with small pictures, and a database of twelve."""
+    return Session.over(stock())
 
 
 @pytest.fixture(scope="module")
 def slow() -> Session:
     """The same with a model that takes a second for a picture, so that there is time to stop one."""
-    backend = FakeBackend(pause=0.004)
-    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
+    return Session.over(stock(pause=0.016))
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from urllib.request import urlopen
 import faiss
 import torch
 
+from app import drawing
 from app.command_line import NO_ANALYTICS
 from app.decoding.lines import InProcess
 from app.library import Library
@@ -37,6 +38,8 @@ from tests.released import write_released
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 300
+LONG_SECONDS = 60.0
+"""Between the first preview of a model that draws at once and the next: more of them are most of the work of a draw."""
 END_SECONDS = 20
 """In which a server has ended even on a busy machine, which does it in ten when it is not."""
 
@@ -176,6 +179,8 @@ def serve(port: int, pause: float, kind: str, *modes: str) -> None:
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     session = SESSIONS[kind](pause)
+    if not pause:
+        drawing.PREVIEW_SECONDS = LONG_SECONDS  # in a process of its own
     if "mcp" in modes:
         session.files.serve_agents()
     options = {**launch_options(session), "ssr_mode": "ssr" in modes, "mcp_server": "mcp" in modes, "quiet": True}

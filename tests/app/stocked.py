@@ -6,8 +6,12 @@ from app.library import Library
 from core.types import Grid
 from tests.app.fake import FakeBackend, fake_database
 
+SIDE = 8
+PATCHES = SIDE * SIDE
+"""Of a small picture."""
 
-def stock(pause: float = 0.0) -> Library:
-    """The fake model, which draws 64 codes of `pause` seconds each, with twelve pictures to look up."""
-    backend = FakeBackend(pause, grid=Grid(8, 8))
+
+def stock(pause: float = 0.0, side: int = SIDE) -> Library:
+    """The fake model, which draws side x side codes of `pause` seconds each, with twelve pictures to look up."""
+    backend = FakeBackend(pause, grid=Grid(side, side))
     return Library({"fake": backend}, {"all": fake_database(backend, images=12)})

@@ -22,7 +22,14 @@ from app.visits import Limits, Visits
 from core.trace import Trace
 from core.types import Change, CodeArray, DecodeSettings, Grid, TraceError
 from tests.app.asking import first_run
+from tests.app.stocked import stock
 from tests.app.test_views import unpack
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """One whose pictures are as large as those that people bring."""
+    return Session.over(stock(side=16))
 
 
 @pytest.fixture(scope="module")

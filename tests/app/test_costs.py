@@ -19,10 +19,17 @@ from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
 from core.types import Change, ConfigError, DecodeSettings
 from tests.app.fake import FakeBackend, fake_database
+from tests.app.stocked import stock
 
 BACKEND = FakeBackend()
 LOOKING_UP = 210
 """Positions of the fake model's 256 that look up."""
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """One whose pictures are as large as those that are counted."""
+    return Session.over(stock(side=16))
 
 
 @pytest.fixture(scope="module")

@@ -153,10 +153,12 @@ def test_gpus_are_lent_only_where_they_are(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert list(zerogpu.with_gpu(steps, lambda count: 288 * count)(2)) == ["lent 0", "lent 1"]
     assert asked == [zerogpu.seconds_for(576)]
-    placed = ModelSource("a/b", device="cuda", dtype="bfloat16", pixels_device="cpu")
+    placed = ModelSource("a/b", device="cuda", dtype="bfloat16", pixels_device="cpu", launch="plain")
     assert zerogpu.lent_source(ModelSource("a/b")) == placed
     assert zerogpu.lent_source(ModelSource("a/b", dtype="float16")) == replace(placed, dtype="float16")
-    assert zerogpu.lent_source(ModelSource(device="cpu")) == ModelSource(device="cpu", pixels_device="cpu")
+    on_cpu = ModelSource(device="cpu", pixels_device="cpu", launch="plain")
+    assert zerogpu.lent_source(ModelSource(device="cpu")) == on_cpu
+    assert zerogpu.lent_source(ModelSource(launch="captured")).launch == "captured"
     assert zerogpu.seconds_for(256) < zerogpu.seconds_for(576) <= zerogpu.seconds_for(10_000) == zerogpu.LONGEST
 
 

@@ -17,20 +17,21 @@ from core.backends.protocol import Predicted
 from core.types import DatabaseError, DecodeSettings
 from tests.app.asking import asked, defaults, last, wait_until
 from tests.app.fake import FakeDecoding
+from tests.app.stocked import PATCHES
 from tests.app.test_views import unpack
 
 
 def test_a_run_streams_and_ends_with_its_trace(slow: Session) -> None:
     updates = list(slow.drawing.draw("ann", "  a disc ", defaults))
     assert [update.state for update in updates[:-1]] == ["streaming"] * (len(updates) - 1)
-    assert 1 <= updates[0].steps < 256
+    assert 1 <= updates[0].steps < PATCHES
     assert updates[0].picture[:4] == b"RIFF"
     numbers = [update.number for update in updates]
     assert numbers == sorted(set(numbers))
     header, arrays = unpack(updates[-1].file)
     assert updates[-1].state == "ready"
     assert header["prompt"] == "a disc"
-    assert header["steps"] == len(arrays["code"]) == 256
+    assert header["steps"] == len(arrays["code"]) == PATCHES
     assert len(updates[-1].file) < 1_000_000
     assert updates[-1].atlas[:4] == b"RIFF"
 
@@ -129,7 +130,7 @@ def test_what_was_drawn_before_something_failed_is_kept_and_gone_on_with(
     monkeypatch.setattr(FakeDecoding, "logits", logits)
     update = last(slow.drawing.draw("ann", "sun", defaults))
     assert (update.state, update.steps) == ("stopped", 40)
-    assert update.message.startswith("ray://far: got no answer. Paused after 40 of 256 patches")
+    assert update.message.startswith(f"ray://far: got no answer. Paused after 40 of {PATCHES} patches")
     monkeypatch.setattr(FakeDecoding, "logits", plain)
     rest = last(slow.drawing.go_on("ann", update.kept, "end"))
     assert rest.state == "ready"
@@ -137,7 +138,7 @@ def test_what_was_drawn_before_something_failed_is_kept_and_gone_on_with(
 
 
 def test_scripts_are_told_of_the_failure_alone(monkeypatch: pytest.MonkeyPatch, slow: Session) -> None:
-    positions = iter(range(256))
+    positions = iter(range(PATCHES))
     plain = FakeDecoding.logits
 
     def logits(self: FakeDecoding, neighbours: Any = None) -> Predicted:
@@ -156,7 +157,7 @@ def test_a_run_with_blenders_delivers_what_they_did(session: Session) -> None:
     header, arrays = unpack(update.file)
     assert update.state == "ready"
     assert (header["blenders"], header["shown"]["features"]) == ([0, 3], 16)
-    assert len(arrays["faid_compatibility"]) == 256 * 2 * 16
+    assert len(arrays["faid_compatibility"]) == PATCHES * 2 * 16
     added = sum(arrays[name].nbytes for name in arrays if name.startswith("faid") or "unblended" in name)
     assert added < 100_000
     assert len(update.file) < 1_000_000
@@ -168,9 +169,9 @@ def swept() -> Batch:
 
 def test_a_sweep_is_laid_out_and_a_picture_is_kept_when_it_is_opened(session: Session) -> None:
     *_, sheet = session.drawing.draw_sweep("gil", "a disc", swept)
-    assert (sheet.state, sheet.steps, len(sheet.runs)) == ("ready", 256, 6)
+    assert (sheet.state, sheet.steps, len(sheet.runs)) == ("ready", PATCHES, 6)
     with Image.open(io.BytesIO(sheet.picture)) as picture:
-        assert picture.size == (3 * 128, 2 * 128)
+        assert picture.size == (3 * 64, 2 * 64)
     assert session.visits.runs("gil") == ()
     asked = swept().asked[4]
     opened = session.opening.open("gil", sheet.runs[4].id)
@@ -186,12 +187,12 @@ def test_a_stopped_sweep_keeps_what_was_drawn(slow: Session) -> None:
     slow.runs.stop("ivy")
     *_, sheet = sheets
     assert sheet.state == "stopped"
-    assert 1 <= sheet.steps < 256
+    assert 1 <= sheet.steps < PATCHES
     counts = [len(run.trace.steps) for run in sheet.runs]  # slices of a sweep may end one patch apart
     assert sheet.steps == sum(counts) // len(counts)
     fewest, most = min(counts), max(counts)
     came = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    assert f"Stopped after {came} of 256 patches of each picture" in sheet.message
+    assert f"Stopped after {came} of {PATCHES} patches of each picture" in sheet.message
     opened = slow.opening.open("ivy", sheet.runs[0].id)
     assert (opened.state, opened.steps) == ("stopped", counts[0])
 
@@ -215,5 +216,5 @@ def test_changed_codes_are_counted_where_both_have_some(session: Session) -> Non
     assert expected > 0
     assert changed_codes(sheet.runs)[0] == 0
     assert changed_codes(sheet.runs)[5] == expected
-    short = replace(other, trace=replace(other.trace, steps=other.trace.steps[:100]))
-    assert changed_codes([first, short]) == [0, int((first.trace.codes[:100] != other.trace.codes[:100]).sum())]
+    short = replace(other, trace=replace(other.trace, steps=other.trace.steps[:40]))
+    assert changed_codes([first, short]) == [0, int((first.trace.codes[:40] != other.trace.codes[:40]).sum())]

@@ -22,7 +22,14 @@ from core.trace import Trace
 from core.types import ConfigError, Grid
 from tests.app.asking import PROMPT, STRONG, somebody
 from tests.app.fake import FakeBackend, fake_database
+from tests.app.stocked import stock
 from tests.app.test_views import unpack
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """One whose pictures have 256 patches."""
+    return Session.over(stock(side=16))
 
 
 def drawn(session: Session, who: str = "ann", **settings: Any) -> str:

@@ -20,8 +20,15 @@ from core.trace import Trace
 from core.types import DecodeSettings
 from tests.app.asking import asked, last
 from tests.app.fake import FakeBackend, fake_database
+from tests.app.stocked import stock
 from tests.app.test_views import unpack
 from tests.closeness import assert_close
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """One whose pictures have 256 patches."""
+    return Session.over(stock(side=16))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +81,7 @@ def test_nothing_wanted_is_nothing_made() -> None:
 
 def test_a_run_has_the_patches_of_what_it_changed(traced: Trace) -> None:
     backend, arrays = FakeBackend(), step_arrays(traced)
-    places = places_of(traced, arrays, backend.decode_codes)
+    places = places_of(traced, arrays, backend.decode_codes, seconds=60.0)  # on a busy machine, too
     flips = np.flatnonzero(arrays["pick"] != arrays["without"])
     assert len(flips) > 0
     assert np.isfinite(places.seen[flips]).all()

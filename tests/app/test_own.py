@@ -17,19 +17,18 @@ from PIL import Image
 
 from app import own
 from app.examples import examples
-from app.library import Library
 from app.session import Session
 from app.views import Asked, Update
 from core.inputs.picture import effort
 from core.types import ConfigError, DecodeSettings
-from tests.app.fake import FakeBackend, code_of, fake_database
+from tests.app.fake import code_of
+from tests.app.stocked import PATCHES, stock
 from tests.app.test_views import unpack
 
 
 @pytest.fixture
 def session() -> Session:
-    backend = FakeBackend()
-    return Session.over(Library({"fake": backend}, {"all": fake_database(backend, images=12)}))
+    return Session.over(stock())
 
 
 def picture(folder: Path, name: str, colour: tuple[int, ...] = (200, 30, 30), size: tuple[int, int] = (40, 40)) -> Path:
@@ -69,7 +68,7 @@ def test_retrieval_draws_from_own_pictures(session: Session, tmp_path: Path) -> 
     header, arrays = unpack(update.file)
     assert dict(header["facts"])["database"] == "Yours"
     assert {source[1] for source in header["sources"]} == {"square 0", "square 1"}
-    near = arrays["near_image"].reshape(256, -1)
+    near = arrays["near_image"].reshape(PATCHES, -1)
     assert (near[1:, 0] >= 0).all()  # borders are filled: everything but the first position retrieves
     codes = set(code_of(np.array(colours)).tolist())
     assert set(arrays["near_code"][arrays["near_image"] >= 0].tolist()) <= codes

@@ -95,7 +95,7 @@ def test_reading_and_completing_end_when_something_newer_takes_their_place(slow:
     assert {update.state for update in begun if isinstance(update, Update)} <= {"streaming"}
     drawn = last(newer)
     assert drawn.state == "ready"
-    completing = layout.draw_each(slow, "hugo", "", completions(slow.library, (given, drawn.kept), 8, ASKED))
+    completing = layout.draw_each(slow, "hugo", "", completions(slow.library, (given, drawn.kept), 4, ASKED))
     next(completing)
     slow.drawing.begin("hugo", "a disc")
     assert {update.state for update, _ in completing} <= {"streaming"}

@@ -9,6 +9,7 @@ import pytest
 from app.runs import MOST_OF_ADDRESS, Busy, Run, Runs
 from app.session import Session
 from tests.app.asking import defaults, last
+from tests.app.stocked import PATCHES
 from tests.app.test_views import unpack
 
 
@@ -18,8 +19,8 @@ def test_stop_ends_only_this_visitors_run_and_keeps_what_was_drawn(slow: Session
     slow.runs.stop("ann")
     stopped, finished = last(ann), last(bob)
     assert stopped.state == "stopped"
-    assert 1 <= stopped.steps < 256
-    assert f"Paused after {stopped.steps} of 256" in stopped.message
+    assert 1 <= stopped.steps < PATCHES
+    assert f"Paused after {stopped.steps} of {PATCHES}" in stopped.message
     assert unpack(stopped.file)[0]["steps"] == stopped.steps
     assert finished.state == "ready"
 

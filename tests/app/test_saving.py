@@ -31,8 +31,15 @@ from core.backends.protocol import Backend
 from core.patches.catalogue import open_database
 from core.picture_file import KEY, read
 from core.types import Change, ConfigError, DecodeSettings
+from tests.app.stocked import stock
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """One whose pictures have 256 patches."""
+    return Session.over(stock(side=16))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from core.trace import Trace
 from core.types import ConfigError, DecodeSettings
 from tests.app.asking import first_run
 from tests.app.fake import FakeBackend
+from tests.app.stocked import PATCHES
 from tests.app.test_views import unpack
 
 SETTINGS = DecodeSettings(
@@ -37,7 +38,7 @@ def test_the_words_hold_the_numbers_of_the_trace(trace: Trace) -> None:
     code = here.step.code
     assert [stop.step for stop in stops] == [turn] * 5
     by_part = {stop.part: stop.text for stop in stops}
-    assert f"Marked are the {len(trace.flips())} of 256 patches" in by_part[".lp-frame"]
+    assert f"Marked are the {len(trace.flips())} of {PATCHES} patches" in by_part[".lp-frame"]
     assert f"the nearest is {here.found.distances[0]:.2f} away" in by_part[".lp-asked"]
     assert f"code {code}, had {100 * blend.model[code]:.1f} % under the model" in by_part[".lp-codes"]
     assert f"makes {100 * blend.blended[code]:.1f} %" in by_part[".lp-codes"]

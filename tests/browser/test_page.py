@@ -33,7 +33,6 @@ from tests.browser.visitor import (
     visit,
     visitor,
     wait_for,
-    where,
 )
 
 if find_chromium() is None:
@@ -345,19 +344,15 @@ def test_two_visitors_do_not_see_each_other(page: Page, other: Page, slow: str) 
     assert len(ids) == 2
 
 
-def test_an_error_says_what_to_do_and_keeps_the_picture(page: Page, quick: str) -> None:
-    ready(page, quick)
-    generate(page, "   ")
-    wait_for(page, "error")
-    expect(page.locator("[data-part=notice]")).to_contain_text("Say what to draw")
-    assert "Traceback" not in page.locator("body").inner_text()
-    home(page)
-    at(page, 0)
-    assert part(page, "title") == "a red disc"
-
-
-def test_prompts_are_shown_and_never_run(page: Page, quick: str) -> None:
+def test_prompts_are_shown_and_never_run_and_the_page_talks_to_its_own_server_only(page: Page, quick: str) -> None:
     surprises: list[str] = []
+    hosts: set[str | None] = set()
+
+    def note(request: Request) -> None:
+        if urlparse(request.url).scheme not in ("data", "blob"):
+            hosts.add(urlparse(request.url).hostname)
+
+    page.on("request", note)
     page.on("dialog", lambda dialog: (surprises.append(dialog.message), dialog.dismiss()))
     page.on("pageerror", lambda error: surprises.append(str(error)))
     visit(page, quick)
@@ -368,17 +363,6 @@ def test_prompts_are_shown_and_never_run(page: Page, quick: str) -> None:
         assert part(page, "title") == payload
     assert page.locator("#stepper img").count() == 0
     assert surprises == []
-
-
-def test_the_page_talks_to_its_own_server_only(page: Page, quick: str) -> None:
-    hosts: set[str | None] = set()
-
-    def note(request: Request) -> None:
-        if urlparse(request.url).scheme not in ("data", "blob"):
-            hosts.add(urlparse(request.url).hostname)
-
-    page.on("request", note)
-    ready(page, quick)
     assert hosts == {"127.0.0.1"}
 
 
@@ -430,8 +414,27 @@ def test_a_screen_reader_hears_the_step(drawn: Page) -> None:
     expect(drawn.locator("#page-spoken")).to_contain_text("No look-up: first row")
 
 
-def test_a_seed_that_is_none_is_told_and_the_picture_stays_usable(page: Page, quick: str) -> None:
+def test_what_is_refused_is_told_and_the_picture_stays_usable(page: Page, quick: str) -> None:
     ready(page, quick)
+    an_error_says_what_to_do_and_keeps_the_picture(page)
+    a_seed_that_is_none_is_told(page)
+    what_gradio_refuses_by_itself_leaves_nothing_waiting(page)
+
+
+def an_error_says_what_to_do_and_keeps_the_picture(page: Page) -> None:
+    """Expect it where there is no prompt."""
+    generate(page, "   ")
+    wait_for(page, "error")
+    expect(page.locator("[data-part=notice]")).to_contain_text("Say what to draw")
+    assert "Traceback" not in page.locator("body").inner_text()
+    home(page)
+    at(page, 0)
+    assert part(page, "title") == "a red disc"
+    say(page, "a red disc")
+
+
+def a_seed_that_is_none_is_told(page: Page) -> None:
+    """Expect it, and that the picture can be stepped through and another one drawn."""
     for number, seed in enumerate(("4294967296", "-1", "1.5", ""), start=1):
         run = page.locator("#stepper").get_attribute("data-trace-id")
         enter(page.locator("#seed input"), seed)
@@ -452,15 +455,16 @@ def test_a_seed_that_is_none_is_told_and_the_picture_stays_usable(page: Page, qu
         expect(page.locator("[data-part=notice]")).to_be_hidden()
 
 
-def test_what_gradio_refuses_by_itself_leaves_nothing_waiting(page: Page, quick: str) -> None:
-    ready(page, quick)
+def what_gradio_refuses_by_itself_leaves_nothing_waiting(page: Page) -> None:
+    """Expect it of a page with a finished picture, which takes no request any more after this."""
     page.evaluate(UNHEARD_OF_METHOD)
     page.locator("#generate").click()
     wait_for(page, "error")
     expect(page.locator("[data-part=notice]")).to_contain_text("The server did not take this")
-    start = where(page)
+    stand(page, 40)
+    at(page, 40)
     page.locator("[data-part=previous]").click()
-    at(page, start - 1)
+    at(page, 39)
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-weights").click()
     expect(page.locator("[data-part=cp-notice]")).to_contain_text("The server did not take this")

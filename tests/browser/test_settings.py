@@ -114,8 +114,10 @@ def test_a_chip_draws_with_the_settings_as_they_are(page: Page, quick: str) -> N
     assert "Model only" in part(page, "facts")
 
 
-def test_things_are_suggested_and_chosen_with_the_keyboard(page: Page, quick: str) -> None:
+def test_things_are_seen_suggested_and_chosen_with_the_keyboard(page: Page, quick: str) -> None:
     visit(page, quick)
+    all_things_can_be_seen_and_escape_closes_them(page)
+    a_prompt_that_is_no_thing_says_so_and_offers_the_nearest(page)
     offers = page.locator("#things [role=option]")
     say(page, "a red disc number 1")
     expect(offers.first).to_contain_text("disc number 1")
@@ -133,8 +135,8 @@ def test_things_are_suggested_and_chosen_with_the_keyboard(page: Page, quick: st
     drawn(page, f"a red {text}")
 
 
-def test_all_things_can_be_seen_and_escape_closes_them(page: Page, quick: str) -> None:
-    visit(page, quick)
+def all_things_can_be_seen_and_escape_closes_them(page: Page) -> None:
+    """Expect it of a page where nothing was typed."""
     shown = page.locator(".ta-all")
     expect(shown).to_have_text("all 40")
     shown.click()
@@ -144,8 +146,8 @@ def test_all_things_can_be_seen_and_escape_closes_them(page: Page, quick: str) -
     expect(page.locator("#prompt textarea")).to_be_focused()
 
 
-def test_a_prompt_that_is_no_thing_says_so_and_offers_the_nearest(page: Page, quick: str) -> None:
-    visit(page, quick)
+def a_prompt_that_is_no_thing_says_so_and_offers_the_nearest(page: Page) -> None:
+    """Expect it, and take what is offered."""
     say(page, "dizc numbr")
     hint = page.locator("#hint")
     expect(hint).to_contain_text("The database has pictures of 40 things, and “dizc numbr” is none of them")

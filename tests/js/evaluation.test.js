@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { extent, ticks } from "../../app/tabs/evaluation/plot.js";
-import { cellTexts } from "../../app/tabs/evaluation/table.js";
+import { cellTexts, commonCount, noteOf } from "../../app/tabs/evaluation/table.js";
 
 test("a measured value stands with its interval, a number alone, a text as it is", () => {
   assert.deepEqual(cellTexts({ value: -0.0512, low: -0.07, high: 0.0004, n: 9 }, 3), { value: "−0.051", interval: "−0.070 to 0.000" });
@@ -10,6 +10,15 @@ test("a measured value stands with its interval, a number alone, a text as it is
   assert.deepEqual(cellTexts(1234, 3), { value: "1234", interval: "" });
   assert.deepEqual(cellTexts(-0.0001, 2), { value: "0.00", interval: "" });
   assert.deepEqual(cellTexts("unavailable", 3), { value: "unavailable", interval: "" });
+});
+
+test("n stands below a table where it is the same, and in the cells where it is not", () => {
+  const value = (n) => ({ value: 1, low: 0, high: 2, n });
+  assert.equal(commonCount([["a", value(9)], ["b", value(9), 3]]), 9);
+  assert.equal(commonCount([["a", value(9)], ["b", value(8)]]), null);
+  assert.equal(commonCount([["a", 3]]), null);
+  assert.equal(noteOf({ rows: [["a", value(9)]], note: "Less is better." }), "Less is better. n = 9.");
+  assert.equal(noteOf({ rows: [["a", 3]], note: "" }), "");
 });
 
 test("ticks are round numbers within the axis", () => {

@@ -122,7 +122,7 @@ def test_config_round_trip_and_errors(tmp_path: Path) -> None:
     ],
 )
 def test_sizes_that_give_no_model_are_named(part: str, changes: dict[str, int], message: str, tmp_path: Path) -> None:
-    for file in FOLDER.iterdir():
+    for file in filter(Path.is_file, FOLDER.iterdir()):
         shutil.copyfile(file, tmp_path / file.name)
     config = checkpoint.read_config(FOLDER)
     config[part] |= changes

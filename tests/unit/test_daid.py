@@ -272,3 +272,17 @@ def sorted_codes(mass: Distribution, top_k: int, top_p: float) -> Distribution:
 )
 def test_truncation_follows_its_rule_with_ties(mass: Distribution, top_k: int, top_p: float) -> None:
     np.testing.assert_array_equal(_truncate(mass, top_k, top_p), sorted_codes(mass, top_k, top_p))
+
+
+@CHEAP
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 20), st.sampled_from([0, 5, 300]), st.integers(0, 5), st.booleans())
+def test_truncation_of_many_codes_follows_its_rule_where_a_share_ends(
+    seed: int, spread: float, top_k: int, digits: int, inside: bool
+) -> None:
+    """Flat and steep masses, many of them tied, and shares that end just at one of them, or between two."""
+    rng = np.random.default_rng(seed)
+    mass = np.exp(spread * np.round(rng.normal(size=1000), digits))
+    cumulative = np.cumsum(np.sort(mass)[::-1][: top_k or None])
+    place = int(rng.integers(len(cumulative)))
+    share = min(1.0, float(cumulative[place] / cumulative[-1]) * (0.999 if inside else 1))
+    np.testing.assert_array_equal(_truncate(mass, top_k, share), sorted_codes(mass, top_k, share))

@@ -16,8 +16,9 @@ from core.analysis.following import ABOVE, LEFT, Chain, following, following_of
 from core.backends.emoji.backend import EmojiBackend
 from core.codebook import Codebook
 from core.context import Border, Context, context_codes, contexts_of_entries, retrieving_positions, shifted_entries
-from core.engine import decode, look_up, remember
+from core.engine import decode
 from core.evaluation.following import shares
+from core.lookup import look_up, remember
 from core.patches.database import PatchDatabase
 from core.patches.following import going_on, search_following
 from core.patches.index import INDEX_KINDS

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from core.backends.emoji.backend import EmojiBackend
-from core.backends.emoji.transformer import ARTransformer
+from core.backends.emoji.lean import LeanTransformer
 from core.backends.protocol import Predicted
-from core.engine import decode, guide
+from core.engine import decode
+from core.guidance import guide
 from core.types import DecodeSettings
 from tests.closeness import assert_close
 
@@ -61,14 +62,14 @@ def test_by_default_half_of_what_guidance_turns_away_from_is_the_negative_prompt
 
 def test_without_a_share_no_negative_rows_are_computed(backend: EmojiBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
-    step = ARTransformer.step
+    logits_of = LeanTransformer.logits
 
-    def counted(self: ARTransformer, *arguments: Any) -> Any:
-        logits = step(self, *arguments)
+    def counted(self: LeanTransformer, *arguments: Any) -> Any:
+        logits = logits_of(self, *arguments)
         rows.append(len(logits))
         return logits
 
-    monkeypatch.setattr(ARTransformer, "step", counted)
+    monkeypatch.setattr(LeanTransformer, "logits", counted)
     prompts, plain = ["a red heart, 3d style", "pizza"], PLAIN
     for settings, expected in (
         (plain, 5),  # nothing is mixed up with a plain pizza

@@ -16,7 +16,7 @@ from core.backends.complete import inspecting
 from core.backends.emoji.backend import EmojiBackend
 from core.backends.emoji.transformer import attention_mask, conditions
 from core.backends.protocol import Inspection, SmallBackend, Stage
-from core.engine import guide
+from core.guidance import guide
 from core.patches.database import PatchDatabase
 from core.trace import Trace, neighbours
 from core.types import Change, ConfigError, DecodeSettings, FloatArray, TraceError
@@ -92,7 +92,7 @@ def test_attention_is_what_mixes_the_values(backend: EmojiBackend) -> None:
     with torch.inference_mode():
         values = attention._projected(x, rotary)[1]
         mixed = (attention.weights(x, rotary, mask) @ values).transpose(1, 2).flatten(2)
-        assert_close(attention.output(mixed).numpy(), attention(x, rotary, mask, None).numpy())
+        assert_close(attention.output(mixed).numpy(), attention(x, rotary, mask).numpy())
 
 
 def test_a_blender_shows_before_and_after_and_only_from_its_position_on(

@@ -28,6 +28,7 @@ ONLY_IN = {
         "core/evaluation/geneval/",
         "core/evaluation/dpg/",
         "core/evaluation/extractors/",
+        "core/evaluation/bench_janus.py",
     ),
     "ray": ("core/patches/remote/actors/", "core/evaluation/actors.py"),
     "faiss": ("core/patches/index.py",),
@@ -48,11 +49,12 @@ FLOORS = (
     ("core.trace_arrays",),
     ("core.analysis",),
     ("core.engine",),
-    ("core.snapshots",),
+    ("core.drafts", "core.lookup", "core.snapshots"),
     ("core.trace",),
-    ("core.patches",),
+    ("core.guidance", "core.patches"),
     ("core.backends",),
     ("core.context", "core.faid"),
+    ("core.ties",),
     ("core.daid",),
     ("core.codebook", "core.draw"),
     ("core.inputs",),
@@ -143,7 +145,7 @@ def test_every_core_module_has_a_floor() -> None:
 
 def test_what_a_newcomer_reads_is_short() -> None:
     lines = {name: len((ROOT / "core" / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in GROUND}
-    assert sum(lines.values()) <= 2200, lines
+    assert sum(lines.values()) <= 2250, lines
 
 
 def length(path: Path) -> list[str]:
@@ -206,4 +208,6 @@ def test_no_shipped_file_is_too_large_for_a_plain_git_host() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     files = [ROOT / name for name in listed.split("\0") if name]
     assert [f for f in files if f.exists() and f.stat().st_size > 9_500_000] == []
-    assert sum(f.stat().st_size for f in ROOT.glob("assets/**/*") if f.is_file()) < 40_000_000
+    assert (
+        sum(f.stat().st_size for f in ROOT.glob("assets/**/*") if f.is_file()) < 44_000_000
+    )  # FAiD's control takes 3.8 MB
