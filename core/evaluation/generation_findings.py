@@ -237,9 +237,9 @@ def _verdict(arm: str, like: str, better: Sequence[str], worse: Sequence[str], s
     said = f"{arm} against {like} is {'; '.join(parts)}."
     if worse and better:
         return f"{said} Neither is better in everything."
-    if worse:
-        return f"{said} So {like} draws the better pictures, whatever likelihood chooses."
-    return f"{said} {f'So {arm} draws the better pictures.' if better else 'Neither draws better pictures.'}"
+    if worse or better:
+        return f"{said} Nothing that shows speaks {'for' if worse else 'against'} {arm}."
+    return said
 
 
 def _clip_scores(drawn: Seen) -> Iterator[Table]:
