@@ -72,7 +72,7 @@ LINES: tuple[Line, ...] = (
     _nats("FAiD", "FAiD"),
     _nats("FAiD with nothing looked up: what its tuning alone is worth", "FAiD, blank"),
     _line(
-        "the same; FAiD against its control, tuned as long without look-ups: what retrieval is worth beyond tuning",
+        "the same, with a control that was tuned as long without look-ups in place of the model: FAiD beyond tuning",
         "likelihood-emoji", "Held-out likelihood",
         ("control", "test", 0), ("FAiD", "test", 0), ("FAiD - control", "test", 2),
     ),
