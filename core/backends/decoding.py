@@ -58,6 +58,10 @@ class ModelDecoding(ABC, Generic[Cache]):
     ) -> Predicted:
         """Logits [B, V] of the next code, or [B, 1 + k, V] with drafts; see `Decoding.logits`."""
         cache = self._opened()
+        if neighbours is not None and drafts is not None:
+            raise ConfigError(
+                "logits: got neighbours and drafts, expected one of them; blenders see one position a pass"
+            )
         if neighbours is None and drafts is None and self._ahead is not None:
             return self._ahead[1].at(0)
         with self._enough_memory():

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import drafts
+from core.backends.emoji.backend import EmojiBackend
 from core.backends.protocol import Predicted
 from core.codebook import Codebook
 from core.context import Context
@@ -22,7 +23,17 @@ from core.engine import Request, decode, decode_together
 from core.patches.database import PatchDatabase
 from core.patches.protocol import ImageInfo
 from core.ties import draw
-from core.types import Change, CodeArray, DecodeSettings, FloatArray, Grid, IntArray, Neighbours, StepRecord
+from core.types import (
+    Change,
+    CodeArray,
+    ConfigError,
+    DecodeSettings,
+    FloatArray,
+    Grid,
+    IntArray,
+    Neighbours,
+    StepRecord,
+)
 
 GRID, CODES = Grid(3, 4), 6
 MODEL = DecodeSettings(method="model", seed=3, cfg_scale=1, temperature=1, top_p=1)
@@ -228,3 +239,9 @@ def test_only_races_that_are_all_but_tied_are_settled() -> None:
     assert (settled.code, settled.settled) == (2, True)
     assert settled.logits is other
     assert draw(tied, None, MODEL, 0, None).code in (0, 1)
+
+
+def test_blenders_take_no_guesses(backend: EmojiBackend) -> None:
+    decoding = backend.start(["a heart"], True, 2)
+    with pytest.raises(ConfigError, match="got neighbours and drafts, expected one of them"):
+        decoding.logits([None], np.zeros((1, 3), np.int64))
